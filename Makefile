@@ -1,0 +1,120 @@
+# make                build into $(O) (default build)     make check        unit tests, includes, format
+# make SAN=1 ...      ASan + UBSan, into build-san         make check-unit   unit tests only
+# make WERROR=1 ...   warnings are errors                  make check-netns  namespace tests (root)
+# make fuzz           build the libFuzzer targets          make fuzz-run     each for FUZZ_SECONDS
+# make lint           shellcheck                           make fmt          clang-format in place
+# make install        DESTDIR PREFIX SBINDIR MANDIR        make dist         source archive
+# make V=1            show the commands                    make help         this text
+PREFIX ?= /usr/local
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/spctl
+PKG_CONFIG ?= pkg-config
+CLANG ?= clang
+CLANG_FORMAT ?= clang-format
+FUZZ_SECONDS ?= 60
+O ?= build$(if $(SAN),-san)$(if $(FAILPOINTS),-fp)
+VERSION := $(shell sed -n 's/^\#define SPCTL_VERSION "\(.*\)"/\1/p' ctl/version.h)
+
+PKGS := libmnl libnftnl libfyaml jansson libnetfilter_conntrack libcap-ng
+CFLAGS ?= -O2 -g
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -MMD -MP -Wall -Wextra -Wshadow -Wstrict-prototypes \
+	-Wmissing-prototypes -Wvla -Wcast-qual -Werror=format-security -fstack-protector-strong \
+	$(shell $(PKG_CONFIG) --cflags $(PKGS)) $(CFLAGS)
+ALL_LDLIBS = $(shell $(PKG_CONFIG) --libs $(PKGS)) -lm -pthread $(LDLIBS)
+ifdef WERROR
+ALL_CFLAGS += -Werror
+endif
+ifdef SAN
+ALL_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+LDFLAGS += -fsanitize=address,undefined
+endif
+# Test builds only: SPCTL_FAILPOINT=name stops there (tests/netns/failpoints.sh).
+ifdef FAILPOINTS
+ALL_CFLAGS += -DSPCTL_FAILPOINTS
+endif
+Q := $(if $(filter 1,$(V)),,@)
+say = $(if $(Q),@printf '  %-7s %s\n' $(1) '$(2)')
+
+LIB_SRC := $(sort $(wildcard ctl/base/*.c acme/*.c dataplane/*.c) $(filter-out ctl/main.c,$(wildcard ctl/*.c)))
+LIB_OBJ := $(LIB_SRC:%.c=$(O)/%.o)
+UNIT_SRC := $(sort $(wildcard tests/unit/*_test.c))
+UNIT := $(UNIT_SRC:%.c=$(O)/%)
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/*_fuzz.c))
+FUZZ := $(FUZZ_SRC:%.c=$(O)/%)
+TOOL_SRC := $(sort $(wildcard tests/tools/*.c))
+TOOL := $(TOOL_SRC:%.c=$(O)/%)
+C_FILES := $(sort $(wildcard ctl/*.[ch] ctl/base/*.[ch] acme/*.[ch] dataplane/*.[ch] bpf/*.[ch] tests/*/*.[ch]))
+
+all: $(O)/spctl $(O)/spctl.8 $(O)/spctl-routes.5
+tools: $(TOOL)
+unit: $(UNIT)
+fuzz: $(FUZZ)
+
+$(O)/spctl: $(O)/ctl/main.o $(O)/libspctl.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(ALL_LDLIBS)
+$(O)/libspctl.a: $(LIB_OBJ)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+$(O)/%.o: %.c Makefile
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+$(O)/tests/unit/%: $(O)/tests/unit/%.o $(O)/libspctl.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(ALL_LDLIBS) -lcmocka
+# The tools run beside spctl in tests, never as part of it: libc only.
+$(O)/tests/tools/%: tests/tools/%.c Makefile
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra $(if $(WERROR),-Werror) -o $@ $< -pthread
+$(O)/tests/fuzz/%: tests/fuzz/%.c $(LIB_SRC) Makefile
+	$(call say,FUZZ,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(filter-out -MMD -MP,$(ALL_CFLAGS)) $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $(filter %.c,$^) $(ALL_LDLIBS)
+
+# The manual pages come from the command table and the key table of the binary itself.
+$(O)/spctl.8: $(O)/spctl man/spctl.8.in
+	$(call say,MAN,$@)
+	$(Q)$(O)/spctl help --man man/spctl.8.in > $@.tmp && mv $@.tmp $@
+$(O)/spctl-routes.5: $(O)/spctl man/spctl-routes.5.in
+	$(call say,MAN,$@)
+	$(Q)$(O)/spctl schema --man man/spctl-routes.5.in > $@.tmp && mv $@.tmp $@
+
+check: check-unit check-includes fmt-check lint
+check-unit: $(UNIT)
+	$(Q)scripts/run-unit $(UNIT)
+check-includes:
+	$(Q)scripts/check-includes
+check-netns: $(O)/spctl tools
+	$(Q)O=$(O) tests/netns/run
+fuzz-run: $(FUZZ)
+	$(Q)scripts/fuzz $(FUZZ_SECONDS) $(FUZZ)
+bench: $(O)/spctl tools
+	$(Q)scripts/bench
+fmt:
+	$(Q)$(CLANG_FORMAT) -i $(C_FILES)
+fmt-check:
+	$(Q)$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
+lint:
+	$(Q)scripts/lint
+install: all
+	install -D -m 0755 $(O)/spctl $(DESTDIR)$(SBINDIR)/spctl
+	install -D -m 0644 $(O)/spctl.8 $(DESTDIR)$(MANDIR)/man8/spctl.8
+	install -D -m 0644 $(O)/spctl-routes.5 $(DESTDIR)$(MANDIR)/man5/spctl-routes.5
+	install -d $(DESTDIR)$(DOCDIR)/examples
+	install -m 0644 examples/* $(DESTDIR)$(DOCDIR)/examples/
+uninstall:
+	rm -f $(DESTDIR)$(SBINDIR)/spctl $(DESTDIR)$(MANDIR)/man8/spctl.8 $(DESTDIR)$(MANDIR)/man5/spctl-routes.5
+	rm -rf $(DESTDIR)$(DOCDIR)
+dist:
+	git archive --prefix=spctl-$(VERSION)/ -o spctl-$(VERSION).tar.gz HEAD
+clean:
+	rm -rf build build-san build-fp build-san-fp
+help:
+	@sed -n 's/^# //p;/^[^#]/q' Makefile
+.PHONY: all tools unit fuzz check check-unit check-includes check-netns fuzz-run bench fmt fmt-check lint install uninstall dist clean help
+.DELETE_ON_ERROR:
+.SECONDARY:
+-include $(LIB_OBJ:.o=.d) $(O)/ctl/main.d $(UNIT_SRC:%.c=$(O)/%.d)

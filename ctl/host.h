@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * host: what this network namespace has - addresses, listening sockets,
+ * sysctls, its identity. Reads netlink and /proc; changes nothing.
+ */
+#ifndef CTL_HOST_H
+#define CTL_HOST_H
+
+#include <sys/stat.h>
+
+#include "ctl/base/addr.h"
+
+struct host_listener {
+	uint8_t proto;	  /* IPPROTO_TCP, IPPROTO_UDP */
+	struct addr addr; /* family ADDR_V4/ADDR_V6; unspecified = wildcard */
+	bool v6_only;	  /* a wildcard v6 socket that does not take v4 */
+	uint16_t port;
+	uint32_t inode;
+};
+
+struct host_facts {
+	struct addr_set
+		local; /* everything the routing table calls local (table local, type local) */
+	struct host_listener *listeners; /* sorted by proto, port */
+	size_t n_listeners;
+	bool forward_v4, forward_v6;
+	bool has_v6; /* /proc/sys/net/ipv6 exists and is not disabled for all */
+};
+
+int host_facts_read(struct host_facts *f, struct err *e);
+void host_facts_fini(struct host_facts *f);
+/* Does a socket on the wildcard (or on `at`) accept proto/port for this family? */
+bool host_listens(const struct host_facts *f, uint8_t proto, int family, uint16_t port);
+
+/* Which network namespace and which boot: all that is kept across runs says so. */
+struct host_identity {
+	dev_t ns_dev;
+	ino_t ns_ino;
+	char boot[40]; /* /proc/sys/kernel/random/boot_id */
+};
+int host_identity_read(struct host_identity *id, struct err *e);
+
+#endif
