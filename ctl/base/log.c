@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ctl/base/log.h"
+
+#include <stdio.h>
+
+static enum log_level level = LOG_LEVEL_INFO;
+
+void log_set_level(enum log_level l)
+{
+	level = l;
+}
+
+enum log_level log_get_level(void)
+{
+	return level;
+}
+
+/* One write per line, so that lines of two processes do not mix. */
+static void log_line(enum log_level l, const char *word, const char *fmt, va_list ap)
+{
+	char line[1024];
+
+	if (l > level)
+		return;
+	vsnprintf(line, sizeof(line), fmt, ap);
+	fprintf(stderr, "spctl: %s%s\n", word, line);
+}
+
+#define LOG_FUNCTION(name, lvl, word)         \
+	void name(const char *fmt, ...)       \
+	{                                     \
+		va_list ap;                   \
+                                              \
+		va_start(ap, fmt);            \
+		log_line(lvl, word, fmt, ap); \
+		va_end(ap);                   \
+	}
+
+LOG_FUNCTION(log_err, LOG_LEVEL_ERR, "error: ")
+LOG_FUNCTION(log_warn, LOG_LEVEL_WARN, "warning: ")
+LOG_FUNCTION(log_info, LOG_LEVEL_INFO, "")
+LOG_FUNCTION(log_debug, LOG_LEVEL_DEBUG, "debug: ")
+
+const char *log_escape(const void *bytes, size_t n, char *out, size_t cap)
+{
+	const unsigned char *p = bytes;
+	size_t len = 0;
+
+	if (!cap)
+		return "";
+	for (size_t i = 0; i < n; i++) {
+		char one[5] = { (char)p[i], '\0' };
+		size_t w = 1;
+
+		if (p[i] < 0x20 || p[i] > 0x7e || p[i] == '\\')
+			w = (size_t)snprintf(one, sizeof(one), "\\x%02x", p[i]);
+		if (len + w + 4 > cap) {
+			len += (size_t)snprintf(out + len, cap - len, "...");
+			break;
+		}
+		for (size_t k = 0; k < w; k++)
+			out[len++] = one[k];
+	}
+	out[len < cap ? len : cap - 1] = '\0';
+	return out;
+}

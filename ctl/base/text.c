@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ctl/base/text.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#define WORD_MAX 64 /* longer words are not compared: nobody mistypes them into each other */
+
+static unsigned min3(unsigned a, unsigned b, unsigned c)
+{
+	unsigned m = a < b ? a : b;
+
+	return m < c ? m : c;
+}
+
+static bool same(char a, char b)
+{
+	return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
+unsigned text_distance(const char *a, const char *b, unsigned limit)
+{
+	size_t la = strlen(a), lb = strlen(b);
+	unsigned d[3][WORD_MAX + 1]; /* rows i-2, i-1, i */
+
+	if (la > WORD_MAX || lb > WORD_MAX || (la > lb ? la - lb : lb - la) > limit)
+		return limit + 1;
+	for (size_t k = 0; k <= lb; k++)
+		d[0][k] = (unsigned)k;
+	for (size_t i = 1; i <= la; i++) {
+		unsigned *row = d[i % 3], *up = d[(i + 2) % 3], *up2 = d[(i + 1) % 3];
+
+		row[0] = (unsigned)i;
+		for (size_t k = 1; k <= lb; k++) {
+			unsigned cost = !same(a[i - 1], b[k - 1]);
+
+			row[k] = min3(up[k] + 1, row[k - 1] + 1, up[k - 1] + cost);
+			if (i > 1 && k > 1 && same(a[i - 1], b[k - 2]) &&
+			    same(a[i - 2], b[k - 1]) && up2[k - 2] + 1 < row[k])
+				row[k] = up2[k - 2] + 1;
+		}
+	}
+	return d[la % 3][lb] > limit ? limit + 1 : d[la % 3][lb];
+}
+
+const char *text_nearest(const char *word, const char *const *candidates, size_t n)
+{
+	size_t len = strlen(word);
+	unsigned best = (unsigned)(len / 3 < 1 ? 1 : len / 3) + 1;
+	const char *found = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		unsigned d = text_distance(word, candidates[i], best - 1);
+
+		if (d < best) {
+			best = d;
+			found = candidates[i];
+			if (!best)
+				break;
+		}
+	}
+	return found;
+}
+
+uint64_t text_hash(const void *p, size_t n, uint64_t seed)
+{
+	const unsigned char *b = p;
+	uint64_t h = 0xcbf29ce484222325ull ^ seed;
+
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ b[i]) * 0x100000001b3ull;
+	return h;
+}
+
+/* Length of the sequence at s (1..4), 0 when it is not well-formed (RFC 3629, 4). */
+static size_t utf8_len(const unsigned char *s, size_t n)
+{
+	unsigned lo = 0x80, hi = 0xbf;
+	size_t len;
+
+	if (s[0] < 0x80)
+		return s[0] ? 1 : 0;
+	if (s[0] >= 0xc2 && s[0] <= 0xdf)
+		len = 2;
+	else if (s[0] >= 0xe0 && s[0] <= 0xef)
+		len = 3;
+	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
+		len = 4;
+	else
+		return 0;
+	if (n < len)
+		return 0;
+	if (s[0] == 0xe0)
+		lo = 0xa0;
+	if (s[0] == 0xed)
+		hi = 0x9f;
+	if (s[0] == 0xf0)
+		lo = 0x90;
+	if (s[0] == 0xf4)
+		hi = 0x8f;
+	if (s[1] < lo || s[1] > hi)
+		return 0;
+	for (size_t i = 2; i < len; i++)
+		if (s[i] < 0x80 || s[i] > 0xbf)
+			return 0;
+	return len;
+}
+
+bool text_is_utf8(const char *s, size_t n, size_t *bad)
+{
+	for (size_t i = 0; i < n;) {
+		size_t k = utf8_len((const unsigned char *)s + i, n - i);
+
+		if (!k) {
+			if (bad)
+				*bad = i;
+			return false;
+		}
+		i += k;
+	}
+	return true;
+}
