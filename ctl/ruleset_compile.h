@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ruleset_compile: from a plan to the nftables table that serves its kernel
+ * routes. Pure: no kernel calls. docs/KERNEL-TIER.md explains the layout.
+ *
+ * A flow of ours carries a ct label from its first packet on:
+ *   word 0  route id (never 0)
+ *   word 1  flags, LABEL_*
+ */
+#ifndef CTL_RULESET_COMPILE_H
+#define CTL_RULESET_COMPILE_H
+
+#include "ctl/plan.h"
+#include "ctl/ruleset.h"
+
+enum { LABEL_MASQUERADE = 1, LABEL_HAIRPIN = 2 };
+
+#define ROUTE_ID_MAX 0xfffffu /* slots are numbered id << 12 | index */
+
+struct compile_options {
+	const char *table, *owner;
+	uint32_t generation;
+	const uint32_t *ids; /* route id of p->routes[i] */
+	/* spctl itself turned forwarding on: drop forwarded traffic that is not ours. */
+	bool guard_v4, guard_v6;
+};
+
+/* The sealed ruleset, or NULL (e says why). A plan without kernel routes gives the table
+ * that only lets established flows end. */
+struct ruleset *ruleset_compile(const struct plan *p, const struct compile_options *o,
+				struct err *e);
+
+/*
+ * What must stand before forwarding is turned on: the table with nothing but a
+ * base chain that drops forwarded traffic which is not ours. Later rulesets
+ * have that in their forward chain. with_chain false gives the same without
+ * the chain: the other side of the difference.
+ */
+struct ruleset *ruleset_guard(const struct compile_options *o, bool with_chain, struct err *e);
+
+#endif
