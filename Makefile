@@ -65,14 +65,23 @@ $(O)/tests/unit/%: $(O)/tests/unit/%.o $(O)/libspctl.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(ALL_LDLIBS) -lcmocka
 # The tools run beside spctl in tests, never as part of it: libc only.
-$(O)/tests/tools/%: tests/tools/%.c Makefile
+$(O)/tests/tools/%: tests/tools/%.c tests/tools/tool.h Makefile
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra $(if $(WERROR),-Werror) -o $@ $< -pthread
-$(O)/tests/fuzz/%: tests/fuzz/%.c $(LIB_SRC) Makefile
-	$(call say,FUZZ,$@)
+# The fuzz targets share one instrumented library, apart from the plain one.
+FUZZ_FLAGS = $(ALL_CFLAGS) -Wno-cast-qual $(FUZZ_CFLAGS)
+$(O)/fuzz/obj/%.o: %.c Makefile
+	$(call say,FUZZCC,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CLANG) $(filter-out -MMD -MP,$(ALL_CFLAGS)) $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $(filter %.c,$^) $(ALL_LDLIBS)
+	$(Q)$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link,address,undefined -c -o $@ $<
+$(O)/fuzz/libspctl.a: $(LIB_SRC:%.c=$(O)/fuzz/obj/%.o)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+$(O)/tests/fuzz/%: $(O)/fuzz/obj/tests/fuzz/%.o $(O)/fuzz/libspctl.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(ALL_LDLIBS)
 
 # The manual pages come from the command table and the key table of the binary itself.
 $(O)/spctl.8: $(O)/spctl man/spctl.8.in
@@ -90,15 +99,13 @@ check-includes:
 check-netns: $(O)/spctl tools
 	$(Q)O=$(O) tests/netns/run
 fuzz-run: $(FUZZ)
-	$(Q)scripts/fuzz $(FUZZ_SECONDS) $(FUZZ)
-bench: $(O)/spctl tools
-	$(Q)scripts/bench
+	$(Q)O=$(O) scripts/fuzz $(FUZZ_SECONDS) $(FUZZ)
 fmt:
 	$(Q)$(CLANG_FORMAT) -i $(C_FILES)
 fmt-check:
 	$(Q)$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
 lint:
-	$(Q)scripts/lint
+	$(Q)O=$(O) scripts/lint
 install: all
 	install -D -m 0755 $(O)/spctl $(DESTDIR)$(SBINDIR)/spctl
 	install -D -m 0644 $(O)/spctl.8 $(DESTDIR)$(MANDIR)/man8/spctl.8
@@ -111,10 +118,11 @@ uninstall:
 dist:
 	git archive --prefix=spctl-$(VERSION)/ -o spctl-$(VERSION).tar.gz HEAD
 clean:
-	rm -rf build build-san build-fp build-san-fp
+	rm -rf build build-san build-fp build-san-fp build-selftest
 help:
 	@sed -n 's/^# //p;/^[^#]/q' Makefile
-.PHONY: all tools unit fuzz check check-unit check-includes check-netns fuzz-run bench fmt fmt-check lint install uninstall dist clean help
+.PHONY: all tools unit fuzz check check-unit check-includes check-netns fuzz-run fmt fmt-check lint install uninstall dist clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
+-include $(LIB_SRC:%.c=$(O)/fuzz/obj/%.d)
 -include $(LIB_OBJ:.o=.d) $(O)/ctl/main.d $(UNIT_SRC:%.c=$(O)/%.d)

@@ -27,6 +27,8 @@ struct cfg_need {
 	const char *reason; /* "TLS termination"; completes "needs the proxy tier: ..." */
 	struct loc loc;
 	const char *path;
+	bool needs_plaintext; /* cannot be had where the bytes stay encrypted */
+	bool tcp_only;	      /* the UDP half of a transport "all" route does without it */
 };
 
 struct port_range {
@@ -43,6 +45,7 @@ enum cfg_transport { TRANSPORT_TCP = 1, TRANSPORT_UDP = 2, TRANSPORT_ALL = 3 }; 
 struct cfg_pair { /* header and query matches */
 	const char *name, *value;
 	bool is_regex; /* value is the text between the slashes */
+	bool is_icase; /* /text/i */
 	struct loc loc;
 };
 
@@ -113,7 +116,7 @@ struct cfg_nftables { /* action.nftables */
 	struct loc loc;
 	bool preserve_source_ip, has_preserve_source_ip;
 	uint64_t max_rate_bits; /* bits/s, 0 = none */
-	struct loc max_rate_loc;
+	struct loc max_rate_loc, preserve_source_ip_loc;
 	int priority;
 	const char *table_name; /* or NULL */
 	bool use_ip_sets, use_advanced_nat;
@@ -138,8 +141,8 @@ struct cfg_action {
 	enum cfg_engine engine;
 	struct cfg_nftables *nftables; /* or NULL */
 	struct cfg_tls *tls;	       /* or NULL */
-	int send_proxy_protocol;       /* 0, 1, 2 */
-	bool accept_proxy_protocol;
+	int send_proxy_protocol;       /* 0, 1, 2; the top level's where the route is silent */
+	bool accept_proxy_protocol;    /* likewise */
 	struct cfg_extra *extra;
 };
 
@@ -155,7 +158,7 @@ struct cfg_security {
 };
 
 struct cfg_route {
-	struct loc loc, name_loc;
+	struct loc loc, name_loc, id_loc;
 	unsigned index;	  /* position in the file: routes[index] */
 	const char *name; /* never NULL, unique; generated from the match where missing */
 	bool name_given;
@@ -184,6 +187,7 @@ struct config {
 	bool preserve_source_ip; /* top level, or defaults.preserveSourceIP */
 	struct addr_set proxy_ips;
 	bool accept_proxy_protocol, send_proxy_protocol;
+	int send_proxy_protocol_version; /* 1, 2; 0 when it is not sent */
 	struct loc send_proxy_protocol_loc, accept_proxy_protocol_loc;
 	unsigned max_connections_per_ip;     /* default 100; 0 = off */
 	unsigned connection_rate_per_minute; /* default 300; 0 = off */
@@ -206,7 +210,8 @@ struct config_options {
 /*
  * Parses and validates text (JSON or YAML by content). Reports up to 20 errors
  * and all warnings into diags. Returns the config, or NULL when there was an
- * error (diags says which) or no memory. `text` must outlive the config.
+ * error (diags says which) or no memory. `file` and `text` are borrowed: both must
+ * outlive the config and the diags, whose places point to them.
  */
 struct config *config_parse(const char *file, const char *text, size_t len,
 			    const struct config_options *opt, struct diags *diags);

@@ -29,8 +29,11 @@ struct host_facts {
 
 int host_facts_read(struct host_facts *f, struct err *e);
 void host_facts_fini(struct host_facts *f);
-/* Does a socket on the wildcard (or on `at`) accept proto/port for this family? */
+/* Does a socket on the wildcard accept proto/port for this family (ADDR_V4, ADDR_V6)? */
 bool host_listens(const struct host_facts *f, uint8_t proto, int family, uint16_t port);
+/* The first socket (wildcard first) that accepts proto/port at this address, or NULL. */
+const struct host_listener *host_listener_at(const struct host_facts *f, uint8_t proto,
+					     const struct addr *at, uint16_t port);
 
 /* Which network namespace and which boot: all that is kept across runs says so. */
 struct host_identity {

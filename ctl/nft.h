@@ -25,6 +25,10 @@ int nft_read(struct nft *n, const char *table, struct ruleset **out, struct err 
 /* Only existence, ownership and config generation: cheap at every size. */
 int nft_read_head(struct nft *n, const char *table, struct ruleset **out, struct err *e);
 
+/* 1 if the kernel knows the expression ("numgen", "fib" ...) in an inet table, 0 if not, or
+ * -errno; tried in a check-only transaction, which loads its module. */
+int nft_has_expr(struct nft *n, const char *expr, struct err *e);
+
 /* A change of one object, for plan output and for the "nothing to do" test. */
 struct nft_change_stats {
 	unsigned sets_added, sets_deleted, chains_added, chains_deleted, chains_changed;
@@ -45,7 +49,8 @@ enum nft_flags {
 
 /*
  * Makes the kernel's table equal to `want`, given that it is `have` now, in
- * one transaction. want NULL = delete the table. genid is the ruleset
+ * one transaction. want NULL = delete the table; another name in want moves
+ * everything there. genid is the ruleset
  * generation at which `have` was read: somebody else's commit in between is
  * -ERESTART and nothing happened (0 = do not check). *stats may be NULL.
  * An empty difference sends nothing. On a refusal e has the kernel's reason

@@ -33,7 +33,7 @@ void nx_ct(struct nx *x, uint32_t key, uint32_t dreg);
 void nx_ct_set(struct nx *x, uint32_t key, uint32_t sreg);
 void nx_cmp(struct nx *x, uint32_t op, uint32_t sreg, const void *data, uint32_t len);
 void nx_bitwise(struct nx *x, uint32_t sreg, uint32_t dreg, uint32_t len, const void *mask,
-		const void * xor);
+		const void *xor_bits);
 void nx_imm(struct nx *x, uint32_t dreg, const void *data, uint32_t len);
 void nx_lookup_set(struct nx *x, const char *set, uint32_t sreg, bool invert);
 void nx_lookup_map(struct nx *x, const char *map, uint32_t sreg, uint32_t dreg);
@@ -59,6 +59,8 @@ void nx_mss_clamp(struct nx *x);
 void nx_is_v4(struct nx *x);
 void nx_is_v6(struct nx *x);
 void nx_is_l4proto(struct nx *x, uint8_t proto);
+/* tcp flags & mask == flags (op NFT_CMP_EQ) or != flags (NFT_CMP_NEQ); after nx_is_l4proto. */
+void nx_tcp_flags(struct nx *x, uint8_t mask, uint32_t op, uint8_t flags);
 /* l4proto into NX_R(r), destination port into NX_R(r + 1): the key of id4, svc4 ... */
 void nx_load_proto_port(struct nx *x, unsigned r);
 /* ip saddr / daddr of that family into NX_R(r) (4 or 16 bytes). */

@@ -90,7 +90,11 @@ static int rank_key_cmp(const struct rank_key *a, const struct rank_key *b)
 
 	rc = rc ? rc : cmp_desc(a->path, b->path);
 	rc = rc ? rc : cmp_desc(a->domain, b->domain);
+#ifdef PLAN_SELFTEST_ORDER /* planted: the property test must find that the wider one wins */
+	rc = rc ? rc : cmp_desc(b->client, a->client);
+#else
 	rc = rc ? rc : cmp_desc(a->client, b->client);
+#endif
 	rc = rc ? rc : cmp_desc(a->headers, b->headers);
 	rc = rc ? rc : cmp_desc(a->tls, b->tls);
 	return rc ? rc : cmp_desc(a->address, b->address);
@@ -108,9 +112,6 @@ static int ranked_cmp(const void *pa, const void *pb)
 
 	if (rc)
 		return rc;
-#ifdef PLAN_SELFTEST_ORDER /* planted: the property test must find it */
-	return a->route->route->index > b->route->route->index ? -1 : 1;
-#endif
 	return a->route->route->index < b->route->route->index ? -1 : 1;
 }
 

@@ -18,6 +18,13 @@
 
 struct nftnl_rule;
 
+/* TLV types in a rule's userdata: nft's comment, and ours (nft skips what it does not know). */
+enum { RS_UDATA_COMMENT = 0, RS_UDATA_HASH = 0x53 };
+
+/* The map that holds the config generation: key 1 -> generation, both of type mark. */
+#define RS_GENERATION_SET "generation"
+#define RS_GENERATION_KEY 1u
+
 #define RS_NAME_MAX 32 /* our own names, with NUL; the kernel allows 256 */
 #define RS_NO_PLACE UINT32_MAX
 
@@ -77,6 +84,13 @@ struct rs_chain {
 	struct rs_rule *rules;
 	size_t n, cap;
 	uint32_t place;
+	bool foreign; /* read from the kernel with a shape we never write (policy, flags, device) */
+};
+
+/* Name -> position while a ruleset is being filled; open addressing. */
+struct rs_index {
+	uint32_t *slots; /* position + 1, 0 = free */
+	size_t cap;
 };
 
 struct ruleset {
@@ -89,7 +103,10 @@ struct ruleset {
 	size_t n_sets, cap_sets;
 	struct rs_chain **chains;
 	size_t n_chains, cap_chains;
-	bool failed; /* out of memory while filling: ruleset_seal() returns -ENOMEM */
+	struct rs_index set_index, chain_index;
+	bool sealed;
+	bool foreign; /* read: has things that only a replacement of the whole table removes */
+	bool failed;  /* out of memory while filling: ruleset_seal() returns -ENOMEM */
 };
 
 struct ruleset *ruleset_new(const char *table, const char *owner, uint32_t generation);
@@ -102,6 +119,17 @@ struct rs_chain *ruleset_chain(struct ruleset *rs, const char *name, const struc
 struct rs_set *ruleset_find_set(const struct ruleset *rs, const char *name);
 struct rs_chain *ruleset_find_chain(const struct ruleset *rs, const char *name);
 
+/* The k-th element of a set; its flags and its data (after the key). */
+static inline uint8_t *rs_elem(const struct rs_set *s, size_t stride, size_t k)
+{
+	return s->elems + k * stride;
+}
+uint32_t rs_elem_flags(const struct rs_set_def *def, const void *elem);
+/* "tcp . 80", "10.0.0.1", "mark 7", "end of 10.0.0.8" for messages; returns out. */
+const char *rs_elem_format(const struct rs_set_def *def, const void *elem, char *out, size_t cap);
+bool rs_set_def_is_verdict(const struct rs_set_def *def);
+bool rs_set_def_equal(const struct rs_set_def *a, const struct rs_set_def *b);
+
 size_t rs_set_stride(const struct rs_set_def *def);
 size_t rs_set_data_len(const struct rs_set_def *def); /* RS_NAME_MAX for verdict maps */
 /* key has def.key_len bytes, data def.data_len (NULL for sets and interval ends). */
@@ -113,9 +141,19 @@ void rs_set_add_goto(struct rs_set *s, struct ruleset *rs, const void *key, cons
 void rs_chain_add(struct rs_chain *c, struct ruleset *rs, struct nftnl_rule *rule,
 		  const char *comment, uint32_t place);
 
+/* A rule that was read or loaded: only its hash is known. */
+void rs_chain_add_hash(struct rs_chain *c, struct ruleset *rs, uint64_t hash);
+
+/* The order of elements: key bytes, then the end of one interval before the start of the next. */
+int rs_elem_cmp(const struct rs_set_def *def, const void *a, const void *b);
+/* Sorts one set's elements; a key that stands twice is -EEXIST. Part of ruleset_seal(). */
+int rs_set_seal(struct rs_set *s, struct err *e);
 /* Sorts everything and hashes the rules; a key that stands twice is -EEXIST.
  * Must be called once, after the last add. */
 int ruleset_seal(struct ruleset *rs, struct err *e);
+
+/* Changes the config generation of a sealed ruleset that has one; generation is not 0. */
+void ruleset_set_generation(struct ruleset *rs, uint32_t generation);
 
 /* Same sets, elements, chains, rule hashes and generation? what[] gets the first difference. */
 bool ruleset_equal(const struct ruleset *a, const struct ruleset *b, char *what, size_t cap);

@@ -434,6 +434,8 @@ struct ruleset *ruleset_guard(const struct compile_options *o, bool with_chain, 
 			rule_guard(&c, chain, V4);
 		if (o->guard_v6)
 			rule_guard(&c, chain, V6);
+		if (o->guard_loopback)
+			loopback_guard(&c);
 	}
 	if (!c.rc)
 		c.rc = ruleset_seal(c.rs, e);

@@ -6,6 +6,7 @@
  * A flow of ours carries a ct label from its first packet on:
  *   word 0  route id (never 0)
  *   word 1  flags, LABEL_*
+ *   word 2  which spctl instance: several may share a network namespace
  */
 #ifndef CTL_RULESET_COMPILE_H
 #define CTL_RULESET_COMPILE_H
@@ -15,6 +16,9 @@
 
 enum { LABEL_MASQUERADE = 1, LABEL_HAIRPIN = 2 };
 
+/* The label's word 2 of an instance (struct state: instance). */
+uint32_t label_instance(const char *instance);
+
 #define ROUTE_ID_MAX 0xfffffu /* slots are numbered id << 12 | index */
 
 struct compile_options {
@@ -23,6 +27,7 @@ struct compile_options {
 	const uint32_t *ids; /* route id of p->routes[i] */
 	/* spctl itself turned forwarding on: drop forwarded traffic that is not ours. */
 	bool guard_v4, guard_v6;
+	bool guard_loopback; /* for ruleset_guard(): route_localnet is going to be turned on */
 };
 
 /* The sealed ruleset, or NULL (e says why). A plan without kernel routes gives the table

@@ -24,7 +24,13 @@ void comp_route_label(const struct compiler *c, const struct plan_route *r, uint
 {
 	words[0] = comp_route_id(c, r);
 	words[1] = r->preserve_source ? 0 : LABEL_MASQUERADE;
-	words[2] = words[3] = 0;
+	words[2] = label_instance(c->o->owner);
+	words[3] = 0;
+}
+
+uint32_t label_instance(const char *instance)
+{
+	return (uint32_t)text_hash(instance, strlen(instance), 0);
 }
 
 const struct plan_target *comp_only_target(const struct plan_route *r, int f)

@@ -11,8 +11,10 @@
  *   RUN/instance              network namespace and boot of RUN
  *   RUN/image                 ruleset_image.h
  *
- * A generation above `live` is pending; which of the two is true is decided by
- * the generation number in the kernel's table (txn.c).
+ *   STATE/pending             the generation that is about to become true (session.c)
+ *
+ * Which of live and pending is true is decided by the generation number in the
+ * kernel's table.
  */
 #ifndef CTL_STATE_H
 #define CTL_STATE_H
@@ -36,6 +38,7 @@ struct state {
  * nothing and create is false (not an error for status and down). */
 int state_open(struct state *s, const char *state_dir, const char *run_dir, bool create,
 	       struct err *e);
+/* Also gives the lock back. A zeroed or closed state is fine. */
 void state_close(struct state *s);
 /* Waits for the lock up to timeout_ms; prints one line through log_info if it has to wait,
  * naming the holder's pid. -ETIMEDOUT. */
@@ -51,9 +54,13 @@ struct state_meta {
 };
 void state_meta_fini(struct state_meta *m);
 
-int state_live(const struct state *s, uint32_t *generation, struct err *e); /* 0 = none */
+/* 0 = none. -EBADMSG when STATE/live holds no number: the kernel's table knows, see txn.c. */
+int state_live(const struct state *s, uint32_t *generation, struct err *e);
 int state_set_live(const struct state *s, uint32_t generation, struct err *e);
-/* Highest generation on disk, live or not (0 = none). */
+/* All generations on disk, oldest first; *v is owned by the caller. */
+int state_generations(const struct state *s, uint32_t **v, size_t *n, struct err *e);
+/* Highest generation on disk, live or not (0 = none). One whose N.json was never written is none.
+ */
 int state_newest(const struct state *s, uint32_t *generation, struct err *e);
 /* Writes N.config and N.json, fsynced, directory too. */
 int state_write_generation(const struct state *s, const struct state_meta *m, const void *config,
@@ -65,6 +72,9 @@ int state_delete_generation(const struct state *s, uint32_t generation, struct e
 int state_prune(const struct state *s, struct err *e);
 /* `down` is done: no generation is live any more. Past generations stay for rollback. */
 int state_forget_live(const struct state *s, struct err *e);
+/* As io_read_file, but never through a symbolic link or from anything but a regular file.
+ * -ENOENT when there is none. */
+int state_read_file(const char *path, size_t max_bytes, struct buf *out, struct err *e);
 /* "STATE/name" or "RUN/name", owned by the caller. */
 char *state_path(const struct state *s, const char *name);
 char *state_run_path(const struct state *s, const char *name);

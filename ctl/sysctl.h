@@ -14,6 +14,8 @@ struct sysctl_journal; /* STATE/sysctl.json in memory */
 /* A missing file is an empty journal. A journal of another boot is dropped (values are gone). */
 struct sysctl_journal *sysctl_journal_load(const char *path, const char *boot, struct err *e);
 void sysctl_journal_free(struct sysctl_journal *j);
+/* name is the path below /proc/sys ("net/ipv4/ip_forward"): interface names may hold dots.
+ * The count is of values recorded, also of those that the kernel changes by itself. */
 bool sysctl_journal_has(const struct sysctl_journal *j, const char *name);
 size_t sysctl_journal_count(const struct sysctl_journal *j);
 
@@ -24,6 +26,10 @@ struct sysctl_wants {
 	bool route_localnet; /* net.ipv4.conf.all.route_localnet = 1 */
 };
 
+/* Which of the switches the journal has: what spctl turned on. */
+struct sysctl_wants sysctl_journal_wants(const struct sysctl_journal *j);
+/* Is something of `w` off now? */
+bool sysctl_is_pending(const struct sysctl_wants *w);
 /* 0 if every file that `w` needs to change can be opened for writing; changes nothing. */
 int sysctl_check(const struct sysctl_wants *w, struct err *e);
 /* Journals, then changes, what is not already so. Also records values that the

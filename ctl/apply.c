@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The order of steps, and why it is safe to die between any two:
+ *   guard      a chain that drops foreign forwarding: no effect while forwarding is off
+ *   sysctls    journalled first; forwarding is on, the guard is up: nothing opens
+ *   pending    generation N on disk, fsynced: still the old routes
+ *   batch      one transaction: the new routes. It carries N, so recovery knows
+ *   live, image, prune: bookkeeping that recovery redoes
+ */
+#include "ctl/apply.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/base/clock.h"
+#include "ctl/base/log.h"
+#include "ctl/failpoint.h"
+#include "ctl/ruleset_compile.h"
+
+#define GENID_TRIES 20 /* other tools may commit between our look and our batch */
+
+struct job {
+	struct session *s;
+	const struct apply_request *r;
+	struct apply_result *out;
+	struct err *e;
+	struct route_ids ids;	    /* of the new generation */
+	uint32_t *route_ids;	    /* per plan route */
+	struct sysctl_wants wants;  /* what must be on afterwards */
+	struct sysctl_wants before; /* what an earlier apply of ours turned on */
+	bool preparing;		    /* guard and sysctls of this apply are in place */
+	bool table_was_there;
+	const char
+		*guarded_table; /* the table that takes the guard: the old one where there is one */
+	struct compile_options compile;
+	struct ruleset *want;
+};
+
+static int no_memory(struct err *e)
+{
+	return err_set(e, ENOMEM, "out of memory");
+}
+
+/* ---- ids ---- */
+
+static uint32_t fresh_id(struct route_ids *ids)
+{
+	if (!ids->next_id || ids->next_id > ROUTE_ID_MAX)
+		ids->next_id = 1;
+	return ids->next_id++;
+}
+
+/* A name keeps its number as long as it is applied; a new one never gets a used number
+ * before the counter wraps (a million routes later). */
+static int assign_ids(struct job *j)
+{
+	const struct plan *p = j->r->plan;
+	const struct route_ids *old = &j->s->ids;
+	int rc = 0;
+
+	j->route_ids = calloc(p->n_routes + 1, sizeof(*j->route_ids));
+	if (!j->route_ids)
+		return no_memory(j->e);
+	j->ids.next_id = old->next_id;
+	for (unsigned i = 0; i < p->n_routes && !rc; i++) {
+		const char *name = p->routes[i].route->name;
+		uint32_t id = route_ids_find(old, name);
+
+		j->route_ids[i] = id ? id : fresh_id(&j->ids);
+		rc = route_ids_add(&j->ids, name, j->route_ids[i]);
+	}
+	route_ids_seal(&j->ids);
+	return rc ? no_memory(j->e) : 0;
+}
+
+/* ---- sysctls and the guard ---- */
+
+static void decide_sysctls(struct job *j)
+{
+	const struct host_facts *h = &j->r->gathered->host;
+	const struct plan *p = j->r->plan;
+
+	j->before = sysctl_journal_wants(j->s->journal);
+	j->wants.forward_v4 = p->needs_forward_v4;
+	j->wants.forward_v6 = p->needs_forward_v6;
+	j->wants.route_localnet = p->needs_route_localnet;
+	/* Whoever turned it on before us wants his traffic forwarded: no guard then. */
+	j->compile.guard_v4 = j->before.forward_v4 || (p->needs_forward_v4 && !h->forward_v4);
+	j->compile.guard_v6 = j->before.forward_v6 || (p->needs_forward_v6 && !h->forward_v6);
+	j->out->forward_v4 = p->needs_forward_v4 && !h->forward_v4;
+	j->out->forward_v6 = p->needs_forward_v6 && !h->forward_v6;
+}
+
+static int commit_guard(struct job *j, bool up)
+{
+	struct compile_options o = j->compile;
+	struct ruleset *with, *without;
+	int rc = -ENOMEM;
+
+	o.generation = j->s->have->generation;
+	o.table = j->guarded_table;
+	o.guard_loopback = j->out->route_localnet;
+	with = ruleset_guard(&o, true, j->e);
+	without = ruleset_guard(&o, false, j->e);
+	if (with && without) {
+		with->exists = with->ours = true;
+		without->ours = true;
+		without->exists = up ? j->table_was_there : true;
+		rc = nft_commit(j->s->nft, up ? without : with, up ? with : without, 0, NFT_COMMIT,
+				NULL, NULL, j->e);
+	}
+	ruleset_free(with);
+	ruleset_free(without);
+	return rc;
+}
+
+/* Only when something has to be turned on: the guard stands before the door opens. */
+static int prepare_host(struct job *j)
+{
+	struct sysctl_wants localnet = { .route_localnet = j->wants.route_localnet };
+	int rc = sysctl_check(&j->wants, j->e);
+
+	if (rc || !sysctl_is_pending(&j->wants))
+		return rc;
+	j->out->route_localnet = sysctl_is_pending(&localnet);
+	rc = commit_guard(j, true);
+	if (rc)
+		return rc;
+	j->preparing = true;
+	FAILPOINT(guarded);
+	rc = sysctl_apply(j->s->journal, &j->wants, j->e);
+	FAILPOINT(sysctls);
+	/* The kernel's generation has moved and the table has a chain more. */
+	return rc ? rc : session_read_kernel(j->s, j->guarded_table, j->e);
+}
+
+/* Takes back what prepare_host() did; the table goes if it was not there before. */
+static int unprepare_host(struct job *j)
+{
+	struct err e = { 0 };
+	int rc;
+
+	if (!j->preparing)
+		return 0;
+	rc = sysctl_restore(j->s->journal, &j->before, &e);
+	if (!rc && j->table_was_there) {
+		struct err saved = *j->e;
+
+		rc = commit_guard(j, false);
+		e = *j->e;
+		*j->e = saved;
+	} else if (!rc) {
+		struct compile_options o = j->compile;
+		struct ruleset *there;
+
+		o.generation = 0;
+		o.table = j->guarded_table;
+		there = ruleset_guard(&o, true, &e);
+		rc = -ENOMEM;
+		if (there) {
+			there->exists = there->ours = true;
+			rc = nft_commit(j->s->nft, there, NULL, 0, NFT_COMMIT, NULL, NULL, &e);
+		}
+		ruleset_free(there);
+	}
+	session_drop_image(j->s);
+	if (!rc)
+		return 0;
+	err_wrap(j->e, "%s; and putting things back failed, too", e.msg);
+	j->e->code = -ENOTRECOVERABLE;
+	return -ENOTRECOVERABLE;
+}
+
+/* ---- generations ---- */
+
+static bool same_text_as_live(const struct job *j)
+{
+	struct buf old = { 0 };
+	struct state_meta m = { 0 };
+	bool same;
+
+	if (!j->s->live)
+		return false;
+	same = !state_read_generation(&j->s->state, j->s->live, &m, &old, NULL) &&
+	       old.len == j->r->text_len && !memcmp(old.data, j->r->text, old.len);
+	state_meta_fini(&m);
+	buf_fini(&old);
+	return same;
+}
+
+/* All is so already: same file, same resolved table, nothing to repair. */
+static bool nothing_to_do(struct job *j)
+{
+	char what[128];
+	bool equal;
+
+	if (!j->s->live || j->s->have->generation != j->s->live || j->preparing)
+		return false;
+	ruleset_set_generation(j->want, j->s->live);
+	equal = ruleset_equal(j->s->have, j->want, what, sizeof(what));
+	ruleset_set_generation(j->want, j->compile.generation);
+	return equal && same_text_as_live(j);
+}
+
+static int write_pending(struct job *j)
+{
+	const struct gathered *g = j->r->gathered;
+	struct state_meta m = {
+		.generation = j->compile.generation,
+		.time_ms = clock_wall_ms(),
+		.file = strdup(j->r->file),
+		.table = strdup(j->compile.table),
+		.names = g->names,
+		.n_names = g->n_names,
+	};
+	int rc =
+		m.file && m.table ? session_set_pending(j->s, m.generation, j->e) : no_memory(j->e);
+
+	rc = rc ? rc : state_write_generation(&j->s->state, &m, j->r->text, j->r->text_len, j->e);
+	free(m.file);
+	free(m.table);
+	FAILPOINT(pending);
+	return rc;
+}
+
+static void drop_pending(struct job *j)
+{
+	state_delete_generation(&j->s->state, j->compile.generation, NULL);
+	session_set_pending(j->s, 0, NULL);
+}
+
+/* ---- the batch ---- */
+
+static int compile_want(struct job *j)
+{
+	ruleset_free(j->want);
+	j->compile.ids = j->route_ids;
+	j->want = ruleset_compile(j->r->plan, &j->compile, j->e);
+	return j->want ? 0 : (j->e->code ? j->e->code : no_memory(j->e));
+}
+
+static void place_refusal(struct job *j, const struct nft_refusal *refusal)
+{
+	const struct config *c = j->r->plan->config;
+
+	if (refusal->what[0])
+		err_wrap(j->e, "the kernel refused %s", refusal->what);
+	if (refusal->place >= c->n_routes)
+		return;
+	err_wrap(j->e, "route \"%s\"", c->routes[refusal->place].name);
+	err_place(j->e, c->routes[refusal->place].loc, NULL);
+}
+
+static int commit_want(struct job *j, unsigned flags)
+{
+	struct nft_refusal refusal = { .place = RS_NO_PLACE };
+	int64_t started = clock_mono_us();
+	int rc;
+
+	for (unsigned tries = 0;; tries++) {
+		rc = nft_commit(j->s->nft, j->s->have, j->want, j->s->genid, flags, &j->out->stats,
+				&refusal, j->e);
+		if (rc != -ERESTART || tries == GENID_TRIES)
+			break;
+		log_debug("the kernel's ruleset changed meanwhile: reading it again");
+		rc = session_read_kernel(j->s,
+					 j->s->have->exists ? j->guarded_table : j->compile.table,
+					 j->e);
+		if (rc)
+			return rc;
+	}
+	j->out->kernel_us = clock_mono_us() - started;
+	if (rc && rc != -ERESTART)
+		place_refusal(j, &refusal);
+	return rc;
+}
+
+static int make_live(struct job *j)
+{
+	struct err e = { 0 };
+	int rc;
+
+	FAILPOINT(committed);
+	/* From here on the new generation is true; recovery finishes what fails. */
+	rc = state_set_live(&j->s->state, j->compile.generation, &e);
+	FAILPOINT(live);
+	rc = rc ? rc : session_set_pending(j->s, 0, &e);
+	if (rc)
+		log_warn("%s (the routes are in effect; the next spctl command tries again)",
+			 e.msg);
+	session_write_image(j->s, j->want, &j->ids, nft_genid_next(j->s->genid));
+	FAILPOINT(image);
+	state_prune(&j->s->state, NULL);
+	FAILPOINT(pruned);
+	return 0;
+}
+
+static int apply_prepared(struct job *j)
+{
+	int rc = compile_want(j);
+
+	if (rc)
+		return rc;
+	if (nothing_to_do(j)) {
+		j->out->generation = j->s->live;
+		/* Somebody else's commit made the image stale: renew it, so that the next apply is
+		 * fast. */
+		if (!j->s->from_image)
+			session_write_image(j->s, j->want, &j->ids, j->s->genid);
+		return 0;
+	}
+	j->out->changed = true;
+	j->out->repaired = j->s->live && j->s->have->generation != j->s->live;
+	rc = write_pending(j);
+	rc = rc ? rc : commit_want(j, NFT_COMMIT);
+	if (rc) {
+		drop_pending(j);
+		return rc;
+	}
+	j->out->generation = j->compile.generation;
+	return make_live(j);
+}
+
+static int dry_run(struct job *j)
+{
+	int rc = sysctl_check(&j->wants, j->e);
+
+	rc = rc ? rc : compile_want(j);
+	if (rc)
+		return rc;
+	j->out->generation = j->s->live;
+	if (nothing_to_do(j))
+		return 0;
+	j->out->changed = true;
+	return commit_want(j, NFT_CHECK_ONLY);
+}
+
+/*
+ * The table of the live generation, wherever it is called now. Another name in
+ * the config or on the command line moves everything in the same transaction.
+ */
+static int read_table(struct job *j)
+{
+	const char *old = session_table(j->s), *table = j->compile.table;
+	int rc;
+
+	j->guarded_table = table;
+	if (!strcmp(old, table) || !j->s->live)
+		return session_read_kernel(j->s, table, j->e);
+	rc = session_read_kernel(j->s, table, j->e);
+	if (rc || j->s->have->exists) {
+		if (!rc)
+			rc = err_set(j->e, EEXIST, "the nftables table \"inet %s\" exists already",
+				     table);
+		return rc;
+	}
+	rc = session_read_kernel(j->s, old, j->e);
+	if (!rc && j->s->have->exists)
+		j->guarded_table = old;
+	return rc;
+}
+
+int apply_run(struct session *s, const struct apply_request *r, struct apply_result *out,
+	      struct err *e)
+{
+	struct job j = { .s = s, .r = r, .out = out, .e = e };
+	int rc;
+
+	FAILPOINT(locked);
+	memset(out, 0, sizeof(*out));
+	j.compile.table = r->table;
+	j.compile.owner = s->state.instance;
+	j.compile.generation = s->newest + 1;
+	rc = read_table(&j);
+	if (rc)
+		return rc;
+	j.table_was_there = s->have->exists;
+	rc = assign_ids(&j);
+	if (!rc) {
+		decide_sysctls(&j);
+		if (r->dry_run) {
+			rc = dry_run(&j);
+		} else {
+			rc = prepare_host(&j);
+			rc = rc ? rc : apply_prepared(&j);
+			if (rc)
+				rc = unprepare_host(&j) ? -ENOTRECOVERABLE : rc;
+		}
+	}
+	ruleset_free(j.want);
+	route_ids_fini(&j.ids);
+	free(j.route_ids);
+	return rc;
+}

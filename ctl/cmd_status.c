@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* status: what is live, whether the kernel still has it, and who is connected. Reads only. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/base/clock.h"
+#include "ctl/cmd.h"
+#include "ctl/conntrack.h"
+#include "ctl/describe.h"
+#include "ctl/gather.h"
+#include "ctl/ruleset_compile.h"
+#include "ctl/session.h"
+#include "ctl/table.h"
+
+struct status {
+	const struct options *o;
+	struct session s;
+	struct buf text;
+	struct config *config;
+	struct state_meta meta;
+	struct gathered g;
+	struct plan *plan;
+	struct diags diags;
+	bool drift;
+	char drift_what[160];
+	unsigned *active;      /* per plan route */
+	uint32_t *route_of_id; /* id -> plan route + 1 */
+	uint32_t max_id;
+	bool have_active;
+};
+
+static void find_drift(struct status *st)
+{
+	struct ruleset *image = NULL, *have = NULL;
+	struct route_ids ids = { 0 };
+	struct err e = { 0 };
+	uint32_t genid = 0, now = 0;
+	char *path = state_run_path(&st->s.state, "image");
+	int rc = path ? ruleset_image_load(path, st->s.state.boot, &image, &ids, &genid) : -ENOMEM;
+
+	free(path);
+	if (!rc && image->generation == st->s.live && !nft_genid(st->s.nft, &now, &e) &&
+	    now == genid)
+		goto out;
+	if (nft_read(st->s.nft, session_table(&st->s), &have, &e)) {
+		snprintf(st->drift_what, sizeof(st->drift_what), "cannot be read: %.120s", e.msg);
+		st->drift = true;
+	} else if (!have->exists) {
+		snprintf(st->drift_what, sizeof(st->drift_what), "is gone (flushed or deleted)");
+		st->drift = true;
+	} else if (!have->ours || strcmp(have->owner, st->s.state.instance)) {
+		snprintf(st->drift_what, sizeof(st->drift_what), "was made by somebody else");
+		st->drift = true;
+	} else if (have->generation != st->s.live) {
+		snprintf(st->drift_what, sizeof(st->drift_what), "has generation %u",
+			 have->generation);
+		st->drift = true;
+	} else if (!rc && image->generation == st->s.live) {
+		char what[128] = "";
+
+		st->drift = !ruleset_equal(image, have, what, sizeof(what));
+		if (st->drift)
+			snprintf(st->drift_what, sizeof(st->drift_what), "was changed: %s", what);
+	}
+out:
+	ruleset_free(image);
+	ruleset_free(have);
+	st->s.ids = ids;
+}
+
+static int count_flow(const struct ct_flow *f, void *arg)
+{
+	struct status *st = arg;
+
+	if (f->closed || f->instance != label_instance(st->s.state.instance) ||
+	    f->id > st->max_id || !st->route_of_id[f->id])
+		return 0;
+	st->active[st->route_of_id[f->id] - 1]++;
+	return 0;
+}
+
+static void count_active(struct status *st)
+{
+	struct err e = { 0 };
+	unsigned n = st->plan->n_routes;
+
+	for (size_t i = 0; i < st->s.ids.n; i++)
+		if (st->s.ids.ids[i] > st->max_id)
+			st->max_id = st->s.ids.ids[i];
+	st->active = calloc(n + 1, sizeof(*st->active));
+	st->route_of_id = calloc((size_t)st->max_id + 1, sizeof(*st->route_of_id));
+	if (!st->active || !st->route_of_id || !st->s.ids.n)
+		return;
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t id = route_ids_find(&st->s.ids, st->plan->routes[i].route->name);
+
+		st->route_of_id[id] = id ? i + 1 : 0;
+	}
+	st->have_active = !conntrack_each(count_flow, st, &e);
+	if (!st->have_active)
+		diags_add(&st->diags, DIAG_WARNING, LOC_NONE, NULL, NULL,
+			  "connections cannot be counted: %s", e.msg);
+}
+
+static int load(struct status *st, struct err *e)
+{
+	struct config_options opt = { .lenient = true };
+	int rc = state_read_generation(&st->s.state, st->s.live, &st->meta, &st->text, e);
+
+	if (rc)
+		return rc;
+	st->config = config_parse(st->meta.file, st->text.data, st->text.len, &opt, &st->diags);
+	diags_fini(&st->diags); /* what the file's warnings were was said at apply */
+	rc = st->config ? gather_past_facts(&st->g, &st->meta, e)
+			: err_set(e, EINVAL, "generation %u cannot be read any more", st->s.live);
+	if (rc)
+		return rc;
+	st->plan = plan_build(st->config, &st->g.facts, &st->diags);
+	return st->plan
+		       ? 0
+		       : err_set(e, EINVAL, "generation %u cannot be planned any more", st->s.live);
+}
+
+static void print_text(struct status *st)
+{
+	static const char *const head[] = { "ROUTE", "TIER", "LISTENS", "TARGETS", "ACTIVE" };
+	char when[24];
+	struct table t;
+
+	printf("generation %u, applied %s from %s, table inet %s\n", st->s.live,
+	       clock_format_utc(st->meta.time_ms, when), st->meta.file, session_table(&st->s));
+	if (st->drift)
+		printf("DRIFT: the kernel's table %s: `spctl apply` repairs it\n", st->drift_what);
+	table_init(&t, 5, head);
+	for (unsigned i = 0; i < st->plan->n_routes; i++) {
+		const struct plan_route *r = &st->plan->routes[i];
+		struct buf listens = { 0 }, targets = { 0 };
+
+		describe_listens(&listens, r->route);
+		describe_targets(&targets, r);
+		table_cell(&t, r->route->name);
+		table_cell(&t, tier_name(r->tier));
+		table_cell(&t, listens.data);
+		table_cell(&t, targets.data);
+		if (st->have_active)
+			table_cellf(&t, "%u", st->active[i]);
+		else
+			table_cell(&t, "?");
+		buf_fini(&listens);
+		buf_fini(&targets);
+	}
+	if (st->plan->n_routes)
+		table_print(&t, stdout);
+	table_fini(&t);
+}
+
+static json_t *route_json(const struct status *st, unsigned i)
+{
+	const struct plan_route *r = &st->plan->routes[i];
+	struct buf listens = { 0 };
+	json_t *j;
+
+	describe_listens(&listens, r->route);
+	j = json_pack("{s:s,s:i,s:s,s:s,s:s,s:o,s:o}", "name", r->route->name, "id",
+		      (int)route_ids_find(&st->s.ids, r->route->name), "tier", tier_name(r->tier),
+		      "reason", r->reason, "ports", listens.data ? listens.data : "", "active",
+		      st->have_active ? json_integer(st->active[i]) : json_null(), "targets",
+		      describe_targets_json(r));
+	buf_fini(&listens);
+	return j;
+}
+
+static void print_json(const struct status *st)
+{
+	json_t *routes = json_array();
+
+	for (unsigned i = 0; i < st->plan->n_routes; i++)
+		json_array_append_new(routes, route_json(st, i));
+	describe_print_json(json_pack("{s:i,s:{s:b,s:n},s:s,s:i,s:b,s:s,s:o,s:[],s:o}", "schema", 1,
+				      "service", "running", 0, "pid", "table",
+				      session_table(&st->s), "generation", (int)st->s.live, "drift",
+				      st->drift, "driftReason", st->drift_what, "routes", routes,
+				      "certificates", "warnings",
+				      describe_warnings_json(&st->diags)));
+}
+
+static int nothing_applied(const struct options *o)
+{
+	if (o->json)
+		describe_print_json(json_pack("{s:i,s:{s:b,s:n},s:i,s:b,s:[],s:[],s:[]}", "schema",
+					      1, "service", "running", 0, "pid", "generation", 0,
+					      "drift", 0, "routes", "certificates", "warnings"));
+	else
+		printf("nothing is applied\n");
+	return EXIT_DONE;
+}
+
+static int show(struct status *st)
+{
+	struct err e = { 0 };
+
+	if (!st->s.live)
+		return nothing_applied(st->o);
+	if (load(st, &e))
+		return cmd_fail(st->o, &e, EXIT_FAILED);
+	find_drift(st);
+	count_active(st);
+	if (st->o->json)
+		print_json(st);
+	else
+		print_text(st);
+	return st->drift ? EXIT_FAILED : EXIT_DONE;
+}
+
+int cmd_status(const struct options *o, int argc, char **argv)
+{
+	struct status st = { .o = o };
+	struct err e = { 0 };
+	int rc = cmd_need_root(o, "status reads the kernel's ruleset");
+
+	(void)argc;
+	(void)argv;
+	if (rc)
+		return rc;
+	rc = session_open(&st.s, o->state_dir, o->run_dir, 0, 0, &e);
+	if (rc == -ENOENT)
+		return nothing_applied(o);
+	if (rc)
+		return cmd_fail(o, &e, cmd_exit_code(rc));
+	rc = show(&st);
+	free(st.active);
+	free(st.route_of_id);
+	plan_free(st.plan);
+	gather_fini(&st.g);
+	config_free(st.config);
+	state_meta_fini(&st.meta);
+	diags_fini(&st.diags);
+	buf_fini(&st.text);
+	session_close(&st.s);
+	return rc;
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Recovery rule: STATE/pending names the generation that a transaction was about
+ * to make true. If the kernel's table carries its number, it did and becomes
+ * live; if not, it never happened and its files go. Nothing else is ever undone.
+ */
+#include "ctl/session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/base/io.h"
+#include "ctl/base/log.h"
+
+#define IMAGE "image"
+
+const char *session_table(const struct session *s)
+{
+	return s->meta.generation && s->meta.table ? s->meta.table : DEFAULT_TABLE;
+}
+
+static int load_live(struct session *s, struct err *e)
+{
+	int rc = state_live(&s->state, &s->live, e);
+
+	rc = rc ? rc : state_newest(&s->state, &s->newest, e);
+	if (s->newest < s->live)
+		s->newest = s->live;
+	state_meta_fini(&s->meta);
+	memset(&s->meta, 0, sizeof(s->meta));
+	if (rc || !s->live)
+		return rc;
+	return state_read_generation(&s->state, s->live, &s->meta, NULL, e);
+}
+
+/* Which generation the kernel's table has: 0 when it is not there or not ours. */
+static int kernel_generation(struct session *s, const char *table, uint32_t *generation,
+			     struct err *e)
+{
+	struct ruleset *head = NULL;
+	int rc = nft_read_head(s->nft, table, &head, e);
+
+	if (rc)
+		return rc;
+	*generation = head->exists && head->ours && !strcmp(head->owner, s->state.instance)
+			      ? head->generation
+			      : 0;
+	ruleset_free(head);
+	return 0;
+}
+
+static int read_pending(const struct session *s, uint32_t *generation)
+{
+	char *path = state_path(&s->state, "pending"), text[16] = "";
+	int rc = path ? io_read_text(path, text, sizeof(text), NULL) : -ENOMEM;
+
+	free(path);
+	*generation = rc ? 0 : (uint32_t)strtoul(text, NULL, 10);
+	return rc == -ENOENT ? 0 : rc;
+}
+
+int session_set_pending(struct session *s, uint32_t generation, struct err *e)
+{
+	char *path = state_path(&s->state, "pending"), text[16];
+	int rc;
+
+	if (!path)
+		return err_set(e, ENOMEM, "out of memory");
+	snprintf(text, sizeof(text), "%u\n", generation);
+	if (generation)
+		rc = io_write_file(path, text, strlen(text), 0600, e);
+	else
+		rc = unlink(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path)
+						     : 0;
+	free(path);
+	return rc;
+}
+
+static int settle_pending(struct session *s, struct err *e)
+{
+	struct state_meta meta = { 0 };
+	uint32_t pending = 0, in_kernel = 0;
+	int rc = read_pending(s, &pending);
+
+	if (rc)
+		return err_sys(e, rc, "cannot read %s/pending", s->state.state_dir);
+	if (!pending || pending == s->live)
+		return pending ? session_set_pending(s, 0, e) : 0;
+	/* A meta that cannot be read was never fsynced: its transaction did not begin. */
+	if (!state_read_generation(&s->state, pending, &meta, NULL, NULL))
+		rc = kernel_generation(s, meta.table, &in_kernel, e);
+	state_meta_fini(&meta);
+	if (rc)
+		return rc;
+	if (in_kernel == pending) {
+		log_info("an earlier command was interrupted after generation %u took effect: it "
+			 "is live",
+			 pending);
+		rc = state_set_live(&s->state, pending, e);
+	} else {
+		log_info("an earlier command was interrupted before generation %u took effect: it "
+			 "is dropped",
+			 pending);
+		rc = state_delete_generation(&s->state, pending, e);
+	}
+	rc = rc ? rc : session_set_pending(s, 0, e);
+	return rc ? rc : load_live(s, e);
+}
+
+static int open_locked(struct session *s, unsigned timeout_ms, struct err *e)
+{
+	int rc = state_lock(&s->state, timeout_ms, e);
+	char *path;
+
+	rc = rc ? rc : load_live(s, e);
+	rc = rc ? rc : settle_pending(s, e);
+	if (rc)
+		return rc;
+	path = state_path(&s->state, "sysctl.json");
+	s->journal = path ? sysctl_journal_load(path, s->state.boot, e) : NULL;
+	free(path);
+	return s->journal ? 0 : (e->code ? e->code : err_set(e, ENOMEM, "out of memory"));
+}
+
+int session_open(struct session *s, const char *state_dir, const char *run_dir, unsigned flags,
+		 unsigned timeout_ms, struct err *e)
+{
+	int rc;
+
+	memset(s, 0, sizeof(*s));
+	s->state.lock_fd = -1;
+	rc = state_open(&s->state, state_dir, run_dir, flags & SESSION_CREATE, e);
+	if (rc)
+		return rc;
+	s->nft = nft_open(e);
+	rc = s->nft ? 0 : e->code;
+	if (!rc && (flags & SESSION_LOCK))
+		rc = open_locked(s, timeout_ms, e);
+	else if (!rc)
+		rc = load_live(s, e);
+	if (rc)
+		session_close(s);
+	return rc;
+}
+
+void session_close(struct session *s)
+{
+	ruleset_free(s->have);
+	route_ids_fini(&s->ids);
+	state_meta_fini(&s->meta);
+	sysctl_journal_free(s->journal);
+	nft_close(s->nft);
+	state_close(&s->state);
+	memset(s, 0, sizeof(*s));
+	s->state.lock_fd = -1;
+}
+
+static int check_owner(const struct session *s, const struct ruleset *rs, struct err *e)
+{
+	if (!rs->exists || (rs->ours && !strcmp(rs->owner, s->state.instance)))
+		return 0;
+	if (!rs->ours) {
+		err_set(e, EEXIST,
+			"the nftables table \"inet %s\" exists and was not made by spctl",
+			rs->table);
+		err_hint(e,
+			 "choose another name with --table, or delete it: nft delete table inet %s",
+			 rs->table);
+		return e->code;
+	}
+	err_set(e, EEXIST,
+		"the nftables table \"inet %s\" belongs to another spctl instance (not the one in "
+		"%s)",
+		rs->table, s->state.state_dir);
+	err_hint(e,
+		 "give that instance's --state-dir, choose another --table, or, if it is gone: nft "
+		 "delete table inet %s",
+		 rs->table);
+	return e->code;
+}
+
+/* The image counts only if the kernel has not moved since and it is of the live generation. */
+static bool load_image(struct session *s, const char *table)
+{
+	char *path = state_run_path(&s->state, IMAGE);
+	struct ruleset *rs = NULL;
+	uint32_t genid = 0;
+	int rc = path ? ruleset_image_load(path, s->state.boot, &rs, &s->ids, &genid) : -ENOMEM;
+
+	free(path);
+	if (rc)
+		return false;
+	if (genid == s->genid && rs->generation == s->live && !strcmp(rs->table, table) &&
+	    !strcmp(rs->owner, s->state.instance)) {
+		rs->exists = rs->ours = true;
+		s->have = rs;
+		s->from_image = true;
+		return true;
+	}
+	ruleset_free(rs); /* the ids are good all the same */
+	return false;
+}
+
+int session_read_kernel(struct session *s, const char *table, struct err *e)
+{
+	int rc;
+
+	ruleset_free(s->have);
+	s->have = NULL;
+	s->from_image = false;
+	route_ids_fini(&s->ids);
+	for (unsigned tries = 0;; tries++) {
+		uint32_t after = 0;
+
+		rc = nft_genid(s->nft, &s->genid, e);
+		if (rc)
+			return rc;
+		if (load_image(s, table))
+			return 0;
+		rc = nft_read(s->nft, table, &s->have, e);
+		rc = rc ? rc : nft_genid(s->nft, &after, e);
+		if (rc || after == s->genid || tries == 20)
+			break;
+		/* Somebody committed while we read: what we have may be torn. */
+		ruleset_free(s->have);
+		s->have = NULL;
+		route_ids_fini(&s->ids);
+	}
+	return rc ? rc : check_owner(s, s->have, e);
+}
+
+void session_write_image(struct session *s, const struct ruleset *rs, const struct route_ids *ids,
+			 uint32_t genid)
+{
+	char *path = state_run_path(&s->state, IMAGE);
+	struct err e = { 0 };
+
+	if (path && ruleset_image_save(path, rs, ids, s->state.boot, genid, &e)) {
+		log_debug("no image kept: %s", e.msg);
+		unlink(path);
+	}
+	free(path);
+}
+
+void session_drop_image(struct session *s)
+{
+	char *path = state_run_path(&s->state, IMAGE);
+
+	if (path)
+		unlink(path);
+	free(path);
+}

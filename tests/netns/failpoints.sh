@@ -1,0 +1,69 @@
+#!/bin/bash
+# Killed (SIGKILL) at every step of apply and of down: what runs is the old state or the new one,
+# never half of each, and the next command puts everything right. Needs a build with FAILPOINTS=1
+# beside the plain one (SPCTL_FP, default $O-fp/spctl).
+. "${0%/*}/lib.sh"
+need_kernel nft_fib nft_nat nft_masq
+fp=${SPCTL_FP:-$O-fp/spctl}
+[[ -x $fp ]] || skip "no build with FAILPOINTS=1 at $fp"
+mapfile -t points < <(SPCTL_FAILPOINT=list "$fp" version | grep -oE '^[[:space:]]*[a-z_]+$' | tr -d ' \t')
+((${#points[@]} >= 5)) || fail "only ${#points[@]} fail points: ${points[*]}"
+
+lab_up
+serve a A -t '*:7000'
+serve b B -t '*:7000'
+serve gw G -t '127.0.0.1:8000'
+config old <<'EOF'
+{"routes":[{"name":"tcp","match":{"ports":[9000,9001]},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}]}}]}
+EOF
+config new <<'EOF'
+{"routes":[{"name":"tcp","match":{"ports":[9000,9001]},"action":{"type":"forward","targets":[{"host":"10.20.0.3","port":7000}]}},
+ {"name":"six","match":{"ports":9006},"action":{"type":"forward","targets":[{"host":"fd20::2","port":7000}]}},
+ {"name":"local","match":{"ports":9002},"action":{"type":"forward","targets":[{"host":"127.0.0.1","port":8000}]}}]}
+EOF
+rules=$(gw nft -s list ruleset)
+sys=$(sysctls)
+
+# die POINT COMMAND...: exit 137 if that point is on the way, 0 if not.
+die() {
+	local point=$1
+	shift
+	run lab_in gw env SPCTL_FAILPOINT="$point" "$fp" "$@"
+	[[ $code == 137 || $code == 0 ]] || fail "$* with the fail point $point: exit $code"
+}
+
+hit=0
+for point in "${points[@]}"; do
+	# The first apply of all: before it there was nothing.
+	die "$point" apply "$T/old.json"
+	expect_match "$(probe tcp 10.10.0.1:9000)$(probe tcp 10.10.0.1:9001)" \
+		'^(refusedrefused|A\|10\.20\.0\.1\|hiA\|10\.20\.0\.1\|hi)$' "first apply, $point"
+	apply old
+	expect_exit 0 spctl status
+	expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9000
+
+	# From one state to another, with a connection that stays.
+	hold kept cl tcp 10.10.0.1:9000
+	die "$point" apply "$T/new.json"
+	((code == 0)) || hit=$((hit + 1))
+	expect_match "$(probe tcp 10.10.0.1:9000)$(probe tcp 10.10.0.1:9001)" \
+		'^(A\|10\.20\.0\.1\|hiA|B\|10\.20\.0\.1\|hiB)\|10\.20\.0\.1\|hi$' "second apply, $point"
+	expect_hold kept 'A|10.20.0.1|one' one
+	apply new
+	expect_exit 0 spctl status
+	expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
+	expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9001
+	expect_answer 'A|fd20::1|hi' tcp '[fd10::1]:9006'
+	expect_answer 'G|10.10.0.2|hi' tcp 10.10.0.1:9002
+	expect_hold kept 'A|10.20.0.1|two' two
+	hold_close kept
+
+	# And away again.
+	die "$point" down
+	((code == 0)) || hit=$((hit + 1))
+	expect_exit 0 spctl down
+	expect_eq "$(gw nft -s list ruleset)" "$rules" "ruleset after down, $point"
+	expect_eq "$(sysctls)" "$sys" "sysctls after down, $point"
+	expect_exit 0 spctl status
+done
+((hit >= ${#points[@]})) || fail "only $hit of ${#points[@]} fail points were on the way"

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Random route files, planned, and asked about every connection of a small
+ * world; a slow and obvious matcher, written from the rules in docs/CONFIG.md
+ * and not from the code, says what is right. property_run() returns the number
+ * of wrong answers; *asked and *planned say how much was really tried.
+ */
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/base/buf.h"
+#include "ctl/config.h"
+#include "ctl/plan.h"
+
+static uint64_t rng_state;
+
+static unsigned rng(unsigned n)
+{
+	rng_state = rng_state * 6364136223846793005ull + 1442695040888963407ull;
+	return (unsigned)(rng_state >> 33) % n;
+}
+
+/* ---- the world ---- */
+
+static const char *const world_locals[] = { "10.1.0.1", "10.1.0.2", "10.1.0.3", "fd01::1",
+					    "fd01::2" };
+static const char *const world_clients[] = { "10.0.0.0",    "10.0.0.1", "10.0.0.6",
+					     "10.0.0.7",    "10.0.0.8", "192.168.1.9",
+					     "fd00::1",	    "fd00::2",	"fd00::1:0",
+					     "2001:db8::1", "0.0.0.0",	"255.255.255.255" };
+static const char *const world_ranges[] = { "10.0.0.0/29",	 "10.0.0.0/8",	"10.0.0.6-10.0.0.8",
+					    "10.0.0.7",		 "0.0.0.0/0",	"fd00::/64",
+					    "fd00::1",		 "::/0",	"192.168.1.*",
+					    "2001:db8::/32",	 "10.0.0.0/30", "255.255.255.255",
+					    "fd00::1-fd00::1:0", "*",		"10.?.0.1" };
+#define N(a)	    (sizeof(a) / sizeof(*(a)))
+#define WORLD_PORTS 12
+
+static void put_list(struct buf *b, const char *key, const char *const *from, unsigned n_from,
+		     unsigned n)
+{
+	buf_printf(b, ",\"%s\":[", key);
+	for (unsigned i = 0; i < n; i++)
+		buf_printf(b, "%s\"%s\"", i ? "," : "", from[rng(n_from)]);
+	buf_puts(b, "]");
+}
+
+static void put_match(struct buf *b)
+{
+	static const char *const transports[] = { "tcp", "udp", "all" };
+	static const char *const domains[] = { "a.test", "b.test", "*.test", "x.a.test" };
+	unsigned from = 1 + rng(WORLD_PORTS), to = from + rng(WORLD_PORTS - from + 1);
+	unsigned transport = rng(5);
+
+	buf_printf(b, "\"match\":{\"ports\":[{\"from\":%u,\"to\":%u},%u]", from, rng(2) ? to : from,
+		   1 + rng(WORLD_PORTS));
+	if (!rng(5))
+		put_list(b, "domains", domains, N(domains), 1 + rng(2));
+	else if (transport < 3)
+		buf_printf(b, ",\"transport\":\"%s\"", transports[transport]);
+	if (!rng(3))
+		put_list(b, "address", world_locals, N(world_locals), 1 + rng(2));
+	if (rng(2))
+		put_list(b, "clientIp", world_ranges, N(world_ranges), 1 + rng(3));
+	buf_puts(b, "}");
+}
+
+static void put_route(struct buf *b, unsigned i)
+{
+	static const char *const hosts[] = { "\"10.2.0.2\"", "\"fd02::2\"",
+					     "[\"10.2.0.2\",\"fd02::2\"]",
+					     "[\"10.2.0.2\",\"10.2.0.3\"]" };
+
+	buf_printf(b, "%s{\"name\":\"r%u\",", i ? "," : "", i);
+	if (rng(2))
+		buf_printf(b, "\"priority\":%d,", (int)rng(4) - 1);
+	if (!rng(12))
+		buf_puts(b, "\"enabled\":false,");
+	put_match(b);
+	buf_printf(b, ",\"action\":{\"type\":\"forward\",\"targets\":[{\"host\":%s,\"port\":%s}]}}",
+		   hosts[rng(N(hosts))], rng(2) ? "80" : "\"preserve\"");
+}
+
+/* ---- the oracle ---- */
+
+static bool oracle_listens(const struct cfg_route *r, const struct plan_conn *c)
+{
+	const struct cfg_match *m = &r->match;
+	bool port = false, address = !m->n_addresses;
+
+	for (unsigned i = 0; i < m->n_ports; i++)
+		port |= m->ports[i].from <= c->port && c->port <= m->ports[i].to;
+	for (unsigned i = 0; i < m->n_addresses; i++)
+		address |= !addr_cmp(&m->addresses[i], &c->local);
+	return r->enabled && port && address &&
+	       (m->transport & (c->proto == IPPROTO_TCP ? TRANSPORT_TCP : TRANSPORT_UDP));
+}
+
+/* Longest exact name first, then the longest wildcard, then none. */
+static int oracle_domain(const struct cfg_match *m)
+{
+	int best = 0;
+
+	for (unsigned i = 0; i < m->domains.n; i++) {
+		int len = (int)strlen(m->domains.v[i]);
+		int score = strchr(m->domains.v[i], '*') ? 1000 + len : 1000000 + len;
+
+		best = score > best ? score : best;
+	}
+	return best;
+}
+
+/* The widest range of the list decides; fewer free bits is narrower; no list is the widest. */
+static int oracle_client(const struct cfg_match *m)
+{
+	int widest = 0;
+
+	if (!m->has_client_ip)
+		return 1000;
+	for (size_t i = 0; i < m->client_ip.n; i++) {
+		struct addr a = m->client_ip.v[i].lo;
+		int bits = 0, total = a.family == ADDR_V4 ? 32 : 128;
+
+		/* smallest number of free bits that reaches from lo to hi */
+		for (; bits < total; bits++) {
+			struct addr reach = m->client_ip.v[i].lo;
+			int carry = 1, ok;
+
+			/* reach = lo + 2^bits - 1 */
+			for (int k = total / 8 - 1; k >= 0; k--) {
+				int add = k == total / 8 - 1 - bits / 8 ? 1 << bits % 8 : 0;
+				int v = reach.bytes[k] + add;
+
+				reach.bytes[k] = (uint8_t)v;
+				if (v > 255)
+					for (int u = k - 1; u >= 0 && !++reach.bytes[u]; u--)
+						;
+			}
+			ok = addr_prev(&reach) && carry &&
+			     addr_cmp(&reach, &m->client_ip.v[i].hi) >= 0;
+			if (ok)
+				break;
+		}
+		bits *= a.family == ADDR_V4 ? 4 : 1;
+		widest = bits > widest ? bits : widest;
+	}
+	return widest;
+}
+
+/* Does a beat b? */
+static bool oracle_beats(const struct cfg_route *a, const struct cfg_route *b)
+{
+	if (a->priority != b->priority)
+		return a->priority > b->priority;
+	if (oracle_domain(&a->match) != oracle_domain(&b->match))
+		return oracle_domain(&a->match) > oracle_domain(&b->match);
+	if (oracle_client(&a->match) != oracle_client(&b->match))
+		return oracle_client(&a->match) < oracle_client(&b->match);
+	if (!a->match.n_addresses != !b->match.n_addresses)
+		return a->match.n_addresses > 0;
+	return a->index < b->index;
+}
+
+/* The kernel's answer is that of the best route that takes this client, if it can be had there. */
+static const struct cfg_route *oracle(const struct config *c, const struct plan_conn *conn)
+{
+	const struct cfg_route *best = NULL;
+	bool family = false;
+
+	for (unsigned i = 0; i < c->n_routes; i++) {
+		const struct cfg_route *r = &c->routes[i];
+
+		if (!oracle_listens(r, conn))
+			continue;
+		if (r->match.has_client_ip && !addr_set_has(&r->match.client_ip, &conn->client))
+			continue;
+		if (!best || oracle_beats(r, best))
+			best = r;
+	}
+	if (!best || best->match.domains.n)
+		return NULL;
+	for (unsigned i = 0; i < best->action.targets[0].n_hosts; i++)
+		family |= best->action.targets[0].hosts[i].addr.family == conn->client.family;
+	return family ? best : NULL;
+}
+
+/* ---- the comparison ---- */
+
+static unsigned ask_everything(const struct config *c, const struct plan *p, unsigned *asked)
+{
+	unsigned wrong = 0;
+
+	for (unsigned port = 1; port <= WORLD_PORTS + 1; port++) {
+		for (unsigned k = 0; k < N(world_locals) * N(world_clients) * 2; k++) {
+			struct plan_conn conn = { .port = (uint16_t)port };
+			const struct plan_route *got;
+			const struct cfg_route *want;
+
+			conn.proto = k & 1 ? IPPROTO_TCP : IPPROTO_UDP;
+			addr_parse(world_locals[k / 2 % N(world_locals)], &conn.local);
+			addr_parse(world_clients[k / 2 / N(world_locals)], &conn.client);
+			if (conn.local.family != conn.client.family)
+				continue;
+			got = plan_find_kernel(p, &conn);
+			want = oracle(c, &conn);
+			wrong += (got ? got->route : NULL) != want;
+			(*asked)++;
+		}
+	}
+	return wrong;
+}
+
+static unsigned property_run(unsigned files, uint64_t seed, unsigned *planned, unsigned *asked)
+{
+	struct config_options opt = { 0 };
+	struct plan_facts facts = { .have_relay = true, .have_proxy = true };
+	unsigned wrong = 0;
+
+	rng_state = seed;
+	for (unsigned f = 0; f < files; f++) {
+		struct diags d = { 0 };
+		struct buf b = { 0 };
+		struct config *c;
+		struct plan *p = NULL;
+		unsigned n = 1 + rng(7);
+
+		buf_puts(&b, "{\"routes\":[");
+		for (unsigned i = 0; i < n; i++)
+			put_route(&b, i);
+		buf_puts(&b, "]}");
+		c = config_parse("random.json", b.data, b.len, &opt, &d);
+		if (c)
+			p = plan_build(c, &facts, &d);
+		if (p) {
+			(*planned)++;
+			wrong += ask_everything(c, p, asked);
+		}
+		plan_free(p);
+		config_free(c);
+		diags_fini(&d);
+		buf_fini(&b);
+	}
+	return wrong;
+}
