@@ -195,7 +195,8 @@ static bool nothing_to_do(struct job *j)
 	char what[128];
 	bool equal;
 
-	if (!j->s->live || j->s->have->generation != j->s->live || j->preparing)
+	if (!j->s->live || j->s->have->generation != j->s->live || j->preparing ||
+	    strcmp(j->s->have->table, j->compile.table))
 		return false;
 	ruleset_set_generation(j->want, j->s->live);
 	equal = ruleset_equal(j->s->have, j->want, what, sizeof(what));

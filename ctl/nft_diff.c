@@ -11,8 +11,8 @@
  * never touched: its counters, numgen positions and `ct count` lists live on.
  *
  * What cannot be changed in place (a set's definition, a base chain's hook) is
- * deleted and made anew; a chain that mentions such an object is rewritten too,
- * since its rules hold the old one.
+ * deleted and made anew; a chain that mentions such a set is rewritten too, since
+ * its rules hold the old one.
  *
  * Intervals are compared as pairs of start and end: a lone new end would meet
  * the kernel's overlap check half-way.
@@ -48,7 +48,7 @@ struct diff {
 	struct nft_batch *b;
 	struct pair *sets, *chains; /* sorted by name */
 	size_t n_sets, n_chains;
-	bool renewed; /* some set or chain is deleted and made anew */
+	bool renewed; /* some set is deleted and made anew */
 	struct nft_change_stats stats;
 };
 
@@ -131,33 +131,29 @@ static int pair_chains(struct diff *d, const struct ruleset *have, const struct 
 		p->old_chain = c <= 0 ? o : NULL;
 		p->new_chain = c >= 0 ? n : NULL;
 		p->fate = chain_fate(p->old_chain, p->new_chain);
-		d->renewed |= p->fate == RENEW;
 		i += c <= 0;
 		k += c >= 0;
 	}
 	return 0;
 }
 
-/* ---- references to renewed objects ---- */
+/*
+ * ---- references to renewed sets ----
+ * Chains need no such care: only base chains are ever renewed, and nothing can
+ * go to a base chain.
+ */
 
-static const char *pair_name(const struct pair *p, bool sets)
+static bool is_renewed(const struct diff *d, const char *set)
 {
-	if (sets)
-		return p->old_set ? p->old_set->def.name : p->new_set->def.name;
-	return p->old_chain ? p->old_chain->name : p->new_chain->name;
-}
+	size_t lo = 0, hi = d->n_sets;
 
-static bool is_renewed(const struct diff *d, bool sets, const char *name)
-{
-	const struct pair *v = sets ? d->sets : d->chains;
-	size_t lo = 0, hi = sets ? d->n_sets : d->n_chains;
-
-	while (name && lo < hi) {
+	while (set && lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
-		int c = strcmp(pair_name(&v[mid], sets), name);
+		const struct pair *p = &d->sets[mid];
+		int c = strcmp(p->old_set ? p->old_set->def.name : p->new_set->def.name, set);
 
 		if (!c)
-			return v[mid].fate == RENEW;
+			return p->fate == RENEW;
 		if (c < 0)
 			lo = mid + 1;
 		else
@@ -177,11 +173,9 @@ static int expr_refers(struct nftnl_expr *ex, void *data)
 	const struct diff *d = data;
 
 	if (!strcmp(name, "lookup"))
-		return is_renewed(d, true, expr_str(ex, NFTNL_EXPR_LOOKUP_SET)) ? -1 : 0;
+		return is_renewed(d, expr_str(ex, NFTNL_EXPR_LOOKUP_SET)) ? -1 : 0;
 	if (!strcmp(name, "dynset"))
-		return is_renewed(d, true, expr_str(ex, NFTNL_EXPR_DYNSET_SET_NAME)) ? -1 : 0;
-	if (!strcmp(name, "immediate"))
-		return is_renewed(d, false, expr_str(ex, NFTNL_EXPR_IMM_CHAIN)) ? -1 : 0;
+		return is_renewed(d, expr_str(ex, NFTNL_EXPR_DYNSET_SET_NAME)) ? -1 : 0;
 	return 0;
 }
 
@@ -211,7 +205,7 @@ struct walk {
 	struct diff *d;
 	const struct rs_set *o, *n; /* either may be NULL */
 	size_t stride;
-	bool intervals, check_goto;
+	bool intervals;
 	uint16_t type; /* what this walk emits */
 };
 
@@ -228,19 +222,10 @@ static size_t unit_len(const struct walk *w, const struct rs_set *s, size_t i)
 	return is_end(s, w->stride, i + 1) ? 2 : 1;
 }
 
-static bool goes_to_renewed(const struct walk *w, const struct rs_set *s, size_t i)
-{
-	const uint8_t *elem = rs_elem(s, w->stride, i);
-
-	return w->check_goto &&
-	       is_renewed(w->d, false, (const char *)elem + s->def.key_len + sizeof(uint32_t));
-}
-
 static bool unit_equal(const struct walk *w, size_t i, size_t li, size_t k, size_t lk)
 {
 	return li == lk &&
-	       !memcmp(rs_elem(w->o, w->stride, i), rs_elem(w->n, w->stride, k), li * w->stride) &&
-	       !goes_to_renewed(w, w->o, i);
+	       !memcmp(rs_elem(w->o, w->stride, i), rs_elem(w->n, w->stride, k), li * w->stride);
 }
 
 static void emit(const struct walk *w, uint16_t type, size_t i, size_t len)
@@ -289,8 +274,7 @@ static void walk_set(struct diff *d, const struct pair *p, uint16_t type)
 	w.n = p->new_set;
 	w.stride = rs_set_stride(&any->def);
 	w.intervals = any->def.flags & NFT_SET_INTERVAL;
-	w.check_goto = d->renewed && rs_set_def_is_verdict(&any->def);
-	if (!w.check_goto && w.o && w.o->n == w.n->n &&
+	if (w.o && w.o->n == w.n->n &&
 	    (!w.n->n || !memcmp(w.o->elems, w.n->elems, w.n->n * w.stride)))
 		return;
 	walk_elems(&w);

@@ -296,6 +296,52 @@ static void refused_element_is_named_exactly(void **state)
 	drop_table(TABLE);
 }
 
+/* A chain that looks into one set of that size. */
+static struct ruleset *user_of_set(uint32_t size, bool interval)
+{
+	struct rs_set_def def = {
+		.name = "used",
+		.flags = interval ? NFT_SET_INTERVAL : 0,
+		.key_type = RS_TYPE_IP,
+		.key_len = 4,
+		.size = size,
+	};
+	struct ruleset *rs = ruleset_new(TABLE, OWNER, 1);
+	struct rs_chain *c = ruleset_chain(rs, "c0", NULL, RS_NO_PLACE);
+	struct nx x = nx_new();
+
+	ruleset_set(rs, &def, RS_NO_PLACE);
+	nx_is_v4(&x);
+	nx_load_saddr(&x, NFPROTO_IPV4, 0);
+	nx_lookup_set(&x, "used", NX_R(0), false);
+	rs_chain_add(c, rs, nx_done(&x), NULL, RS_NO_PLACE);
+	seal(rs);
+	return rs;
+}
+
+static void a_redefined_set_takes_its_users_along(void **state)
+{
+	struct nft_change_stats stats;
+	struct ruleset *rs;
+	struct err e = { 0 };
+
+	(void)state;
+	SKIP_WITHOUT_KERNEL();
+	rs = user_of_set(100, false);
+	commit_ok(rs);
+	ruleset_free(rs);
+	rs = user_of_set(200, false);
+	CHECK_RC(commit_over(rs, NFT_COMMIT, &stats, NULL, &e), e);
+	assert_int_equal(stats.sets_added, 1);
+	assert_int_equal(stats.sets_deleted, 1);
+	assert_int_equal(stats.chains_changed, 1);
+	assert_kernel_has(rs);
+	ruleset_free(rs);
+	rs = user_of_set(200, true);
+	commit_ok(rs);
+	ruleset_free(rs);
+}
+
 /* A hash set that has just grown is still being rehashed while it is read. */
 static void a_set_that_just_grew_reads_back_whole(void **state)
 {
@@ -487,6 +533,7 @@ int main(void)
 		T(check_only_changes_nothing),
 		T(refused_element_is_named_exactly),
 		T(a_set_that_just_grew_reads_back_whole),
+		T(a_redefined_set_takes_its_users_along),
 		T(refused_rule_is_named),
 		T(known_and_unknown_expressions_are_told_apart),
 		T(other_tables_are_untouched),
