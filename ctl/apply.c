@@ -10,15 +10,18 @@
 #include "ctl/apply.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ctl/base/clock.h"
 #include "ctl/base/log.h"
 #include "ctl/failpoint.h"
+#include "ctl/reconcile.h"
 #include "ctl/ruleset_compile.h"
 
-#define GENID_TRIES 20 /* other tools may commit between our look and our batch */
+#define UDP_SECOND_LOOK_MS 50
+#define GENID_TRIES	   20 /* other tools may commit between our look and our batch */
 
 struct job {
 	struct session *s;
@@ -174,34 +177,37 @@ static int unprepare_host(struct job *j)
 
 /* ---- generations ---- */
 
-static bool same_text_as_live(const struct job *j)
+static bool same_names(const struct state_meta *m, const struct gathered *g)
 {
-	struct buf old = { 0 };
+	if (m->n_names != g->n_names)
+		return false;
+	for (unsigned i = 0; i < m->n_names; i++) {
+		const struct resolved_name *a = &m->names[i], *b = &g->names[i];
+
+		if (strcmp(a->name, b->name) || a->n != b->n)
+			return false;
+		for (unsigned k = 0; k < a->n; k++)
+			if (addr_cmp(&a->addrs[k], &b->addrs[k]))
+				return false;
+	}
+	return true;
+}
+
+/* Same file, same addresses behind its names, same table: the live generation is meant again. */
+static bool means_live_generation(const struct job *j)
+{
 	struct state_meta m = { 0 };
+	struct buf old = { 0 };
 	bool same;
 
 	if (!j->s->live)
 		return false;
 	same = !state_read_generation(&j->s->state, j->s->live, &m, &old, NULL) &&
-	       old.len == j->r->text_len && !memcmp(old.data, j->r->text, old.len);
+	       !strcmp(m.table, j->compile.table) && old.len == j->r->text_len &&
+	       !memcmp(old.data, j->r->text, old.len) && same_names(&m, j->r->gathered);
 	state_meta_fini(&m);
 	buf_fini(&old);
 	return same;
-}
-
-/* All is so already: same file, same resolved table, nothing to repair. */
-static bool nothing_to_do(struct job *j)
-{
-	char what[128];
-	bool equal;
-
-	if (!j->s->live || j->s->have->generation != j->s->live || j->preparing ||
-	    strcmp(j->s->have->table, j->compile.table))
-		return false;
-	ruleset_set_generation(j->want, j->s->live);
-	equal = ruleset_equal(j->s->have, j->want, what, sizeof(what));
-	ruleset_set_generation(j->want, j->compile.generation);
-	return equal && same_text_as_live(j);
 }
 
 static int write_pending(struct job *j)
@@ -277,7 +283,7 @@ static int commit_want(struct job *j, unsigned flags)
 	return rc;
 }
 
-static int make_live(struct job *j)
+static void make_live(struct job *j)
 {
 	struct err e = { 0 };
 	int rc;
@@ -294,25 +300,62 @@ static int make_live(struct job *j)
 	FAILPOINT(image);
 	state_prune(&j->s->state, NULL);
 	FAILPOINT(pruned);
-	return 0;
 }
 
-static int apply_prepared(struct job *j)
+/*
+ * Only where UDP routes are or were: a flow that was being set up during the
+ * commit shows up in the list a moment later, so it is read twice.
+ */
+static void reconcile(struct job *j)
 {
-	int rc = compile_want(j);
+	uint32_t instance = label_instance(j->s->state.instance);
+	unsigned first = 0, second = 0;
+	struct err e = { 0 };
+	bool udp = j->s->had_udp;
 
-	if (rc)
-		return rc;
-	if (nothing_to_do(j)) {
-		j->out->generation = j->s->live;
-		/* Somebody else's commit made the image stale: renew it, so that the next apply is
-		 * fast. */
-		if (!j->s->from_image)
+	for (unsigned i = 0; i < j->r->plan->n_cells && !udp; i++)
+		udp = j->r->plan->cells[i].proto == IPPROTO_UDP;
+	if (!udp)
+		return;
+	if (reconcile_udp(j->r->plan, j->route_ids, instance, &first, &e) == 0) {
+		clock_sleep_ms(UDP_SECOND_LOOK_MS);
+		reconcile_udp(j->r->plan, j->route_ids, instance, &second, &e);
+	}
+	if (e.code)
+		log_warn("UDP flows to former targets may go on: %s", e.msg);
+	j->out->udp_ended = first + second;
+}
+
+static int repair_live(struct job *j)
+{
+	char what[128];
+	int rc;
+
+	j->out->generation = j->s->live;
+	if (!j->preparing && !strcmp(j->s->have->table, j->want->table) &&
+	    ruleset_equal(j->s->have, j->want, what, sizeof(what))) {
+		/* Somebody's commit made the image stale: renewed, the next apply is fast again. */
+		if (!j->s->from_image && !j->r->dry_run)
 			session_write_image(j->s, j->want, &j->ids, j->s->genid);
 		return 0;
 	}
+	j->out->changed = j->out->repaired = true;
+	rc = commit_want(j, j->r->dry_run ? NFT_CHECK_ONLY : NFT_COMMIT);
+	if (rc || j->r->dry_run)
+		return rc;
+	session_write_image(j->s, j->want, &j->ids, nft_genid_next(j->s->genid));
+	reconcile(j);
+	return 0;
+}
+
+static int apply_new(struct job *j)
+{
+	int rc;
+
 	j->out->changed = true;
-	j->out->repaired = j->s->live && j->s->have->generation != j->s->live;
+	j->out->generation = j->s->live;
+	if (j->r->dry_run)
+		return commit_want(j, NFT_CHECK_ONLY);
 	rc = write_pending(j);
 	rc = rc ? rc : commit_want(j, NFT_COMMIT);
 	if (rc) {
@@ -320,21 +363,21 @@ static int apply_prepared(struct job *j)
 		return rc;
 	}
 	j->out->generation = j->compile.generation;
-	return make_live(j);
+	make_live(j);
+	reconcile(j);
+	return 0;
 }
 
-static int dry_run(struct job *j)
+static int apply_prepared(struct job *j)
 {
-	int rc = sysctl_check(&j->wants, j->e);
+	bool again = means_live_generation(j);
+	int rc;
 
-	rc = rc ? rc : compile_want(j);
+	j->compile.generation = again ? j->s->live : j->s->newest + 1;
+	rc = compile_want(j);
 	if (rc)
 		return rc;
-	j->out->generation = j->s->live;
-	if (nothing_to_do(j))
-		return 0;
-	j->out->changed = true;
-	return commit_want(j, NFT_CHECK_ONLY);
+	return again ? repair_live(j) : apply_new(j);
 }
 
 /*
@@ -372,7 +415,6 @@ int apply_run(struct session *s, const struct apply_request *r, struct apply_res
 	memset(out, 0, sizeof(*out));
 	j.compile.table = r->table;
 	j.compile.owner = s->state.instance;
-	j.compile.generation = s->newest + 1;
 	rc = read_table(&j);
 	if (rc)
 		return rc;
@@ -380,14 +422,10 @@ int apply_run(struct session *s, const struct apply_request *r, struct apply_res
 	rc = assign_ids(&j);
 	if (!rc) {
 		decide_sysctls(&j);
-		if (r->dry_run) {
-			rc = dry_run(&j);
-		} else {
-			rc = prepare_host(&j);
-			rc = rc ? rc : apply_prepared(&j);
-			if (rc)
-				rc = unprepare_host(&j) ? -ENOTRECOVERABLE : rc;
-		}
+		rc = r->dry_run ? sysctl_check(&j.wants, e) : prepare_host(&j);
+		rc = rc ? rc : apply_prepared(&j);
+		if (rc)
+			rc = unprepare_host(&j) ? -ENOTRECOVERABLE : rc;
 	}
 	ruleset_free(j.want);
 	route_ids_fini(&j.ids);

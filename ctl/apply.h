@@ -23,7 +23,8 @@ struct apply_request {
 struct apply_result {
 	uint32_t generation; /* that is live now */
 	bool changed;	     /* false: all was so already */
-	bool repaired;	     /* the kernel's table was not what the live generation says */
+	bool repaired;	    /* the live generation again: the kernel's table was not what it says */
+	unsigned udp_ended; /* UDP flows to targets that are no more */
 	struct nft_change_stats stats;
 	int64_t kernel_us;			     /* spent in the batch */
 	bool forward_v4, forward_v6, route_localnet; /* sysctls that this apply turned on */

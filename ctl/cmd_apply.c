@@ -72,7 +72,7 @@ static void print_text(const struct apply_job *j)
 	       "(%.2f s)\n",
 	       r->generation, j->plan->n_routes, s, r->stats.elems_added,
 	       r->stats.elems_added == 1 ? "" : "s", r->stats.elems_deleted, seconds);
-	if (j->previous)
+	if (j->previous && !r->repaired)
 		printf("to go back: spctl apply %s/applied/%u.config\n", j->s.state.state_dir,
 		       j->previous);
 	else

@@ -35,19 +35,21 @@ static void note_unused(struct parse *p, const struct doc_node *n)
 		snprintf(p->unused + len, sizeof(p->unused) - len, "%s%s", len ? ", " : "", n->key);
 }
 
-/* The key that n means, or NULL when that was dealt with. */
+/* The key that n means, or NULL when that was dealt with; *bad when it was an error. */
 static const struct key *resolve_key(struct parse *p, const struct key_object *o,
-				     const struct doc_node *n)
+				     const struct doc_node *n, bool *bad)
 {
 	const struct key *k = key_find(o, n->key);
 
 	if (!k) {
 		report_unknown(p, o, n);
+		*bad |= !o->open && !p->lenient;
 		return NULL;
 	}
 	if (k->type == KEY_REFUSED) {
 		parse_error(p, parse_key_loc(p, n), NULL, NULL, "\"%s\" is not supported: %s",
 			    n->key, k->now);
+		*bad = true;
 		return NULL;
 	}
 	if (k->type == KEY_UNUSED) {
@@ -88,6 +90,7 @@ static int report_missing(struct parse *p, const struct key_object *o, const str
 int parse_object(struct parse *p, const struct key_object *o, const struct doc_node *n, void *base)
 {
 	const struct doc_node *seen[KEYS_MAX] = { NULL };
+	bool bad = false;
 	int r = 0;
 
 	if (n->type != DOC_MAP)
@@ -98,9 +101,10 @@ int parse_object(struct parse *p, const struct key_object *o, const struct doc_n
 		const struct key *k;
 
 		parse_push(p, c->key);
-		k = resolve_key(p, o, c);
+		k = resolve_key(p, o, c, &bad);
 		if (k && seen[k - o->keys]) {
 			report_twice(p, seen[k - o->keys], c);
+			bad = true;
 		} else if (k) {
 			seen[k - o->keys] = c;
 			r |= parse_value(p, o, k, c, base) ? -EINVAL : 0;
@@ -108,6 +112,9 @@ int parse_object(struct parse *p, const struct key_object *o, const struct doc_n
 		parse_pop(p);
 	}
 	if (diags_full(p->diags) || p->no_memory)
+		return -EINVAL;
+	/* A misspelt key is one mistake: that it is missing then follows from it. */
+	if (bad)
 		return -EINVAL;
 	r |= report_missing(p, o, n, seen) ? -EINVAL : 0;
 	if (!r && o->finish)

@@ -11,10 +11,10 @@
 #include "ctl/base/addr.h"
 
 struct ct_flow {
-	uint32_t id;	/* route id: label word 0 */
+	uint32_t id;	   /* route id: label word 0 */
 	uint32_t flags;	   /* label word 1 */
 	uint32_t instance; /* label word 2: which spctl made it */
-	uint32_t ct_id; /* the kernel's id of the entry */
+	uint32_t ct_id;	   /* the kernel's id of the entry */
 	uint8_t proto;
 	bool closed;			   /* TCP in TIME_WAIT or CLOSE */
 	struct addr client, local, target; /* original source, original destination, reply source */

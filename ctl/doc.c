@@ -456,8 +456,8 @@ static int on_event(struct builder *b, struct fy_event *e)
 		return close_node(b);
 	case FYET_SCALAR:
 		return add_scalar(b, e, line, quoted ? col - 1 : col);
-	case FYET_ALIAS:
-		return add_alias(b, e, line, col);
+	case FYET_ALIAS: /* likewise behind its star */
+		return add_alias(b, e, line, col > 1 ? col - 1 : col);
 	default:
 		return 0;
 	}

@@ -52,8 +52,8 @@ static int commit_drained(struct session *s, const char *table, struct err *e)
 	return rc;
 }
 
-static int wait_for_flows(uint32_t instance, unsigned drain_s, bool (*tick)(unsigned left_s, unsigned flows),
-			  struct err *e)
+static int wait_for_flows(uint32_t instance, unsigned drain_s,
+			  bool (*tick)(unsigned left_s, unsigned flows), struct err *e)
 {
 	int64_t end = clock_mono_ms() + (int64_t)drain_s * 1000;
 

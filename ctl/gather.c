@@ -2,9 +2,13 @@
 #include "ctl/gather.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+
+#include "ctl/host_owner.h"
 
 /* ---- names ---- */
 
@@ -229,6 +233,52 @@ static void warn_time_limits(const struct plan *p, struct diags *d)
 	buf_fini(&keys);
 }
 
+/* ---- local listeners that a route takes connections from ---- */
+
+#define MAX_OWNERS 8 /* each costs a walk through /proc */
+
+static const struct plan_route *kernel_route_over(const struct plan *p,
+						  const struct host_listener *l)
+{
+	struct plan_conn c = { .local = l->addr, .proto = l->proto, .port = l->port };
+	const struct plan_cell *cell = plan_find_cell(p, &c);
+	bool v4 = l->addr.family == ADDR_V4 || (addr_is_unspecified(&l->addr) && !l->v6_only);
+	bool v6 = l->addr.family == ADDR_V6;
+
+	/* What listens on loopback alone was never reachable from other hosts. */
+	if (!cell || addr_is_loopback(&l->addr))
+		return NULL;
+	if (v4 && (cell->v4.all || cell->v4.n))
+		return cell->v4.all ? cell->v4.all : cell->v4.v[0].winner;
+	if (v6 && (cell->v6.all || cell->v6.n))
+		return cell->v6.all ? cell->v6.all : cell->v6.v[0].winner;
+	return NULL;
+}
+
+static void warn_listeners(const struct gathered *g, const struct plan *p, struct diags *d)
+{
+	const struct host_facts *h = &g->host;
+	unsigned told = 0;
+
+	for (size_t i = 0; g->have_host && i < h->n_listeners && told < MAX_OWNERS; i++) {
+		const struct host_listener *l = &h->listeners[i];
+		const struct plan_route *r = kernel_route_over(p, l);
+		char owner[64];
+
+		if (!r)
+			continue;
+		/* One service listens twice, for IPv4 and IPv6: one warning. */
+		if (i && l[-1].proto == l->proto && l[-1].port == l->port)
+			continue;
+		told++;
+		host_socket_owner(l->inode, owner, sizeof(owner));
+		diags_add(d, DIAG_WARNING, r->route->match.ports_loc, NULL, NULL,
+			  "%s on %s/%u will no longer be reachable from other hosts: route \"%s\" "
+			  "takes its connections",
+			  owner, l->proto == IPPROTO_TCP ? "tcp" : "udp", l->port, r->route->name);
+	}
+}
+
 void gather_warn(const struct gathered *g, const struct plan *p, struct diags *d)
 {
 	for (unsigned i = 0; i < g->facts.n_names; i++) {
@@ -242,6 +292,7 @@ void gather_warn(const struct gathered *g, const struct plan *p, struct diags *d
 			  "target \"%s\" was resolved once to %s and is not followed", name->name,
 			  list);
 	}
+	warn_listeners(g, p, d);
 	warn_unfollowed(p, d);
 	warn_time_limits(p, d);
 }

@@ -79,8 +79,8 @@ int nft_commit(struct nft *n, const struct ruleset *have, const struct ruleset *
 	       struct nft_refusal *refusal, struct err *e)
 {
 	bool move = want && have && have->exists && strcmp(have->table, want->table);
-	bool replace = !move &&
-		       ((flags & NFT_REPLACE) || (want && have && needs_replace(have, want)));
+	bool replace =
+		!move && ((flags & NFT_REPLACE) || (want && have && needs_replace(have, want)));
 	const char *table = want ? want->table : have->table;
 	size_t unchanged = 2; /* begin and the table */
 	struct nft_batch b;

@@ -53,6 +53,8 @@ enum nft_flags {
  * everything there. genid is the ruleset
  * generation at which `have` was read: somebody else's commit in between is
  * -ERESTART and nothing happened (0 = do not check). *stats may be NULL.
+ * A `have` that is not ours, has another owner or foreign objects is replaced
+ * whole, as with NFT_REPLACE: whether that may be is the caller's question.
  * An empty difference sends nothing. On a refusal e has the kernel's reason
  * and *refusal (may be NULL) the object.
  */

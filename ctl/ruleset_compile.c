@@ -303,7 +303,7 @@ static void rule_hairpin(struct compiler *c, struct rs_chain *chain)
 {
 	const uint32_t state_new = CT_STATE_NEW, zero = 0;
 	const uint32_t label[4] = { 0, LABEL_HAIRPIN, 0, 0 };
-	const uint8_t present = 1;
+	const uint32_t present = 1;
 	struct nx x = nx_new();
 
 	nx_ct(&x, NFT_CT_STATE, NX_R(8));
@@ -311,7 +311,7 @@ static void rule_hairpin(struct compiler *c, struct rs_chain *chain)
 	nx_cmp(&x, NFT_CMP_NEQ, NX_R(8), &zero, 4);
 	nx_fib(&x, NFTA_FIB_F_DADDR | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT, NFT_FIB_RESULT_OIF,
 	       NX_R(8));
-	nx_cmp(&x, NFT_CMP_EQ, NX_R(8), &present, 1);
+	nx_cmp(&x, NFT_CMP_EQ, NX_R(8), &present, sizeof(present));
 	nx_ct_label_set(&x, label);
 	comp_rule(c, chain, &x, "hairpin", RS_NO_PLACE);
 }
@@ -443,4 +443,37 @@ struct ruleset *ruleset_guard(const struct compile_options *o, bool with_chain, 
 		return c.rs;
 	ruleset_free(c.rs);
 	return NULL;
+}
+
+/* Offset of the protocol in the keys of a set, or -1 where they have none. */
+static int proto_offset(const struct rs_set_def *d)
+{
+	const uint32_t plain = RS_CONCAT(RS_TYPE_PROTO, RS_TYPE_PORT);
+
+	if (d->key_type == plain)
+		return 0;
+	if (d->key_type == RS_CONCAT(RS_CONCAT(RS_TYPE_IP, RS_TYPE_PROTO), RS_TYPE_PORT))
+		return 4;
+	if (d->key_type == RS_CONCAT(RS_CONCAT(RS_TYPE_IP6, RS_TYPE_PROTO), RS_TYPE_PORT))
+		return 16;
+	return -1;
+}
+
+bool ruleset_leads_udp(const struct ruleset *rs)
+{
+	for (size_t i = 0; i < rs->n_sets; i++) {
+		const struct rs_set *s = rs->sets[i];
+		size_t len = strlen(s->def.name), stride = rs_set_stride(&s->def);
+		int at = proto_offset(&s->def);
+
+		/* range_u4, aHASHu6: port ranges of UDP */
+		if (s->n && s->def.key_type == RS_TYPE_PORT && len > 2 &&
+		    s->def.name[len - 2] == 'u')
+			return true;
+		/* Where the protocol comes first, UDP sorts last. */
+		for (size_t k = at == 0 && s->n ? s->n - 1 : 0; at >= 0 && k < s->n; k++)
+			if (rs_elem(s, stride, k)[at] == IPPROTO_UDP)
+				return true;
+	}
+	return false;
 }

@@ -35,6 +35,9 @@ struct compile_options {
 struct ruleset *ruleset_compile(const struct plan *p, const struct compile_options *o,
 				struct err *e);
 
+/* Does some element of such a table lead UDP somewhere? */
+bool ruleset_leads_udp(const struct ruleset *rs);
+
 /*
  * What must stand before forwarding is turned on: the table with nothing but a
  * base chain that drops forwarded traffic which is not ours. Later rulesets

@@ -14,6 +14,7 @@
 
 #include "ctl/base/io.h"
 #include "ctl/base/log.h"
+#include "ctl/ruleset_compile.h"
 
 #define IMAGE "image"
 
@@ -198,6 +199,7 @@ static bool load_image(struct session *s, const char *table)
 		rs->exists = rs->ours = true;
 		s->have = rs;
 		s->from_image = true;
+		s->had_udp = ruleset_leads_udp(rs);
 		return true;
 	}
 	ruleset_free(rs); /* the ids are good all the same */
@@ -229,6 +231,8 @@ int session_read_kernel(struct session *s, const char *table, struct err *e)
 		s->have = NULL;
 		route_ids_fini(&s->ids);
 	}
+	if (!rc)
+		s->had_udp = ruleset_leads_udp(s->have);
 	return rc ? rc : check_owner(s, s->have, e);
 }
 

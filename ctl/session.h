@@ -26,6 +26,7 @@ struct session {
 	uint32_t genid;
 	bool from_image; /* `have` was not read from the kernel, but is known to be true */
 	struct route_ids ids;
+	bool had_udp; /* `have` leads UDP somewhere */
 };
 
 enum { SESSION_CREATE = 1, SESSION_LOCK = 2 };

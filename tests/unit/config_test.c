@@ -106,12 +106,14 @@ static void values_land_in_their_structs(void **state)
 		"maxConnectionsPerIP: 0\n"
 		"inactivityTimeout: 5000\n"
 		"routes:\n"
-		"  - match: {ports: [82, 80, 81, \"90-99\", {from: 85, to: 95}], clientIp: 10.1.*,\n"
+		"  - match: {ports: [82, 80, 81, \"90-99\", {from: 85, to: 95}], clientIp: "
+		"10.1.*,\n"
 		"            headers: {X-A: /^b$/i}, domains: [\"*.B.test.\"]}\n"
 		"    priority: -3\n"
 		"    action:\n"
 		"      type: forward\n"
-		"      targets: [{host: [a.lan, 10.0.0.2], port: \"-10\", weight: 3, backup: true}]\n"
+		"      targets: [{host: [a.lan, 10.0.0.2], port: \"-10\", weight: 3, backup: "
+		"true}]\n"
 		"      advanced: {timeout: 700}\n"
 		"      nftables: {maxRate: 8kbps, tableName: t}\n"
 		"      forwardingEngine: node\n"
@@ -180,9 +182,8 @@ static void values_land_in_their_structs(void **state)
 static void names_are_made_unique_and_stay_the_same(void **state)
 {
 	static const char *const want[] = { "tcp-1000", "tcp-1000-3", "tcp-1000-2", "tcp-1000-4" };
-	static const char text[] =
-		"{\"routes\":[{" ROUTE "}},{" ROUTE "}},{\"name\":\"tcp-1000-2\"," ROUTE "}},{" ROUTE
-		"}}]}";
+	static const char text[] = "{\"routes\":[{" ROUTE "}},{" ROUTE
+				   "}},{\"name\":\"tcp-1000-2\"," ROUTE "}},{" ROUTE "}}]}";
 	struct diags d = { 0 };
 	struct config *c = parse(text, &d);
 
@@ -260,8 +261,7 @@ static void what_the_kernel_cannot_do_is_listed_with_paths(void **state)
 {
 	static const char *const paths[] = { "routes[0].security.allowedIps",
 					     "routes[0].action.tls.certificate",
-					     "routes[0].action.tls.mode",
-					     "routes[0].match.domains",
+					     "routes[0].action.tls.mode", "routes[0].match.domains",
 					     "routes[0].security.authentication" };
 	struct buf b = { 0 };
 	struct diags d = { 0 };

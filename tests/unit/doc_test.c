@@ -52,7 +52,7 @@ static void bad_text_is_refused_with_its_place(void **state)
 		{ "a: \"x\\0y\"\n", "1:4: a string holds a NUL character" },
 		{ "{\"a\":\"\\u0000\"}", "1:6: a string holds a NUL character" },
 		{ "{\"a\":1,}", "1:7: not valid JSON: JSON disallows trailing comma before closing "
-			       "brace" },
+				"brace" },
 		{ "{\"a\":01}", "1:6: not valid JSON: Invalid JSON plain scalar" },
 	};
 	char got[600];
@@ -91,7 +91,8 @@ static void long_strings_are_refused(void **state)
 		buf_putc(&b, 'x');
 	buf_puts(&b, "\"}");
 	first_error(b.data, b.len, got, sizeof(got));
-	assert_string_equal(got, "1:6: a string of 1048576 bytes is longer than the limit of 65536");
+	assert_string_equal(got,
+			    "1:6: a string of 1048576 bytes is longer than the limit of 65536");
 	buf_fini(&b);
 }
 
@@ -117,7 +118,7 @@ static void values_have_types_and_places(void **state)
 {
 	static const char text[] = "\xef\xbb\xbf# c\na: no\nb: [1, 0x10, 1.5, 8e1, ~, true]\n"
 				   "c: \"q\\u00e9\"\nd: &d {e: 'x'}\nf: *d\n";
-	static const enum doc_type types[] = { DOC_INT,	 DOC_INT,  DOC_FLOAT,
+	static const enum doc_type types[] = { DOC_INT, DOC_INT,  DOC_FLOAT,
 					       DOC_INT, DOC_NULL, DOC_BOOL };
 	struct diags d = { 0 };
 	struct doc doc = { 0 };
@@ -149,9 +150,11 @@ static void json_is_told_by_its_first_characters(void **state)
 	static const struct {
 		const char *text;
 		bool json;
-	} cases[] = { { " { \"a\": 1 }", true }, { "{}", true },	  { "[{}]", true },
-		      { "{a: 1}", false },	 { "[a]", false },	  { "a: 1", false },
-		      { "[1]", true },		 { "{'a': 1}", false }, { "---\n{\"a\": 1}", false } };
+	} cases[] = {
+		{ " { \"a\": 1 }", true }, { "{}", true },	  { "[{}]", true },
+		{ "{a: 1}", false },	   { "[a]", false },	  { "a: 1", false },
+		{ "[1]", true },	   { "{'a': 1}", false }, { "---\n{\"a\": 1}", false }
+	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
