@@ -34,8 +34,8 @@ struct job {
 	struct sysctl_wants before; /* what an earlier apply of ours turned on */
 	bool preparing;		    /* guard and sysctls of this apply are in place */
 	bool table_was_there;
-	const char
-		*guarded_table; /* the table that takes the guard: the old one where there is one */
+	const char *guarded_table; /* takes the guard: the old table where there is one */
+	uint32_t guarded_generation;
 	struct compile_options compile;
 	struct ruleset *want;
 };
@@ -95,25 +95,27 @@ static void decide_sysctls(struct job *j)
 	j->out->forward_v6 = p->needs_forward_v6 && !h->forward_v6;
 }
 
-static int commit_guard(struct job *j, bool up)
+/* The chains that the guard adds to what is there, or (up false) their removal. */
+static int commit_guard(struct job *j, bool up, struct err *e)
 {
 	struct compile_options o = j->compile;
-	struct ruleset *with, *without;
+	struct ruleset *guard, *without;
 	int rc = -ENOMEM;
 
-	o.generation = j->s->have->generation;
 	o.table = j->guarded_table;
-	o.guard_loopback = j->out->route_localnet;
-	with = ruleset_guard(&o, true, j->e);
-	without = ruleset_guard(&o, false, j->e);
-	if (with && without) {
-		with->exists = with->ours = true;
-		without->ours = true;
-		without->exists = up ? j->table_was_there : true;
-		rc = nft_commit(j->s->nft, up ? without : with, up ? with : without, 0, NFT_COMMIT,
-				NULL, NULL, j->e);
+	o.generation = j->guarded_generation;
+	/* What an earlier apply opened stays guarded. */
+	o.guard_loopback = j->out->route_localnet && (up || !j->before.route_localnet);
+	guard = ruleset_guard(&o, e);
+	without = up ? ruleset_without_guard(&o, j->s->have, e)
+		     : ruleset_new(o.table, o.owner, o.generation);
+	if (guard && without && (up || !ruleset_seal(without, e))) {
+		if (!up)
+			guard->exists = guard->ours = true;
+		rc = nft_commit(j->s->nft, up ? without : guard, up ? guard : without, 0,
+				NFT_COMMIT, NULL, NULL, e);
 	}
-	ruleset_free(with);
+	ruleset_free(guard);
 	ruleset_free(without);
 	return rc;
 }
@@ -127,7 +129,8 @@ static int prepare_host(struct job *j)
 	if (rc || !sysctl_is_pending(&j->wants))
 		return rc;
 	j->out->route_localnet = sysctl_is_pending(&localnet);
-	rc = commit_guard(j, true);
+	j->guarded_generation = j->s->have->generation;
+	rc = commit_guard(j, true, j->e);
 	if (rc)
 		return rc;
 	j->preparing = true;
@@ -147,26 +150,11 @@ static int unprepare_host(struct job *j)
 	if (!j->preparing)
 		return 0;
 	rc = sysctl_restore(j->s->journal, &j->before, &e);
-	if (!rc && j->table_was_there) {
-		struct err saved = *j->e;
-
-		rc = commit_guard(j, false);
-		e = *j->e;
-		*j->e = saved;
-	} else if (!rc) {
-		struct compile_options o = j->compile;
-		struct ruleset *there;
-
-		o.generation = 0;
-		o.table = j->guarded_table;
-		there = ruleset_guard(&o, true, &e);
-		rc = -ENOMEM;
-		if (there) {
-			there->exists = there->ours = true;
-			rc = nft_commit(j->s->nft, there, NULL, 0, NFT_COMMIT, NULL, NULL, &e);
-		}
-		ruleset_free(there);
-	}
+	rc = rc ? rc : session_read_kernel(j->s, j->guarded_table, &e);
+	if (!rc && j->table_was_there)
+		rc = commit_guard(j, false, &e);
+	else if (!rc)
+		rc = nft_commit(j->s->nft, j->s->have, NULL, 0, NFT_COMMIT, NULL, NULL, &e);
 	session_drop_image(j->s);
 	if (!rc)
 		return 0;

@@ -321,10 +321,14 @@ void settle_action(struct parse *p, const struct doc_node *n, struct cfg_action 
 
 void finish_health(struct parse *p, const struct doc_node *n, void *base)
 {
-	const struct cfg_health_check *h = base;
+	struct cfg_health_check *h = base;
 	const struct doc_node *t = doc_find(n, "timeout");
 
-	if (h->timeout_ms > h->interval_ms && t)
+	if (h->timeout_ms <= h->interval_ms)
+		return;
+	if (!t)
+		h->timeout_ms = h->interval_ms;
+	else
 		parse_error(p, parse_loc(p, t), "timeout", NULL,
 			    "must not be above the interval of %u ms, but is %u ms", h->interval_ms,
 			    h->timeout_ms);

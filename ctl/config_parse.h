@@ -148,13 +148,11 @@ int parse_port_list(struct parse *p, const struct doc_node *n, struct port_range
 
 void finish_match(struct parse *p, const struct doc_node *n, void *base);
 void finish_target(struct parse *p, const struct doc_node *n, void *base);
-void finish_target_match(struct parse *p, const struct doc_node *n, void *base);
 void finish_action(struct parse *p, const struct doc_node *n, void *base);
 void finish_tls(struct parse *p, const struct doc_node *n, void *base);
 void finish_certificate(struct parse *p, const struct doc_node *n, void *base);
 void finish_client_auth(struct parse *p, const struct doc_node *n, void *base);
 void finish_handler(struct parse *p, const struct doc_node *n, void *base);
-void finish_security(struct parse *p, const struct doc_node *n, void *base);
 void finish_rate_limit(struct parse *p, const struct doc_node *n, void *base);
 void finish_authentication(struct parse *p, const struct doc_node *n, void *base);
 void finish_health(struct parse *p, const struct doc_node *n, void *base);

@@ -51,13 +51,6 @@ int parse_key_old_allow(struct parse *p, const struct key *k, const struct doc_n
 	return parse_addresses(p, n, &p->old_allow);
 }
 
-void finish_security(struct parse *p, const struct doc_node *n, void *base)
-{
-	(void)p;
-	(void)n;
-	(void)base;
-}
-
 void finish_rate_limit(struct parse *p, const struct doc_node *n, void *base)
 {
 	const struct cfg_rate_limit *l = base;

@@ -106,8 +106,7 @@ const struct key_object key_security = {
 	.keys = security_keys,
 	.n_keys = COUNT(security_keys),
 	.size = sizeof(struct cfg_security),
-	.extra_off = OF(cfg_security, extra),
-	.finish = finish_security
+	.extra_off = OF(cfg_security, extra)
 };
 
 static const struct key rate_limit_keys[] = {

@@ -418,30 +418,55 @@ struct ruleset *ruleset_compile(const struct plan *p, const struct compile_optio
 	return NULL;
 }
 
-struct ruleset *ruleset_guard(const struct compile_options *o, bool with_chain, struct err *e)
+#define CHAIN_GUARD "guard"
+#define CHAIN_LO127 "lo127"
+
+static void guard_chains(struct compiler *c)
+{
+	struct rs_chain *chain = base_chain(c, CHAIN_GUARD, &hook_forward);
+
+	if (c->o->guard_v4)
+		rule_guard(c, chain, V4);
+	if (c->o->guard_v6)
+		rule_guard(c, chain, V6);
+	if (c->o->guard_loopback)
+		loopback_guard(c);
+}
+
+struct ruleset *ruleset_guard(const struct compile_options *o, struct err *e)
 {
 	struct compiler c = { .o = o, .e = e };
-	struct rs_chain *chain;
 
 	c.rs = ruleset_new(o->table, o->owner, o->generation);
-	if (!c.rs) {
+	if (c.rs)
+		guard_chains(&c);
+	else
 		comp_fail(&c, -ENOMEM, "out of memory");
-		return NULL;
-	}
-	if (with_chain) {
-		chain = base_chain(&c, "guard", &hook_forward);
-		if (o->guard_v4)
-			rule_guard(&c, chain, V4);
-		if (o->guard_v6)
-			rule_guard(&c, chain, V6);
-		if (o->guard_loopback)
-			loopback_guard(&c);
-	}
 	if (!c.rc)
 		c.rc = ruleset_seal(c.rs, e);
 	if (!c.rc)
 		return c.rs;
 	ruleset_free(c.rs);
+	return NULL;
+}
+
+struct ruleset *ruleset_without_guard(const struct compile_options *o, const struct ruleset *have,
+				      struct err *e)
+{
+	struct ruleset *rs = ruleset_new(o->table, o->owner, o->generation);
+
+	/* A chain that an interrupted apply left, or that is there for good, is written anew. */
+	if (rs && ruleset_find_chain(have, CHAIN_GUARD))
+		ruleset_chain(rs, CHAIN_GUARD, &hook_forward, RS_NO_PLACE);
+	if (rs && o->guard_loopback && ruleset_find_chain(have, CHAIN_LO127))
+		ruleset_chain(rs, CHAIN_LO127, &hook_raw, RS_NO_PLACE);
+	if (rs && !ruleset_seal(rs, e)) {
+		rs->exists = rs->ours = have->exists;
+		return rs;
+	}
+	ruleset_free(rs);
+	if (!rs)
+		err_set(e, ENOMEM, "out of memory");
 	return NULL;
 }
 

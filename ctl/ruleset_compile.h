@@ -39,11 +39,14 @@ struct ruleset *ruleset_compile(const struct plan *p, const struct compile_optio
 bool ruleset_leads_udp(const struct ruleset *rs);
 
 /*
- * What must stand before forwarding is turned on: the table with nothing but a
- * base chain that drops forwarded traffic which is not ours. Later rulesets
- * have that in their forward chain. with_chain false gives the same without
- * the chain: the other side of the difference.
+ * What must stand before forwarding is turned on: the table with nothing but
+ * base chains that drop forwarded traffic which is not ours, and, where
+ * guard_loopback says so, what the network sends to 127.0.0.0/8. Later rulesets
+ * have the first in their forward chain. ruleset_without_guard() is the other
+ * side of that difference: of `have`, the chains that ruleset_guard() writes.
  */
-struct ruleset *ruleset_guard(const struct compile_options *o, bool with_chain, struct err *e);
+struct ruleset *ruleset_guard(const struct compile_options *o, struct err *e);
+struct ruleset *ruleset_without_guard(const struct compile_options *o, const struct ruleset *have,
+				      struct err *e);
 
 #endif

@@ -9,7 +9,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 #ifdef FUZZ_SELFTEST
-/* A range of more than 1000 ports reads behind a table of 1000. */
+/* A first route over a range of ports reads behind a table. */
 static void selftest(const struct config *c)
 {
 	static const volatile char table[1000];

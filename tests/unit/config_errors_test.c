@@ -296,7 +296,7 @@ static const char *good_value(const struct key *k, char out[200])
 	if (k->example)
 		return k->example;
 	if (k->type == KEY_UINT || k->type == KEY_INT)
-		snprintf(out, 200, "%lld", (long long)k->max);
+		snprintf(out, 200, "%lld", (long long)k->min);
 	else if (k->type == KEY_ENUM || k->type == KEY_CHOICE)
 		snprintf(out, 200, "\"%s\"", k->values[0]);
 	else if (k->type == KEY_TEXTS)
@@ -304,6 +304,17 @@ static const char *good_value(const struct key *k, char out[200])
 	else
 		snprintf(out, 200, "%s", fixed[k->type]);
 	return out;
+}
+
+/* key is a whole step of the path. */
+static bool path_has(const char *path, const char *key)
+{
+	size_t len = strlen(key);
+
+	for (const char *at = path; (at = strstr(at, key)); at++)
+		if ((at == path || at[-1] == '.') && strchr(".[", at[len]))
+			return true;
+	return false;
 }
 
 /* Reports about the value itself: those whose path is that of the key. */
@@ -314,9 +325,7 @@ static bool complains_about(const char *text, size_t len, const char *key, bool 
 	bool found = false;
 
 	for (size_t i = 0; i < d.n; i++) {
-		const char *at = d.v[i].path ? strstr(d.v[i].path, key) : NULL;
-
-		if (d.v[i].severity == DIAG_ERROR && at)
+		if (d.v[i].severity == DIAG_ERROR && d.v[i].path && path_has(d.v[i].path, key))
 			found = true;
 	}
 	*any = c == NULL;
