@@ -112,6 +112,15 @@ static int oracle_domain(const struct cfg_match *m)
 	return best;
 }
 
+static unsigned __int128 oracle_number(const struct addr *a)
+{
+	unsigned __int128 v = 0;
+
+	for (unsigned i = 0; i < addr_len(a); i++)
+		v = v << 8 | a->bytes[i];
+	return v;
+}
+
 /* The widest range of the list decides; fewer free bits is narrower; no list is the widest. */
 static int oracle_client(const struct cfg_match *m)
 {
@@ -120,30 +129,13 @@ static int oracle_client(const struct cfg_match *m)
 	if (!m->has_client_ip)
 		return 1000;
 	for (size_t i = 0; i < m->client_ip.n; i++) {
-		struct addr a = m->client_ip.v[i].lo;
-		int bits = 0, total = a.family == ADDR_V4 ? 32 : 128;
+		const struct addr_range *r = &m->client_ip.v[i];
+		unsigned __int128 more = oracle_number(&r->hi) - oracle_number(&r->lo);
+		int bits = 0;
 
-		/* smallest number of free bits that reaches from lo to hi */
-		for (; bits < total; bits++) {
-			struct addr reach = m->client_ip.v[i].lo;
-			int carry = 1, ok;
-
-			/* reach = lo + 2^bits - 1 */
-			for (int k = total / 8 - 1; k >= 0; k--) {
-				int add = k == total / 8 - 1 - bits / 8 ? 1 << bits % 8 : 0;
-				int v = reach.bytes[k] + add;
-
-				reach.bytes[k] = (uint8_t)v;
-				if (v > 255)
-					for (int u = k - 1; u >= 0 && !++reach.bytes[u]; u--)
-						;
-			}
-			ok = addr_prev(&reach) && carry &&
-			     addr_cmp(&reach, &m->client_ip.v[i].hi) >= 0;
-			if (ok)
-				break;
-		}
-		bits *= a.family == ADDR_V4 ? 4 : 1;
+		for (; more; more >>= 1)
+			bits++;
+		bits *= r->lo.family == ADDR_V4 ? 4 : 1;
 		widest = bits > widest ? bits : widest;
 	}
 	return widest;
@@ -188,6 +180,18 @@ static const struct cfg_route *oracle(const struct config *c, const struct plan_
 
 /* ---- the comparison ---- */
 
+/* PLAN_PROPERTY_SHOW=1 prints the first wrong answer and its file. */
+static void show_wrong(const struct config *c, const struct plan_conn *conn,
+		       const struct plan_route *got, const struct cfg_route *want)
+{
+	char local[ADDR_TEXT], client[ADDR_TEXT];
+
+	printf("%s/%u at %s from %s: got %s, want %s\n%.*s\n",
+	       conn->proto == IPPROTO_TCP ? "tcp" : "udp", conn->port,
+	       addr_format(&conn->local, local), addr_format(&conn->client, client),
+	       got ? got->route->name : "-", want ? want->name : "-", (int)c->text_len, c->text);
+}
+
 static unsigned ask_everything(const struct config *c, const struct plan *p, unsigned *asked)
 {
 	unsigned wrong = 0;
@@ -205,7 +209,9 @@ static unsigned ask_everything(const struct config *c, const struct plan *p, uns
 				continue;
 			got = plan_find_kernel(p, &conn);
 			want = oracle(c, &conn);
-			wrong += (got ? got->route : NULL) != want;
+			if ((got ? got->route : NULL) != want && !wrong++ &&
+			    getenv("PLAN_PROPERTY_SHOW"))
+				show_wrong(c, &conn, got, want);
 			(*asked)++;
 		}
 	}
