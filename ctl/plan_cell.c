@@ -99,10 +99,13 @@ static int sort_bounds(struct sweep *s)
 
 	free(s->bounds);
 	free(s->active);
+	s->n_bounds = 0;
 	s->bounds = calloc(s->n * 2 + 1, sizeof(*s->bounds));
 	s->active = calloc(s->n + 1, sizeof(struct span *));
 	if (!s->bounds || !s->active)
 		return -ENOMEM;
+	if (!s->n)
+		return 0;
 	qsort(s->spans, s->n, sizeof(*s->spans), span_cmp);
 	for (size_t i = 0; i < s->n; i++) {
 		s->bounds[2 * i] = s->spans[i].from;

@@ -108,10 +108,11 @@ bool diags_full(const struct diags *d)
 	return d->errors >= DIAGS_MAX_ERRORS;
 }
 
-/* Counts the report; false when it is only counted. */
+/* Counts the report; false when it is only counted. Notes count as nothing. */
 static bool diags_take(struct diags *d, enum diag_severity s)
 {
-	unsigned before = s == DIAG_ERROR ? d->errors++ : d->warnings++;
+	unsigned *counter = s == DIAG_ERROR ? &d->errors : s == DIAG_WARNING ? &d->warnings : NULL;
+	unsigned before = counter ? (*counter)++ : (unsigned)d->n;
 
 	if (before >= (s == DIAG_ERROR ? DIAGS_MAX_ERRORS : DIAGS_MAX_WARNINGS))
 		return false;

@@ -106,10 +106,21 @@ static size_t utf8_len(const unsigned char *s, size_t n)
 	return len;
 }
 
+/* Eight bytes, all of 0x01..0x7f: nearly all of every route file. */
+static bool is_plain_ascii(const char *s)
+{
+	uint64_t v;
+
+	memcpy(&v, s, sizeof(v));
+	return !((v | (v - 0x0101010101010101ull)) & 0x8080808080808080ull);
+}
+
 bool text_is_utf8(const char *s, size_t n, size_t *bad)
 {
 	for (size_t i = 0; i < n;) {
-		size_t k = utf8_len((const unsigned char *)s + i, n - i);
+		size_t k = i + 8 <= n && is_plain_ascii(s + i)
+				   ? 8
+				   : utf8_len((const unsigned char *)s + i, n - i);
 
 		if (!k) {
 			if (bad)
