@@ -2,7 +2,8 @@
 # make SAN=1 ...      ASan + UBSan, into build-san         make check-unit   unit tests only
 # make WERROR=1 ...   warnings are errors                  make check-netns  namespace tests (root)
 # make fuzz           build the libFuzzer targets          make fuzz-run     each for FUZZ_SECONDS
-# make lint           shellcheck                           make fmt          clang-format in place
+# make lint           shellcheck, mandoc                   make fmt          clang-format in place
+# make TSAN=1 ...     ThreadSanitizer, into build-tsan     make bench        how long spctl itself takes (root)
 # make install        DESTDIR PREFIX SBINDIR MANDIR        make dist         source archive
 # make V=1            show the commands                    make help         this text
 PREFIX ?= /usr/local
@@ -13,7 +14,7 @@ PKG_CONFIG ?= pkg-config
 CLANG ?= clang
 CLANG_FORMAT ?= clang-format
 FUZZ_SECONDS ?= 60
-O ?= build$(if $(SAN),-san)$(if $(FAILPOINTS),-fp)
+O ?= build$(if $(SAN),-san)$(if $(TSAN),-tsan)$(if $(FAILPOINTS),-fp)
 VERSION := $(shell sed -n 's/^\#define SPCTL_VERSION "\(.*\)"/\1/p' ctl/version.h)
 
 PKGS := libmnl libnftnl libfyaml jansson libnetfilter_conntrack libcap-ng
@@ -28,6 +29,10 @@ endif
 ifdef SAN
 ALL_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=address,undefined
+endif
+ifdef TSAN
+ALL_CFLAGS += -fsanitize=thread -fno-omit-frame-pointer
+LDFLAGS += -fsanitize=thread
 endif
 # Test builds only: SPCTL_FAILPOINT=name stops there (tests/netns/failpoints.sh).
 ifdef FAILPOINTS
@@ -100,6 +105,8 @@ check-netns: $(O)/spctl tools
 	$(Q)O=$(O) tests/netns/run
 fuzz-run: $(FUZZ)
 	$(Q)O=$(O) scripts/fuzz $(FUZZ_SECONDS) $(FUZZ)
+bench: $(O)/spctl
+	$(Q)O=$(O) scripts/bench
 fmt:
 	$(Q)$(CLANG_FORMAT) -i $(C_FILES)
 fmt-check:
@@ -118,10 +125,10 @@ uninstall:
 dist:
 	git archive --prefix=spctl-$(VERSION)/ -o spctl-$(VERSION).tar.gz HEAD
 clean:
-	rm -rf build build-san build-fp build-san-fp build-selftest
+	rm -rf build build-tsan build-san build-fp build-san-fp build-selftest
 help:
 	@sed -n 's/^# //p;/^[^#]/q' Makefile
-.PHONY: all tools unit fuzz check check-unit check-includes check-netns fuzz-run fmt fmt-check lint install uninstall dist clean help
+.PHONY: all tools unit fuzz check check-unit check-includes check-netns fuzz-run bench fmt fmt-check lint install uninstall dist clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(LIB_SRC:%.c=$(O)/fuzz/obj/%.d)

@@ -203,6 +203,11 @@ static int sweep_ports(struct sweep *s, const struct addr *address, uint8_t prot
 	return 0;
 }
 
+static int address_cmp(const void *a, const void *b)
+{
+	return addr_cmp(a, b);
+}
+
 /* Every address that some route names, sorted, after "all addresses". */
 static int collect_addresses(const struct plan *p, struct addr **out, size_t *n_out)
 {
@@ -217,7 +222,7 @@ static int collect_addresses(const struct plan *p, struct addr **out, size_t *n_
 	for (unsigned i = 0; i < p->n_routes; i++)
 		for (unsigned a = 0; a < p->routes[i].route->match.n_addresses; a++)
 			v[k++] = p->routes[i].route->match.addresses[a];
-	qsort(v, n, sizeof(*v), (int (*)(const void *, const void *))addr_cmp);
+	qsort(v, n, sizeof(*v), address_cmp);
 	for (size_t i = 1; i < n; i++)
 		if (addr_cmp(&v[m], &v[i]))
 			v[++m] = v[i];

@@ -170,7 +170,7 @@ enum match_answer route_matches(const struct cfg_match *m, const struct match_fa
 		return answer(MATCH_NEED_MORE, why, cap, "depends on the method (--method)");
 	if (headers == MATCH_NEED_MORE)
 		return answer(MATCH_NEED_MORE, why, cap, "depends on headers (--header)");
-	if (m->query.n || m->tls_versions.n || m->protocol)
+	if (m->query.n || m->tls_versions.n || (m->protocol && strcmp(m->protocol, "tcp")))
 		return answer(MATCH_NEED_MORE, why, cap,
 			      "depends on the query, TLS version or protocol");
 	return answer(MATCH_YES, why, cap, "matches");

@@ -246,7 +246,7 @@ static int kernel_targets(struct job *j)
 static bool decides_early(const struct cfg_match *m)
 {
 	return !m->domains.n && !m->path && !m->headers.n && !m->query.n && !m->methods.n &&
-	       !m->tls_versions.n && !m->protocol;
+	       !m->tls_versions.n && (!m->protocol || !strcmp(m->protocol, "tcp"));
 }
 
 /* Keys that are validated, but that this version enforces in no tier yet: what names the key. */
