@@ -70,6 +70,10 @@ static int assign_ids(struct job *j)
 		const char *name = p->routes[i].route->name;
 		uint32_t id = route_ids_find(old, name);
 
+		if (i && p->routes[i - 1].route == p->routes[i].route) {
+			j->route_ids[i] = j->route_ids[i - 1];
+			continue;
+		}
 		j->route_ids[i] = id ? id : fresh_id(&j->ids);
 		rc = route_ids_add(&j->ids, name, j->route_ids[i]);
 	}

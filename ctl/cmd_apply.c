@@ -26,7 +26,7 @@ static void print_json(const struct apply_job *j)
 		json_pack("{s:i,s:i,s:b,s:b,s:b,s:i,s:{s:i,s:i,s:i,s:i,s:i,s:i,s:i},s:o}", "schema",
 			  1, "generation", (int)j->result.generation, "changed", j->result.changed,
 			  "dryRun", j->o->dry_run, "repaired", j->result.repaired, "routes",
-			  (int)j->plan->n_routes, "changes", "elementsAdded", (int)c->elems_added,
+			  (int)j->plan->n_enabled, "changes", "elementsAdded", (int)c->elems_added,
 			  "elementsDeleted", (int)c->elems_deleted, "chainsAdded",
 			  (int)c->chains_added, "chainsDeleted", (int)c->chains_deleted,
 			  "chainsChanged", (int)c->chains_changed, "setsAdded", (int)c->sets_added,
@@ -51,7 +51,7 @@ static void print_text(const struct apply_job *j)
 {
 	const struct apply_result *r = &j->result;
 	double seconds = (double)(clock_mono_us() - j->started_us) / 1e6;
-	const char *s = j->plan->n_routes == 1 ? "" : "s";
+	const char *s = j->plan->n_enabled == 1 ? "" : "s";
 
 	if (!r->changed) {
 		printf("nothing to do: generation %u is live and is what %s says\n", r->generation,
@@ -61,7 +61,7 @@ static void print_text(const struct apply_job *j)
 	if (j->o->dry_run) {
 		printf("dry run: the kernel takes these %u route%s (%zu elements to add, %zu to "
 		       "delete); nothing was changed\n",
-		       j->plan->n_routes, s, r->stats.elems_added, r->stats.elems_deleted);
+		       j->plan->n_enabled, s, r->stats.elems_added, r->stats.elems_deleted);
 		return;
 	}
 	if (r->repaired)
@@ -70,7 +70,7 @@ static void print_text(const struct apply_job *j)
 	print_sysctls(r);
 	printf("generation %u is live: %u route%s in the kernel, %zu element%s added, %zu deleted "
 	       "(%.2f s)\n",
-	       r->generation, j->plan->n_routes, s, r->stats.elems_added,
+	       r->generation, j->plan->n_enabled, s, r->stats.elems_added,
 	       r->stats.elems_added == 1 ? "" : "s", r->stats.elems_deleted, seconds);
 	if (j->previous && !r->repaired)
 		printf("to go back: spctl apply %s/applied/%u.config\n", j->s.state.state_dir,

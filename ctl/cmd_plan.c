@@ -76,9 +76,13 @@ struct named {
 	const struct plan_route *route;
 };
 
+/* A route may stand twice: its TCP half and its UDP half. */
 static int named_cmp(const void *a, const void *b)
 {
-	return strcmp(((const struct named *)a)->name, ((const struct named *)b)->name);
+	const struct named *x = a, *y = b;
+	int rc = strcmp(x->name, y->name);
+
+	return rc ? rc : (int)x->route->transport - (int)y->route->transport;
 }
 
 static struct named *by_name(const struct plan *p)
@@ -124,7 +128,7 @@ static void compare_plans(const struct plan *old, const struct plan *new, change
 	unsigned n_a = old ? old->n_routes : 0, n_b = new->n_routes, i = 0, k = 0;
 
 	while (a && b && (i < n_a || k < n_b)) {
-		int rc = i == n_a ? 1 : k == n_b ? -1 : strcmp(a[i].name, b[k].name);
+		int rc = i == n_a ? 1 : k == n_b ? -1 : named_cmp(&a[i], &b[k]);
 
 		compare_route(rc <= 0 ? a[i].route : NULL, rc >= 0 ? b[k].route : NULL, fn, arg);
 		i += rc <= 0;
@@ -165,7 +169,7 @@ static void print_routes(const struct plan *p)
 		const struct plan_route *r = &p->routes[i];
 		struct buf listens = { 0 }, targets = { 0 }, notes = { 0 };
 
-		describe_listens(&listens, r->route);
+		describe_listens(&listens, r);
 		describe_targets(&targets, r);
 		if (r->tier != TIER_NFTABLES)
 			buf_puts(&notes, r->reason);
@@ -185,8 +189,10 @@ static void print_routes(const struct plan *p)
 	if (p->n_routes)
 		table_print(&t, stdout);
 	table_fini(&t);
+	if (p->n_enabled > p->refused)
+		printf("limits: none (this version does not apply the default 100 connections and 300 a minute per client)\n");
 	if (p->refused)
-		printf("(!) %u of %u routes cannot run in this version: apply refuses the file\n",
+		printf("(!) %u of %u rows cannot run in this version: apply refuses the file\n",
 		       p->refused, p->n_routes);
 }
 
@@ -215,7 +221,7 @@ static json_t *route_json(const struct plan_route *r)
 {
 	json_t *j = json_pack("{s:s,s:s,s:s,s:b,s:o,s:o}", "name", r->route->name, "tier",
 			      tier_name(r->tier), "reason", r->reason, "runs", r->refusal == NULL,
-			      "listeners", describe_listeners_json(r->route), "targets",
+			      "listeners", describe_listeners_json(r), "targets",
 			      describe_targets_json(r));
 	json_t *families = json_array();
 

@@ -129,7 +129,9 @@ static void print_text(struct status *st)
 	struct table t;
 
 	printf("generation %u, applied %s from %s, table inet %s\n", st->s.live,
-	       clock_format_utc(st->meta.time_ms, when), st->meta.file, session_table(&st->s));
+	       clock_format_utc(st->meta.time_ms, when),
+	       strcmp(st->meta.file, "-") ? st->meta.file : "standard input",
+	       session_table(&st->s));
 	if (st->drift)
 		printf("DRIFT: the kernel's table %s: `spctl apply` repairs it\n", st->drift_what);
 	table_init(&t, 5, head);
@@ -137,7 +139,7 @@ static void print_text(struct status *st)
 		const struct plan_route *r = &st->plan->routes[i];
 		struct buf listens = { 0 }, targets = { 0 };
 
-		describe_listens(&listens, r->route);
+		describe_listens(&listens, r);
 		describe_targets(&targets, r);
 		table_cell(&t, r->route->name);
 		table_cell(&t, tier_name(r->tier));
@@ -161,7 +163,7 @@ static json_t *route_json(const struct status *st, unsigned i)
 	struct buf listens = { 0 };
 	json_t *j;
 
-	describe_listens(&listens, r->route);
+	describe_listens(&listens, r);
 	j = json_pack("{s:s,s:i,s:s,s:s,s:s,s:o,s:o}", "name", r->route->name, "id",
 		      (int)route_ids_find(&st->s.ids, r->route->name), "tier", tier_name(r->tier),
 		      "reason", r->reason, "ports", listens.data ? listens.data : "", "active",

@@ -31,15 +31,15 @@ static const char *transport_name(enum cfg_transport t)
 	return t == TRANSPORT_TCP ? "tcp" : t == TRANSPORT_UDP ? "udp" : "tcp+udp";
 }
 
-void describe_listens(struct buf *b, const struct cfg_route *r)
+void describe_listens(struct buf *b, const struct plan_route *r)
 {
-	const struct cfg_match *m = &r->match;
+	const struct cfg_match *m = &r->route->match;
 	char text[ADDR_TEXT];
 
 	for (unsigned i = 0; i < m->n_addresses; i++)
 		buf_printf(b, "%s%s", addr_format(&m->addresses[i], text),
 			   i + 1 < m->n_addresses ? "," : " ");
-	buf_printf(b, "%s/", transport_name(m->transport));
+	buf_printf(b, "%s/", transport_name(r->transport));
 	for (unsigned i = 0; i < m->n_ports; i++) {
 		buf_printf(b, "%s%u", i ? "," : "", m->ports[i].from);
 		if (m->ports[i].to != m->ports[i].from)
@@ -116,7 +116,7 @@ static void put_clients(struct buf *b, const struct cfg_match *m)
 
 void describe_behaviour(struct buf *b, const struct plan_route *r)
 {
-	describe_listens(b, r->route);
+	describe_listens(b, r);
 	put_clients(b, &r->route->match);
 	buf_puts(b, " -> ");
 	describe_targets(b, r);
@@ -159,17 +159,17 @@ void describe_notes(struct buf *b, const struct plan_route *r)
 
 /* ---- JSON ---- */
 
-json_t *describe_listeners_json(const struct cfg_route *r)
+json_t *describe_listeners_json(const struct plan_route *r)
 {
 	json_t *list = json_array();
-	const struct cfg_match *m = &r->match;
+	const struct cfg_match *m = &r->route->match;
 
 	for (unsigned bit = TRANSPORT_TCP; bit <= TRANSPORT_UDP; bit <<= 1) {
 		for (unsigned a = 0; a < (m->n_addresses ? m->n_addresses : 1); a++) {
 			json_t *ports = json_array();
 			char text[ADDR_TEXT] = "*";
 
-			if (!(m->transport & bit)) {
+			if (!(r->transport & bit)) {
 				json_decref(ports);
 				continue;
 			}

@@ -9,7 +9,7 @@
 #include "ctl/plan.h"
 
 /* "tcp/9000", "udp/53", "10.0.0.1 tcp+udp/9100-9109,9120" */
-void describe_listens(struct buf *b, const struct cfg_route *r);
+void describe_listens(struct buf *b, const struct plan_route *r);
 /* "10.0.0.2:7000", "10.0.0.2, 10.0.0.3 (same port)"; a handler's name for other actions */
 void describe_targets(struct buf *b, const struct plan_route *r);
 /* Everything that makes two versions of a route differ for its users, in one line. */
@@ -19,7 +19,7 @@ void describe_notes(struct buf *b, const struct plan_route *r);
 const char *describe_algorithm(enum cfg_algorithm a);
 const char *describe_proto(uint8_t proto);
 
-json_t *describe_listeners_json(const struct cfg_route *r);
+json_t *describe_listeners_json(const struct plan_route *r);
 json_t *describe_targets_json(const struct plan_route *r);
 json_t *describe_warnings_json(const struct diags *d);
 /* {"errors":[{...}]} */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -270,11 +271,31 @@ const struct host_listener *host_listener_at(const struct host_facts *f, uint8_t
 	return NULL;
 }
 
+static uint64_t netns_cookie(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) < 0)
+		cookie = 0;
+	if (fd >= 0)
+		close(fd);
+	return cookie;
+}
+
+bool host_same_namespace(const struct host_identity *a, const struct host_identity *b)
+{
+	if (a->ns_cookie && b->ns_cookie)
+		return a->ns_cookie == b->ns_cookie;
+	return a->ns_dev == b->ns_dev && a->ns_ino == b->ns_ino;
+}
+
 int host_identity_read(struct host_identity *id, struct err *e)
 {
 	struct stat st;
 
-	*id = (struct host_identity){ 0 };
+	*id = (struct host_identity){ .ns_cookie = netns_cookie() };
 	if (stat("/proc/self/ns/net", &st) < 0)
 		return err_sys(e, errno, "cannot read /proc/self/ns/net");
 	id->ns_dev = st.st_dev;

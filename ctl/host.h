@@ -37,10 +37,12 @@ const struct host_listener *host_listener_at(const struct host_facts *f, uint8_t
 
 /* Which network namespace and which boot: all that is kept across runs says so. */
 struct host_identity {
-	dev_t ns_dev;
+	uint64_t ns_cookie; /* SO_NETNS_COOKIE (5.14): never used again in one boot; 0 = unknown */
+	dev_t ns_dev;	    /* device and inode of /proc/self/ns/net: may come again */
 	ino_t ns_ino;
 	char boot[40]; /* /proc/sys/kernel/random/boot_id */
 };
+bool host_same_namespace(const struct host_identity *a, const struct host_identity *b);
 int host_identity_read(struct host_identity *id, struct err *e);
 
 #endif

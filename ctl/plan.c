@@ -14,27 +14,55 @@
 #include "ctl/host.h"
 #include "ctl/plan_internal.h"
 
+/* Does TCP alone need what this route asks for, so that UDP can stay in the kernel? */
+static bool splits_by_protocol(const struct cfg_route *r)
+{
+	if (r->match.transport != TRANSPORT_ALL || !r->needs)
+		return false;
+	for (const struct cfg_need *n = r->needs; n; n = n->next)
+		if (n->tier > TIER_NFTABLES && !n->tcp_only)
+			return false;
+	return true;
+}
+
+static int add_route(struct plan *p, const struct cfg_route *route, enum cfg_transport transport,
+		     const struct plan_facts *f, struct diags *d)
+{
+	struct plan_route *r = &p->routes[p->n_routes];
+	int rc;
+
+	r->route = route;
+	r->transport = transport;
+	rc = plan_route_init(p, r, f, d);
+	if (rc)
+		return rc;
+	p->refused += r->refusal != NULL;
+	p->n_routes++;
+	return 0;
+}
+
 static int init_routes(struct plan *p, const struct plan_facts *f, struct diags *d)
 {
 	const struct config *c = p->config;
+	int rc = 0;
 
-	p->routes = arena_alloc(&p->arena, sizeof(*p->routes) * (c->n_routes + 1));
+	p->routes = arena_alloc(&p->arena, sizeof(*p->routes) * (2 * (size_t)c->n_routes + 1));
 	if (!p->routes)
 		return -ENOMEM;
-	for (unsigned i = 0; i < c->n_routes; i++) {
-		struct plan_route *r = &p->routes[p->n_routes];
-		int rc;
+	for (unsigned i = 0; i < c->n_routes && !rc; i++) {
+		const struct cfg_route *r = &c->routes[i];
 
-		if (!c->routes[i].enabled)
+		if (!r->enabled)
 			continue;
-		r->route = &c->routes[i];
-		rc = plan_route_init(p, r, f, d);
-		if (rc)
-			return rc;
-		p->refused += r->refusal != NULL;
-		p->n_routes++;
+		p->n_enabled++;
+		if (!splits_by_protocol(r)) {
+			rc = add_route(p, r, r->match.transport, f, d);
+			continue;
+		}
+		rc = add_route(p, r, TRANSPORT_TCP, f, d);
+		rc = rc ? rc : add_route(p, r, TRANSPORT_UDP, f, d);
 	}
-	return 0;
+	return rc;
 }
 
 /* Does this winner send connections of the family off this host? */

@@ -36,6 +36,9 @@ struct plan_target {
 
 struct plan_route {
 	const struct cfg_route *route;
+	/* The protocols this entry stands for: a `transport: all` route whose TCP half needs user
+	 * space has two entries, TCP first. */
+	enum cfg_transport transport;
 	enum tier tier;
 	const char *reason;    /* why this tier, one clause */
 	struct loc reason_loc; /* the key that decided it, or the route */
@@ -76,8 +79,9 @@ struct plan_cell {
 struct plan {
 	struct arena arena;
 	const struct config *config;
-	struct plan_route *routes; /* enabled ones, in file order */
+	struct plan_route *routes; /* enabled ones, in file order; see plan_route.transport */
 	unsigned n_routes;
+	unsigned n_enabled;	 /* routes of the file that they come from */
 	struct plan_cell *cells; /* sorted by address (all addresses first), proto, from */
 	unsigned n_cells, cap_cells;
 	bool needs_forward_v4, needs_forward_v6, needs_route_localnet;

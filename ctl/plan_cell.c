@@ -70,7 +70,7 @@ static int collect_spans(struct sweep *s, const struct addr *address, uint8_t pr
 		const struct cfg_match *m = &r->route->match;
 		bool own = all ? !m->n_addresses : names_address(m, address);
 
-		if (!(m->transport & transport_bit(proto)) || (!own && (all || m->n_addresses)))
+		if (!(r->transport & transport_bit(proto)) || (!own && (all || m->n_addresses)))
 			continue;
 		for (unsigned k = 0; k < m->n_ports; k++)
 			if (add_span(s, m->ports[k].from, m->ports[k].to, r, own))

@@ -45,8 +45,7 @@ static const struct resolved_name *find_name(const struct plan_facts *f, const c
 /* Does whatever listens on the target's port take connections to any local address? */
 static bool listens_on_wildcard(const struct job *j, const struct cfg_target *t, int family)
 {
-	const struct cfg_match *m = &j->r->route->match;
-	bool tcp = m->transport & TRANSPORT_TCP, udp = m->transport & TRANSPORT_UDP;
+	bool tcp = j->r->transport & TRANSPORT_TCP, udp = j->r->transport & TRANSPORT_UDP;
 
 	/* Only a fixed port can be looked up once for all connections. */
 	if (!j->f->host || t->port_kind != PORT_FIXED)
@@ -284,10 +283,12 @@ static const char *unenforced_key(const struct config *c, const struct cfg_route
 }
 
 /* What user space has to do on a port that a kernel route serves for other clients. */
-static const char *shared_port_need(const struct config *c, const struct cfg_route *r,
+static const char *shared_port_need(const struct config *c, const struct plan_route *pr,
 				    struct loc *loc)
 {
-	if (c->accept_proxy_protocol && (r->match.transport & TRANSPORT_TCP)) {
+	const struct cfg_route *r = pr->route;
+
+	if (c->accept_proxy_protocol && (pr->transport & TRANSPORT_TCP)) {
 		*loc = c->accept_proxy_protocol_loc;
 		return "PROXY protocol from the peers in proxyIPs";
 	}
@@ -310,7 +311,7 @@ static void set_refusal(struct plan *p, struct plan_route *r, const struct plan_
 					  tier_name(r->tier), r->reason);
 		return;
 	}
-	what = f->have_relay ? NULL : shared_port_need(p->config, r->route, &r->refusal_loc);
+	what = f->have_relay ? NULL : shared_port_need(p->config, r, &r->refusal_loc);
 	if (what) {
 		r->refusal = arena_printf(&p->arena,
 					  "needs the relay tier: %s (not in this version)", what);
@@ -338,7 +339,8 @@ int plan_route_init(struct plan *p, struct plan_route *r, const struct plan_fact
 	int rc = 0;
 
 	for (const struct cfg_need *n = r->route->needs; n; n = n->next)
-		need(r, n->tier, n->reason, n->loc);
+		if (!n->tcp_only || (r->transport & TRANSPORT_TCP))
+			need(r, n->tier, n->reason, n->loc);
 	r->decides_early = decides_early(&r->route->match);
 	r->preserve_source = preserves_source(p->config, r->route);
 	if (r->tier == TIER_NFTABLES)

@@ -54,7 +54,7 @@ static bool is_stale(const struct ct_flow *f, void *arg)
 int reconcile_udp(const struct plan *p, const uint32_t *ids, uint32_t instance, unsigned *deleted,
 		  struct err *e)
 {
-	struct wanted w = { .n = p->n_routes, .instance = instance };
+	struct wanted w = { .instance = instance };
 	int rc;
 
 	*deleted = 0;
@@ -62,7 +62,8 @@ int reconcile_udp(const struct plan *p, const uint32_t *ids, uint32_t instance, 
 	if (!w.v)
 		return err_set(e, ENOMEM, "out of memory");
 	for (unsigned i = 0; i < p->n_routes; i++)
-		w.v[i] = (struct by_id){ ids[i], &p->routes[i] };
+		if (p->routes[i].transport & TRANSPORT_UDP)
+			w.v[w.n++] = (struct by_id){ ids[i], &p->routes[i] };
 	qsort(w.v, w.n, sizeof(*w.v), by_id_cmp);
 	rc = conntrack_delete(is_stale, &w, deleted, e);
 	free(w.v);

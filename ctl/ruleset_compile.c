@@ -183,6 +183,19 @@ static void rule_range(struct compiler *c, struct rs_chain *dec, int f, uint8_t 
 	comp_rule(c, dec, &x, NULL, RS_NO_PLACE);
 }
 
+/* The ports that no range of the address covers belong to the routes for all addresses. */
+static struct rs_chain *rest_chain(struct compiler *c, struct rs_chain *dec, int f)
+{
+	struct nx x;
+
+	if (!ruleset_find_set(c->rs, f == V4 ? "adr4" : "adr6"))
+		return dec;
+	x = nx_new();
+	nx_verdict(&x, NFT_GOTO, f == V4 ? CHAIN_REST_V4 : CHAIN_REST_V6);
+	comp_rule(c, dec, &x, NULL, RS_NO_PLACE);
+	return comp_chain(c, f == V4 ? CHAIN_REST_V4 : CHAIN_REST_V6, RS_NO_PLACE);
+}
+
 static void decision_chain(struct compiler *c, int f)
 {
 	struct rs_chain *dec = comp_chain(c, f == V4 ? "dec4" : "dec6", RS_NO_PLACE);
@@ -193,6 +206,7 @@ static void decision_chain(struct compiler *c, int f)
 		rule_plain(c, dec, f, true);
 		rule_vmap(c, dec, f, "svc", true);
 		rule_address_ranges(c, dec, f);
+		dec = rest_chain(c, dec, f);
 	}
 	rule_plain(c, dec, f, false);
 	rule_vmap(c, dec, f, "svc", false);

@@ -90,6 +90,7 @@ static void address_ranges(struct compiler *c, const struct plan_cell *cell, int
 	char chain[RS_NAME_MAX], map[RS_NAME_MAX];
 	uint64_t h = text_hash(cell->address.bytes, 16, 0);
 	static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP };
+	struct nx go_on;
 
 	snprintf(stem, 24, "a%016llx", (unsigned long long)h);
 	snprintf(chain, sizeof(chain), "%s_%c", stem, f == V4 ? '4' : '6');
@@ -110,6 +111,10 @@ static void address_ranges(struct compiler *c, const struct plan_cell *cell, int
 		comp_rule(c, comp_chain(c, chain, cell->order[0]->route->index), &x, NULL,
 			  cell->order[0]->route->index);
 	}
+	go_on = nx_new();
+	nx_verdict(&go_on, NFT_GOTO, f == V4 ? CHAIN_REST_V4 : CHAIN_REST_V6);
+	comp_rule(c, comp_chain(c, chain, cell->order[0]->route->index), &go_on, NULL,
+		  cell->order[0]->route->index);
 }
 
 static void add_range(struct compiler *c, const struct plan_cell *cell, int f, const char *chain,

@@ -10,6 +10,9 @@
 #define SMALL_RANGE 16
 #define MAX_SLOTS   4096
 #define NO_ID	    0
+/* The lookups by port alone, where an address's own chain has to go on with them. */
+#define CHAIN_REST_V4 "rest4"
+#define CHAIN_REST_V6 "rest6"
 
 enum { V4, V6, N_FAMILIES };
 

@@ -183,19 +183,21 @@ static int check_owner(const struct session *s, const struct ruleset *rs, struct
 	return e->code;
 }
 
-/* The image counts only if the kernel has not moved since and it is of the live generation. */
+/* The image counts only if the kernel has not moved since and it is of the live generation.
+ * The table's own number is asked, too: it costs nothing. */
 static bool load_image(struct session *s, const char *table)
 {
 	char *path = state_run_path(&s->state, IMAGE);
 	struct ruleset *rs = NULL;
-	uint32_t genid = 0;
+	uint32_t genid = 0, in_kernel = 0;
 	int rc = path ? ruleset_image_load(path, s->state.boot, &rs, &s->ids, &genid) : -ENOMEM;
 
 	free(path);
 	if (rc)
 		return false;
 	if (genid == s->genid && rs->generation == s->live && !strcmp(rs->table, table) &&
-	    !strcmp(rs->owner, s->state.instance)) {
+	    !strcmp(rs->owner, s->state.instance) &&
+	    !kernel_generation(s, table, &in_kernel, NULL) && in_kernel == s->live) {
 		rs->exists = rs->ours = true;
 		s->have = rs;
 		s->from_image = true;

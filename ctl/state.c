@@ -98,12 +98,12 @@ static int owner_parse(const char *path, const struct buf *b, bool needs_instanc
 		       struct owner *out, struct err *e)
 {
 	const char *instance = "", *boot = "";
-	json_int_t dev = 0, ino = 0;
+	json_int_t dev = 0, ino = 0, cookie = 0;
 	json_t *root = json_loadb(b->data, b->len, JSON_REJECT_DUPLICATES, NULL);
 	int rc;
 
-	if (json_unpack(root, "{s?s, s:I, s:I, s:s}", "instance", &instance, "netnsDevice", &dev,
-			"netnsInode", &ino, "boot", &boot) < 0 ||
+	if (json_unpack(root, "{s?s, s?I, s:I, s:I, s:s}", "instance", &instance, "netnsCookie",
+			&cookie, "netnsDevice", &dev, "netnsInode", &ino, "boot", &boot) < 0 ||
 	    (needs_instance && !instance_is_valid(instance)) ||
 	    strlen(boot) >= sizeof(out->id.boot)) {
 		rc = err_set(e, EBADMSG, "%s is damaged", path);
@@ -111,6 +111,7 @@ static int owner_parse(const char *path, const struct buf *b, bool needs_instanc
 		json_decref(root);
 		return rc;
 	}
+	out->id.ns_cookie = (uint64_t)cookie;
 	out->id.ns_dev = (dev_t)dev;
 	out->id.ns_ino = (ino_t)ino;
 	snprintf(out->id.boot, sizeof(out->id.boot), "%s", boot);
@@ -147,8 +148,11 @@ static int owner_save(const char *dir, const struct owner *o, struct err *e)
 	buf_puts(&b, "{");
 	if (o->instance[0])
 		buf_printf(&b, "\"instance\": \"%s\", ", o->instance);
-	buf_printf(&b, "\"netnsDevice\": %ju, \"netnsInode\": %ju, \"boot\": \"%s\"}\n",
-		   (uintmax_t)o->id.ns_dev, (uintmax_t)o->id.ns_ino, o->id.boot);
+	buf_printf(&b,
+		   "\"netnsCookie\": %ju, \"netnsDevice\": %ju, \"netnsInode\": %ju, \"boot\": "
+		   "\"%s\"}\n",
+		   (uintmax_t)o->id.ns_cookie, (uintmax_t)o->id.ns_dev, (uintmax_t)o->id.ns_ino,
+		   o->id.boot);
 	if (!path || b.failed)
 		rc = err_set(e, ENOMEM, "out of memory");
 	else
@@ -186,8 +190,7 @@ static int owner_check(const struct state *s, const char *dir, bool needs_instan
 
 	if (rc)
 		return rc;
-	if (!same_boot(&out->id, me) ||
-	    (out->id.ns_dev == me->ns_dev && out->id.ns_ino == me->ns_ino))
+	if (!same_boot(&out->id, me) || host_same_namespace(&out->id, me))
 		return 0;
 	return owner_refuse(s, dir, &out->id, e);
 }

@@ -129,13 +129,13 @@ static void refusals_are_told_with_route_and_place(void **state)
 		  "  security: {ipAllowList: [10.0.0.0/8]}\n",
 		  "route \"web\" asks for ipAllowList, which this version does not enforce: remove "
 		  "it",
-		  6, 14 },
+		  5, 27 },
 		{ "",
 		  "- name: web\n  match: {ports: 80}\n  action: {type: forward, " FX_A "}\n"
 		  "  security: {maxConnections: 5}\n",
 		  "route \"web\" asks for maxConnections, which this version does not enforce: "
 		  "remove it",
-		  6, 14 },
+		  5, 27 },
 		{ "maxConnectionsPerIP: 7", FX_ROUTE("web", "ports: 80", FX_A),
 		  "route \"web\" asks for top-level maxConnectionsPerIP, which this version does "
 		  "not "
