@@ -39,6 +39,9 @@ struct down_result {
 	bool was_up;
 	unsigned flows_ended;
 	size_t sysctls_restored;
+	/* Another spctl's table: the settings that this one turned on stay for it, and so does
+	 * their guard. A later down takes them back. "" = all is gone. */
+	char left_for[RS_NAME_MAX];
 };
 
 /* tick (may be NULL) is called about once a second while draining, with seconds and flows left;

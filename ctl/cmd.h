@@ -27,7 +27,7 @@ struct options {
 	unsigned timeout_ms;
 	bool json, quiet, verbose, no_color;
 	/* apply */
-	bool dry_run, no_daemon;
+	bool dry_run;
 	/* check */
 	bool strict, lenient;
 	/* down */

@@ -140,7 +140,7 @@ int cmd_apply(const struct options *o, int argc, char **argv)
 
 	if (!file)
 		return cmd_fail(o, &e, EXIT_USAGE);
-	if (!cmd_load(&j.l, file, false)) {
+	if (!cmd_load(&j.l, file, o->lenient)) {
 		cmd_report(o, &j.l);
 		cmd_unload(&j.l);
 		return EXIT_USAGE;

@@ -56,9 +56,9 @@ static int nothing_there(const struct options *o)
 static void print_result(const struct options *o, const struct down_result *r, unsigned last)
 {
 	if (o->json) {
-		describe_print_json(json_pack("{s:i,s:b,s:i,s:i}", "schema", 1, "wasUp", 1,
+		describe_print_json(json_pack("{s:i,s:b,s:i,s:i,s:s}", "schema", 1, "wasUp", 1,
 					      "flowsEnded", (int)r->flows_ended, "sysctlsRestored",
-					      (int)r->sysctls_restored));
+					      (int)r->sysctls_restored, "leftFor", r->left_for));
 		return;
 	}
 	if (o->quiet)
@@ -67,6 +67,10 @@ static void print_result(const struct options *o, const struct down_result *r, u
 	       "back\n",
 	       r->flows_ended, r->flows_ended == 1 ? "" : "s", r->sysctls_restored,
 	       r->sysctls_restored == 1 ? "" : "s");
+	if (r->left_for[0])
+		printf("left on, with the guard: the kernel settings, which the spctl of table "
+		       "inet %s uses; `spctl down` again after that one is down\n",
+		       r->left_for);
 	if (last)
 		printf("to go back: spctl apply %s/applied/%u.config\n", o->state_dir, last);
 }

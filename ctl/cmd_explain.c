@@ -262,7 +262,7 @@ int cmd_explain(const struct options *o, int argc, char **argv)
 	if (rc)
 		return rc;
 	if (argc)
-		rc = cmd_load(&l, argv[0], false) ? 0 : EXIT_USAGE;
+		rc = cmd_load(&l, argv[0], o->lenient) ? 0 : EXIT_USAGE;
 	else
 		rc = load_live(o, &l, &meta);
 	if (!rc && (argc ? gather_facts(&g, l.config, NULL, o->timeout_ms, &l.diags, &e)

@@ -14,12 +14,12 @@ const struct command commands[] = {
 	  "  spctl check routes.json\n"
 	  "  spctl check --strict examples/*.yaml\n",
 	  cmd_check },
-	{ "plan", "[FILE]", "what each route becomes and why; what would change", "",
+	{ "plan", "[FILE]", "what each route becomes and why; what would change", "lenient",
 	  "  spctl plan routes.json          without root: the routes only\n"
 	  "  sudo spctl plan routes.json     with the change against what runs\n"
 	  "  spctl plan routes.json --json | jq '.routes[].tier'\n",
 	  cmd_plan },
-	{ "apply", "[FILE]", "make the routes true, in one transaction", "dry-run no-daemon",
+	{ "apply", "[FILE]", "make the routes true, in one transaction", "dry-run lenient",
 	  "  spctl apply routes.json\n"
 	  "  spctl apply routes.json --dry-run\n"
 	  "  generate-routes | spctl apply -\n",
@@ -29,7 +29,7 @@ const struct command commands[] = {
 	  "  spctl status --json | jq '.drift'\n",
 	  cmd_status },
 	{ "explain", "[FILE]", "which route takes a connection, which tier, and why not the others",
-	  "port proto address client local sni host path method header",
+	  "port proto address client local sni host path method header lenient",
 	  "  spctl explain --port 443 --client 10.0.0.7\n"
 	  "  spctl explain routes.json --port 53 --proto udp\n",
 	  cmd_explain },

@@ -190,7 +190,8 @@ static void print_routes(const struct plan *p)
 		table_print(&t, stdout);
 	table_fini(&t);
 	if (p->n_enabled > p->refused)
-		printf("limits: none (this version does not apply the default 100 connections and 300 a minute per client)\n");
+		printf("limits: none (this version does not apply the default 100 connections and "
+		       "300 a minute per client)\n");
 	if (p->refused)
 		printf("(!) %u of %u rows cannot run in this version: apply refuses the file\n",
 		       p->refused, p->n_routes);
@@ -276,7 +277,7 @@ int cmd_plan(const struct options *o, int argc, char **argv)
 
 	if (!file)
 		return cmd_fail(o, &e, EXIT_USAGE);
-	if (cmd_load(&l, file, false)) {
+	if (cmd_load(&l, file, o->lenient)) {
 		if (gather_facts(&g, l.config, NULL, o->timeout_ms, &l.diags, &e)) {
 			rc = cmd_fail(o, &e, EXIT_FAILED);
 			goto out;

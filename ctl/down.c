@@ -2,7 +2,6 @@
 /*
  * down: new connections end at once (a table without routes), established flows
  * get their time, then their conntrack entries go, then sysctls, table, state.
- * Sysctls before the table: forwarding must not stay on without the guard.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -100,6 +99,44 @@ static int end_flows(struct session *s, unsigned drain_s,
 	return rc;
 }
 
+/* Another instance forwards with what we turned on: only the guard stays. */
+static int leave_guard(struct session *s, const char *table, struct err *e)
+{
+	struct sysctl_wants on = sysctl_journal_wants(s->journal);
+	struct compile_options o = {
+		.table = table,
+		.owner = s->state.instance,
+		.guard_v4 = on.forward_v4,
+		.guard_v6 = on.forward_v6,
+		.guard_loopback = on.route_localnet,
+	};
+	struct ruleset *guard;
+	int rc;
+
+	session_drop_image(s);
+	rc = session_read_kernel(s, table, e);
+	if (rc)
+		return rc;
+	guard = ruleset_guard(&o, e);
+	rc = guard ? nft_commit(s->nft, s->have, guard, 0, NFT_COMMIT, NULL, NULL, e) : e->code;
+	ruleset_free(guard);
+	return rc;
+}
+
+/* Sysctls before the table: forwarding must not stay on without the guard. */
+static int restore_host(struct session *s, const char *table, struct down_result *out,
+			struct err *e)
+{
+	int rc;
+
+	out->sysctls_restored = sysctl_journal_count(s->journal);
+	rc = sysctl_restore(s->journal, NULL, e);
+	FAILPOINT(down_sysctls);
+	rc = rc ? rc : delete_table(s, table, e);
+	FAILPOINT(down_table);
+	return rc;
+}
+
 int down_run(struct session *s, unsigned drain_s, bool (*tick)(unsigned left_s, unsigned flows),
 	     struct down_result *out, struct err *e)
 {
@@ -117,11 +154,10 @@ int down_run(struct session *s, unsigned drain_s, bool (*tick)(unsigned left_s, 
 		rc = end_flows(s, drain_s, tick, out, e);
 	if (rc)
 		return rc;
-	out->sysctls_restored = sysctl_journal_count(s->journal);
-	rc = sysctl_restore(s->journal, NULL, e);
-	FAILPOINT(down_sysctls);
-	rc = rc ? rc : delete_table(s, table, e);
-	FAILPOINT(down_table);
+	rc = sysctl_journal_count(s->journal) ? nft_find_other(s->nft, table, out->left_for, e) : 0;
+	if (rc)
+		return rc;
+	rc = out->left_for[0] ? leave_guard(s, table, e) : restore_host(s, table, out, e);
 	rc = rc ? rc : state_forget_live(&s->state, e);
 	FAILPOINT(down_state);
 	return rc;

@@ -258,6 +258,7 @@ static const struct plan_route *kernel_route_over(const struct plan *p,
 static void warn_listeners(const struct gathered *g, const struct plan *p, struct diags *d)
 {
 	const struct host_facts *h = &g->host;
+	const struct host_listener *last = NULL; /* that was told */
 	unsigned told = 0;
 
 	for (size_t i = 0; g->have_host && i < h->n_listeners && told < MAX_OWNERS; i++) {
@@ -268,8 +269,9 @@ static void warn_listeners(const struct gathered *g, const struct plan *p, struc
 		if (!r)
 			continue;
 		/* One service listens twice, for IPv4 and IPv6: one warning. */
-		if (i && l[-1].proto == l->proto && l[-1].port == l->port)
+		if (last && last->proto == l->proto && last->port == l->port)
 			continue;
+		last = l;
 		told++;
 		host_socket_owner(l->inode, owner, sizeof(owner));
 		diags_add(d, DIAG_WARNING, r->route->match.ports_loc, NULL, NULL,

@@ -29,6 +29,9 @@ int nft_read_head(struct nft *n, const char *table, struct ruleset **out, struct
  * -errno; tried in a check-only transaction, which loads its module. */
 int nft_has_expr(struct nft *n, const char *expr, struct err *e);
 
+/* The name of a table, other than this one, that some spctl made in this namespace; "" = none. */
+int nft_find_other(struct nft *n, const char *table, char other[RS_NAME_MAX], struct err *e);
+
 /* A change of one object, for plan output and for the "nothing to do" test. */
 struct nft_change_stats {
 	unsigned sets_added, sets_deleted, chains_added, chains_deleted, chains_changed;

@@ -135,12 +135,24 @@ static void parse_mark(struct ruleset *rs, const struct nlattr *udata)
 
 /* ---- table, chains, rules ---- */
 
+static void note_other_table(const struct attrs *t, struct nft_answer *a)
+{
+	const char *name = get_str(t->v[NFTA_TABLE_NAME]);
+	struct ruleset other = { 0 };
+
+	parse_mark(&other, t->v[NFTA_TABLE_USERDATA]);
+	if (name && other.ours && strlen(name) < sizeof(a->other_table))
+		memcpy(a->other_table, name, strlen(name) + 1);
+}
+
 static void parse_table(const struct nlmsghdr *nlh, struct ruleset *rs, struct nft_answer *a)
 {
 	struct attrs t = attrs_of_message(nlh);
 
-	if (!is_our_table(rs, t.v[NFTA_TABLE_NAME]))
+	if (!is_our_table(rs, t.v[NFTA_TABLE_NAME])) {
+		note_other_table(&t, a);
 		return;
+	}
 	rs->exists = true;
 	rs->foreign |= be32_or(t.v[NFTA_TABLE_FLAGS], 0) & NFT_TABLE_F_DORMANT;
 	a->use = be32_or(t.v[NFTA_TABLE_USE], 0);

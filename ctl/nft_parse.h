@@ -24,7 +24,8 @@ struct nft_answer {
 	bool interrupted; /* the ruleset changed under the dump (NLM_F_DUMP_INTR) */
 	int error;	  /* 0 or the kernel's negative errno */
 	uint32_t genid;
-	uint32_t use, seen; /* objects that the table says it has; that came */
+	uint32_t use, seen;	       /* objects that the table says it has; that came */
+	char other_table[RS_NAME_MAX]; /* another table with a spctl's mark, or "" */
 };
 
 /* Fills rs (not sealed yet) and a. bytes must be aligned to 4. */

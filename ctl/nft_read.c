@@ -196,3 +196,22 @@ int nft_read_head(struct nft *n, const char *table, struct ruleset **out, struct
 {
 	return read_with(n, table, out, e, read_head);
 }
+
+int nft_find_other(struct nft *n, const char *table, char other[RS_NAME_MAX], struct err *e)
+{
+	_Alignas(8) char buf[NFT_REQUEST_MAX];
+	struct ruleset *rs = empty_ruleset(table);
+	struct nft_answer a = { 0 };
+	int rc = -EINTR;
+
+	if (!rs)
+		return err_set(e, -ENOMEM, "out of memory");
+	for (int i = 0; i < READ_TRIES && rc == -EINTR; i++)
+		rc = nft_request(n, nft_request_new(n, buf, NFT_MSG_GETTABLE, NLM_F_DUMP), rs, &a,
+				 e);
+	ruleset_free(rs);
+	if (rc)
+		return nft_refused(e, rc, "the list of tables");
+	memcpy(other, a.other_table, RS_NAME_MAX);
+	return 0;
+}

@@ -41,8 +41,6 @@ static const struct option_def defs[] = {
 	{ 0, "no-color", NULL, NULL, "no colour (also: NO_COLOR)", OPT_FLAG, AT(no_color), true },
 	{ 0, "dry-run", NULL, NULL, "let the kernel check it, change nothing", OPT_FLAG,
 	  AT(dry_run), false },
-	{ 0, "no-daemon", NULL, "SPCTL_NO_DAEMON", "a route that needs the service is an error",
-	  OPT_FLAG, AT(no_daemon), false },
 	{ 0, "drain", "SECONDS", NULL, "let established connections go on for so long (0)",
 	  OPT_SECONDS, AT(drain_s), false },
 	{ 0, "strict", NULL, NULL, "warnings are errors", OPT_FLAG, AT(strict), false },

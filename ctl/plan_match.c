@@ -73,12 +73,12 @@ bool path_matches(const char *pattern, const char *path)
 	return path[0] == '/' && prefix_matches(pattern + 1, path + 1);
 }
 
-static bool regex_matches(const char *pattern, const char *value)
+static bool regex_matches(const char *pattern, bool icase, const char *value)
 {
 	regex_t re;
 	bool hit;
 
-	if (regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB))
+	if (regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB | (icase ? REG_ICASE : 0)))
 		return false;
 	hit = !regexec(&re, value, 0, NULL, 0);
 	regfree(&re);
@@ -97,7 +97,8 @@ static const char *find_header(const struct match_facts *f, const char *name)
 
 static bool header_matches(const struct cfg_pair *p, const char *value)
 {
-	return p->is_regex ? regex_matches(p->value, value) : !strcasecmp(p->value, value);
+	return p->is_regex ? regex_matches(p->value, p->is_icase, value)
+			   : !strcasecmp(p->value, value);
 }
 
 static enum match_answer answer(enum match_answer a, char *why, size_t cap, const char *text)

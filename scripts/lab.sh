@@ -137,9 +137,7 @@ lab_host() {
 lab_wait_carrier() {
 	local i
 	for ((i = 0; i < 100; i++)); do
-		if ! ip -n sw -o link show master br0 | grep -qv 'state UP'; then
-			return 0
-		fi
+		[[ -n $(ip -n sw -o link show master br0 | grep -v 'state UP') ]] || return 0
 		sleep 0.02
 	done
 	echo "lab: the switch did not come up" >&2

@@ -229,7 +229,8 @@ eventually() {
 
 # ---- the state of the gateway ---------------------------------------------------------------
 
-table_exists() { gw nft list tables | grep -qx "table inet ${1:-$TABLE}"; }
+# (no `| grep -q`: under pipefail the writer's SIGPIPE would be a failure)
+table_exists() { [[ $'\n'$(gw nft list tables)$'\n' == *$'\n'"table inet ${1:-$TABLE}"$'\n'* ]]; }
 
 expect_no_table() { # [NAME]
 	if table_exists "$@"; then

@@ -14,7 +14,7 @@
 
 #include "ctl/cmd.h"
 
-static const struct command apply = { "apply", "[FILE]", "", "dry-run no-daemon drain", "", NULL };
+static const struct command apply = { "apply", "[FILE]", "", "dry-run drain", "", NULL };
 static const struct command explain = {
 	"explain", "[FILE]", "", "port proto address client local sni host path method header",
 	"",	   NULL
@@ -53,7 +53,7 @@ static int parse(const struct command *c, const char *words)
 static void forget_environment(void)
 {
 	static const char *const names[] = { "SPCTL_STATE_DIR", "SPCTL_RUN_DIR", "SPCTL_TABLE",
-					     "SPCTL_TIMEOUT", "SPCTL_NO_DAEMON" };
+					     "SPCTL_TIMEOUT" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		unsetenv(names[i]);
@@ -185,15 +185,6 @@ static void the_environment_is_read_first(void **state)
 	assert_non_null(strstr(said, "SPCTL_TIMEOUT in the environment"));
 	assert_non_null(strstr(said, "\"soon\""));
 	forget_environment();
-	/* A flag: 0 is off; a command that does not take it does not look. */
-	setenv("SPCTL_NO_DAEMON", "0", 1);
-	assert_int_equal(parse(&apply, ""), 0);
-	assert_false(o.no_daemon);
-	setenv("SPCTL_NO_DAEMON", "1", 1);
-	assert_int_equal(parse(&apply, ""), 0);
-	assert_true(o.no_daemon);
-	assert_int_equal(parse(&explain, ""), 0);
-	assert_false(o.no_daemon);
 }
 
 static void headers_add_up_to_a_bound(void **state)

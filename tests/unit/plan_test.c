@@ -135,18 +135,18 @@ static void refusals_are_told_with_route_and_place(void **state)
 		  "  security: {maxConnections: 5}\n",
 		  "route \"web\" asks for maxConnections, which this version does not enforce: "
 		  "remove it",
-		  5, 27 },
+		  5, 30 },
 		{ "maxConnectionsPerIP: 7", FX_ROUTE("web", "ports: 80", FX_A),
 		  "route \"web\" asks for top-level maxConnectionsPerIP, which this version does "
 		  "not "
 		  "enforce: remove it",
-		  1, 1 },
+		  1, 22 },
 		{ "acceptProxyProtocol: true\nproxyIPs: [10.0.0.7]",
 		  FX_ROUTE("web", "ports: 80", FX_A),
 		  "route \"web\" needs the relay tier: PROXY protocol from the peers in proxyIPs "
 		  "(not "
 		  "in this version)",
-		  1, 1 },
+		  1, 22 },
 	};
 
 	(void)state;
