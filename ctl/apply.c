@@ -7,7 +7,7 @@
  *   batch      one transaction: the new routes. It carries N, so recovery knows
  *   live, image, prune: bookkeeping that recovery redoes
  */
-#include "ctl/apply.h"
+#include "ctl/apply_internal.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -18,153 +18,13 @@
 #include "ctl/base/log.h"
 #include "ctl/failpoint.h"
 #include "ctl/reconcile.h"
-#include "ctl/ruleset_compile.h"
 
 #define UDP_SECOND_LOOK_MS 50
 #define GENID_TRIES	   20 /* other tools may commit between our look and our batch */
 
-struct job {
-	struct session *s;
-	const struct apply_request *r;
-	struct apply_result *out;
-	struct err *e;
-	struct route_ids ids;	    /* of the new generation */
-	uint32_t *route_ids;	    /* per plan route */
-	struct sysctl_wants wants;  /* what must be on afterwards */
-	struct sysctl_wants before; /* what an earlier apply of ours turned on */
-	bool preparing;		    /* guard and sysctls of this apply are in place */
-	bool table_was_there;
-	const char *guarded_table; /* takes the guard: the old table where there is one */
-	uint32_t guarded_generation;
-	struct compile_options compile;
-	struct ruleset *want;
-};
-
 static int no_memory(struct err *e)
 {
 	return err_set(e, ENOMEM, "out of memory");
-}
-
-/* ---- ids ---- */
-
-static uint32_t fresh_id(struct route_ids *ids)
-{
-	if (!ids->next_id || ids->next_id > ROUTE_ID_MAX)
-		ids->next_id = 1;
-	return ids->next_id++;
-}
-
-/* A name keeps its number as long as it is applied; a new one never gets a used number
- * before the counter wraps (a million routes later). */
-static int assign_ids(struct job *j)
-{
-	const struct plan *p = j->r->plan;
-	const struct route_ids *old = &j->s->ids;
-	int rc = 0;
-
-	j->route_ids = calloc(p->n_routes + 1, sizeof(*j->route_ids));
-	if (!j->route_ids)
-		return no_memory(j->e);
-	j->ids.next_id = old->next_id;
-	for (unsigned i = 0; i < p->n_routes && !rc; i++) {
-		const char *name = p->routes[i].route->name;
-		uint32_t id = route_ids_find(old, name);
-
-		if (i && p->routes[i - 1].route == p->routes[i].route) {
-			j->route_ids[i] = j->route_ids[i - 1];
-			continue;
-		}
-		j->route_ids[i] = id ? id : fresh_id(&j->ids);
-		rc = route_ids_add(&j->ids, name, j->route_ids[i]);
-	}
-	route_ids_seal(&j->ids);
-	return rc ? no_memory(j->e) : 0;
-}
-
-/* ---- sysctls and the guard ---- */
-
-static void decide_sysctls(struct job *j)
-{
-	const struct host_facts *h = &j->r->gathered->host;
-	const struct plan *p = j->r->plan;
-
-	j->before = sysctl_journal_wants(j->s->journal);
-	j->wants.forward_v4 = p->needs_forward_v4;
-	j->wants.forward_v6 = p->needs_forward_v6;
-	j->wants.route_localnet = p->needs_route_localnet;
-	/* Whoever turned it on before us wants his traffic forwarded: no guard then. */
-	j->compile.guard_v4 = j->before.forward_v4 || (p->needs_forward_v4 && !h->forward_v4);
-	j->compile.guard_v6 = j->before.forward_v6 || (p->needs_forward_v6 && !h->forward_v6);
-	j->out->forward_v4 = p->needs_forward_v4 && !h->forward_v4;
-	j->out->forward_v6 = p->needs_forward_v6 && !h->forward_v6;
-}
-
-/* The chains that the guard adds to what is there, or (up false) their removal. */
-static int commit_guard(struct job *j, bool up, struct err *e)
-{
-	struct compile_options o = j->compile;
-	struct ruleset *guard, *without;
-	int rc = -ENOMEM;
-
-	o.table = j->guarded_table;
-	o.generation = j->guarded_generation;
-	/* What an earlier apply opened stays guarded. */
-	o.guard_loopback = j->out->route_localnet && (up || !j->before.route_localnet);
-	guard = ruleset_guard(&o, e);
-	without = up ? ruleset_without_guard(&o, j->s->have, e)
-		     : ruleset_new(o.table, o.owner, o.generation);
-	if (guard && without && (up || !ruleset_seal(without, e))) {
-		if (!up)
-			guard->exists = guard->ours = true;
-		rc = nft_commit(j->s->nft, up ? without : guard, up ? guard : without, 0,
-				NFT_COMMIT, NULL, NULL, e);
-	}
-	ruleset_free(guard);
-	ruleset_free(without);
-	return rc;
-}
-
-/* Only when something has to be turned on: the guard stands before the door opens. */
-static int prepare_host(struct job *j)
-{
-	struct sysctl_wants localnet = { .route_localnet = j->wants.route_localnet };
-	int rc = sysctl_check(&j->wants, j->e);
-
-	if (rc || !sysctl_is_pending(&j->wants))
-		return rc;
-	j->out->route_localnet = sysctl_is_pending(&localnet);
-	j->guarded_generation = j->s->have->generation;
-	rc = commit_guard(j, true, j->e);
-	if (rc)
-		return rc;
-	j->preparing = true;
-	FAILPOINT(guarded);
-	rc = sysctl_apply(j->s->journal, &j->wants, j->e);
-	FAILPOINT(sysctls);
-	/* The kernel's generation has moved and the table has a chain more. */
-	return rc ? rc : session_read_kernel(j->s, j->guarded_table, j->e);
-}
-
-/* Takes back what prepare_host() did; the table goes if it was not there before. */
-static int unprepare_host(struct job *j)
-{
-	struct err e = { 0 };
-	int rc;
-
-	if (!j->preparing)
-		return 0;
-	rc = sysctl_restore(j->s->journal, &j->before, &e);
-	rc = rc ? rc : session_read_kernel(j->s, j->guarded_table, &e);
-	if (!rc && j->table_was_there)
-		rc = commit_guard(j, false, &e);
-	else if (!rc)
-		rc = nft_commit(j->s->nft, j->s->have, NULL, 0, NFT_COMMIT, NULL, NULL, &e);
-	session_drop_image(j->s);
-	if (!rc)
-		return 0;
-	err_wrap(j->e, "%s; and putting things back failed, too", e.msg);
-	j->e->code = -ENOTRECOVERABLE;
-	return -ENOTRECOVERABLE;
 }
 
 /* ---- generations ---- */
@@ -186,7 +46,7 @@ static bool same_names(const struct state_meta *m, const struct gathered *g)
 }
 
 /* Same file, same addresses behind its names, same table: the live generation is meant again. */
-static bool means_live_generation(const struct job *j)
+static bool means_live_generation(const struct apply_job *j)
 {
 	struct state_meta m = { 0 };
 	struct buf old = { 0 };
@@ -202,7 +62,7 @@ static bool means_live_generation(const struct job *j)
 	return same;
 }
 
-static int write_pending(struct job *j)
+static int write_pending(struct apply_job *j)
 {
 	const struct gathered *g = j->r->gathered;
 	struct state_meta m = {
@@ -216,6 +76,8 @@ static int write_pending(struct job *j)
 	int rc =
 		m.file && m.table ? session_set_pending(j->s, m.generation, j->e) : no_memory(j->e);
 
+	if (!rc && (strcmp(m.table, DEFAULT_TABLE) || j->s->noted_table[0]))
+		rc = session_note_table(j->s, m.table, j->e);
 	rc = rc ? rc : state_write_generation(&j->s->state, &m, j->r->text, j->r->text_len, j->e);
 	free(m.file);
 	free(m.table);
@@ -223,7 +85,7 @@ static int write_pending(struct job *j)
 	return rc;
 }
 
-static void drop_pending(struct job *j)
+static void drop_pending(struct apply_job *j)
 {
 	state_delete_generation(&j->s->state, j->compile.generation, NULL);
 	session_set_pending(j->s, 0, NULL);
@@ -231,15 +93,17 @@ static void drop_pending(struct job *j)
 
 /* ---- the batch ---- */
 
-static int compile_want(struct job *j)
+static int compile_want(struct apply_job *j)
 {
 	ruleset_free(j->want);
 	j->compile.ids = j->route_ids;
 	j->want = ruleset_compile(j->r->plan, &j->compile, j->e);
+	if (j->want)
+		ruleset_choose_sizes(j->want, j->s->have);
 	return j->want ? 0 : (j->e->code ? j->e->code : no_memory(j->e));
 }
 
-static void place_refusal(struct job *j, const struct nft_refusal *refusal)
+static void place_refusal(struct apply_job *j, const struct nft_refusal *refusal)
 {
 	const struct config *c = j->r->plan->config;
 
@@ -251,7 +115,23 @@ static void place_refusal(struct job *j, const struct nft_refusal *refusal)
 	err_place(j->e, c->routes[refusal->place].loc, NULL);
 }
 
-static int commit_want(struct job *j, unsigned flags)
+/* Errors after which the transaction may have happened all the same. */
+static bool answer_was_lost(int rc)
+{
+	return rc == -ENOBUFS || rc == -EPROTO || rc == -EREMOTEIO;
+}
+
+static bool kernel_has_new(struct apply_job *j)
+{
+	struct ruleset *head = NULL;
+	bool has = !nft_read_head(j->s->nft, j->compile.table, &head, NULL) && head->ours &&
+		   head->generation == j->compile.generation && head->generation != j->s->live;
+
+	ruleset_free(head);
+	return has;
+}
+
+static int commit_want(struct apply_job *j, unsigned flags)
 {
 	struct nft_refusal refusal = { .place = RS_NO_PLACE };
 	int64_t started = clock_mono_us();
@@ -270,12 +150,14 @@ static int commit_want(struct job *j, unsigned flags)
 			return rc;
 	}
 	j->out->kernel_us = clock_mono_us() - started;
+	if (rc && !(flags & NFT_CHECK_ONLY) && answer_was_lost(rc) && kernel_has_new(j))
+		return 0;
 	if (rc && rc != -ERESTART)
 		place_refusal(j, &refusal);
 	return rc;
 }
 
-static void make_live(struct job *j)
+static void make_live(struct apply_job *j)
 {
 	struct err e = { 0 };
 	int rc;
@@ -298,9 +180,10 @@ static void make_live(struct job *j)
  * Only where UDP routes are or were: a flow that was being set up during the
  * commit shows up in the list a moment later, so it is read twice.
  */
-static void reconcile(struct job *j)
+static void reconcile(struct apply_job *j)
 {
 	uint32_t instance = label_instance(j->s->state.instance);
+	const struct addr_set *local = &j->r->gathered->host.local;
 	unsigned first = 0, second = 0;
 	struct err e = { 0 };
 	bool udp = j->s->had_udp;
@@ -309,16 +192,16 @@ static void reconcile(struct job *j)
 		udp = j->r->plan->cells[i].proto == IPPROTO_UDP;
 	if (!udp)
 		return;
-	if (reconcile_udp(j->r->plan, j->route_ids, instance, &first, &e) == 0) {
+	if (reconcile_udp(j->r->plan, j->route_ids, local, instance, &first, &e) == 0) {
 		clock_sleep_ms(UDP_SECOND_LOOK_MS);
-		reconcile_udp(j->r->plan, j->route_ids, instance, &second, &e);
+		reconcile_udp(j->r->plan, j->route_ids, local, instance, &second, &e);
 	}
 	if (e.code)
 		log_warn("UDP flows to former targets may go on: %s", e.msg);
 	j->out->udp_ended = first + second;
 }
 
-static int repair_live(struct job *j)
+static int repair_live(struct apply_job *j)
 {
 	char what[128];
 	int rc;
@@ -340,7 +223,7 @@ static int repair_live(struct job *j)
 	return 0;
 }
 
-static int apply_new(struct job *j)
+static int apply_new(struct apply_job *j)
 {
 	int rc;
 
@@ -360,7 +243,7 @@ static int apply_new(struct job *j)
 	return 0;
 }
 
-static int apply_prepared(struct job *j)
+static int apply_prepared(struct apply_job *j)
 {
 	bool again = means_live_generation(j);
 	int rc;
@@ -376,13 +259,13 @@ static int apply_prepared(struct job *j)
  * The table of the live generation, wherever it is called now. Another name in
  * the config or on the command line moves everything in the same transaction.
  */
-static int read_table(struct job *j)
+static int read_table(struct apply_job *j)
 {
 	const char *old = session_table(j->s), *table = j->compile.table;
 	int rc;
 
 	j->guarded_table = table;
-	if (!strcmp(old, table) || !j->s->live)
+	if (!strcmp(old, table) || (!j->s->live && !j->s->noted_table[0]))
 		return session_read_kernel(j->s, table, j->e);
 	rc = session_read_kernel(j->s, table, j->e);
 	if (rc || j->s->have->exists) {
@@ -400,7 +283,7 @@ static int read_table(struct job *j)
 int apply_run(struct session *s, const struct apply_request *r, struct apply_result *out,
 	      struct err *e)
 {
-	struct job j = { .s = s, .r = r, .out = out, .e = e };
+	struct apply_job j = { .s = s, .r = r, .out = out, .e = e };
 	int rc;
 
 	FAILPOINT(locked);
@@ -411,13 +294,13 @@ int apply_run(struct session *s, const struct apply_request *r, struct apply_res
 	if (rc)
 		return rc;
 	j.table_was_there = s->have->exists;
-	rc = assign_ids(&j);
+	rc = apply_assign_ids(&j);
 	if (!rc) {
-		decide_sysctls(&j);
-		rc = r->dry_run ? sysctl_check(&j.wants, e) : prepare_host(&j);
+		apply_decide_settings(&j);
+		rc = r->dry_run ? sysctl_check(&j.turn_on, e) : apply_prepare_host(&j);
 		rc = rc ? rc : apply_prepared(&j);
 		if (rc)
-			rc = unprepare_host(&j) ? -ENOTRECOVERABLE : rc;
+			rc = apply_unprepare_host(&j) ? -ENOTRECOVERABLE : rc;
 	}
 	ruleset_free(j.want);
 	route_ids_fini(&j.ids);

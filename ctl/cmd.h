@@ -22,6 +22,9 @@ enum {
 	EXIT_HALF = 5,	   /* could not do it and could not put the old state back */
 };
 
+#define OPTIONS_STATE_DIR "/var/lib/spctl"
+#define OPTIONS_RUN_DIR	  "/run/spctl"
+
 struct options {
 	const char *state_dir, *run_dir, *table;
 	unsigned timeout_ms;
@@ -98,6 +101,8 @@ int cmd_exit_code(int rc);
 int cmd_need_root(const struct options *o, const char *what);
 /* --table, then the config's tableName, then the default; refuses what is no name. NULL and *e. */
 const char *cmd_table(const struct options *o, const struct config *c, struct err *e);
+/* "to go back: spctl ..." with the directories and table that this command was given. */
+void cmd_print_way_back(const struct options *o, const char *command, uint32_t generation);
 bool cmd_colour(const struct options *o, FILE *f);
 
 #endif

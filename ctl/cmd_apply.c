@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <ftw.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctl/apply.h"
 #include "ctl/base/clock.h"
@@ -16,6 +19,7 @@ struct apply_job {
 	struct apply_result result;
 	int64_t started_us;
 	unsigned previous; /* generation that was live before */
+	char scratch[40];  /* directory of a dry run, or "" */
 };
 
 static void print_json(const struct apply_job *j)
@@ -73,10 +77,9 @@ static void print_text(const struct apply_job *j)
 	       r->generation, j->plan->n_enabled, s, r->stats.elems_added,
 	       r->stats.elems_added == 1 ? "" : "s", r->stats.elems_deleted, seconds);
 	if (j->previous && !r->repaired)
-		printf("to go back: spctl apply %s/applied/%u.config\n", j->s.state.state_dir,
-		       j->previous);
+		cmd_print_way_back(j->o, "apply", j->previous);
 	else
-		printf("to go back: spctl down\n");
+		cmd_print_way_back(j->o, "down", 0);
 }
 
 static int plan_all(struct apply_job *j)
@@ -98,6 +101,37 @@ static int plan_all(struct apply_job *j)
 	return j->plan->refused ? EXIT_FAILED : EXIT_DONE;
 }
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)st;
+	(void)type;
+	(void)at;
+	return remove(path);
+}
+
+/* A dry run where nothing was ever applied leaves no directories behind. */
+static int open_scratch(struct apply_job *j, struct err *e)
+{
+	char state[sizeof(j->scratch) + 8], run[sizeof(j->scratch) + 8];
+
+	snprintf(j->scratch, sizeof(j->scratch), "/tmp/spctl-dry-run.XXXXXX");
+	if (!mkdtemp(j->scratch)) {
+		j->scratch[0] = '\0';
+		return err_sys(e, errno, "cannot make a directory in /tmp");
+	}
+	snprintf(state, sizeof(state), "%s/state", j->scratch);
+	snprintf(run, sizeof(run), "%s/run", j->scratch);
+	return session_open(&j->s, state, run, SESSION_CREATE | SESSION_LOCK, j->o->timeout_ms, e);
+}
+
+static int open_session(struct apply_job *j, struct err *e)
+{
+	unsigned flags = SESSION_LOCK | (j->o->dry_run ? 0 : SESSION_CREATE);
+	int rc = session_open(&j->s, j->o->state_dir, j->o->run_dir, flags, j->o->timeout_ms, e);
+
+	return rc == -ENOENT && j->o->dry_run ? open_scratch(j, e) : rc;
+}
+
 static int run(struct apply_job *j)
 {
 	struct apply_request request = {
@@ -108,8 +142,7 @@ static int run(struct apply_job *j)
 		.dry_run = j->o->dry_run,
 	};
 	struct err e = { 0 };
-	int rc = session_open(&j->s, j->o->state_dir, j->o->run_dir, SESSION_CREATE | SESSION_LOCK,
-			      j->o->timeout_ms, &e);
+	int rc = open_session(j, &e);
 
 	if (rc)
 		return cmd_fail(j->o, &e, cmd_exit_code(rc));
@@ -153,6 +186,8 @@ int cmd_apply(const struct options *o, int argc, char **argv)
 		gather_fini(&j.g);
 		if (j.s.nft)
 			session_close(&j.s);
+		if (j.scratch[0])
+			nftw(j.scratch, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 	}
 	cmd_unload(&j.l);
 	return rc;

@@ -127,6 +127,23 @@ const char *cmd_table(const struct options *o, const struct config *c, struct er
 	return NULL;
 }
 
+static void print_override(const char *name, const char *value, const char *usual)
+{
+	if (value && strcmp(value, usual))
+		printf(" --%s %s", name, value);
+}
+
+void cmd_print_way_back(const struct options *o, const char *command, uint32_t generation)
+{
+	printf("to go back: spctl %s", command);
+	if (generation)
+		printf(" %s/applied/%u.config", o->state_dir, generation);
+	print_override("state-dir", o->state_dir, OPTIONS_STATE_DIR);
+	print_override("run-dir", o->run_dir, OPTIONS_RUN_DIR);
+	print_override("table", o->table, DEFAULT_TABLE);
+	printf("\n");
+}
+
 int cmd_exit_code(int rc)
 {
 	switch (rc) {

@@ -72,7 +72,7 @@ static void print_result(const struct options *o, const struct down_result *r, u
 		       "inet %s uses; `spctl down` again after that one is down\n",
 		       r->left_for);
 	if (last)
-		printf("to go back: spctl apply %s/applied/%u.config\n", o->state_dir, last);
+		cmd_print_way_back(o, "apply", last);
 }
 
 int cmd_down(const struct options *o, int argc, char **argv)
@@ -92,6 +92,9 @@ int cmd_down(const struct options *o, int argc, char **argv)
 		return nothing_there(o);
 	if (rc)
 		return cmd_fail(o, &e, cmd_exit_code(rc));
+	/* Where no file says which table it was, the command line may. */
+	if (!s.live && !s.noted_table[0] && o->table)
+		snprintf(s.noted_table, sizeof(s.noted_table), "%s", o->table);
 	catch_signals();
 	last = s.live;
 	rc = down_run(&s, o->drain_s, o->quiet ? tick_quietly : tick, &result, &e);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* status: what is live, whether the kernel still has it, and who is connected. Reads only. */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,13 +9,18 @@
 #include "ctl/cmd.h"
 #include "ctl/conntrack.h"
 #include "ctl/describe.h"
+#include "ctl/expected.h"
 #include "ctl/gather.h"
 #include "ctl/ruleset_compile.h"
 #include "ctl/session.h"
 #include "ctl/table.h"
 
+#define BEHIND_TRIES   20
+#define BEHIND_WAIT_MS 50
+
 struct status {
 	const struct options *o;
+	int code; /* when there is nothing to show */
 	struct session s;
 	struct buf text;
 	struct config *config;
@@ -22,7 +28,7 @@ struct status {
 	struct gathered g;
 	struct plan *plan;
 	struct diags diags;
-	bool drift;
+	bool drift, behind; /* behind: of another generation than the files say */
 	char drift_what[160];
 	unsigned *active;      /* per plan route */
 	uint32_t *route_of_id; /* id -> plan route + 1 */
@@ -30,43 +36,70 @@ struct status {
 	bool have_active;
 };
 
+static void drift(struct status *st, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void drift(struct status *st, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (st->drift)
+		return;
+	st->drift = true;
+	va_start(ap, fmt);
+	vsnprintf(st->drift_what, sizeof(st->drift_what), fmt, ap);
+	va_end(ap);
+}
+
+/* A setting that the routes need and that is off now: forwarding does not happen. */
+static void find_settings_drift(struct status *st)
+{
+	const struct sysctl_wants v4 = { .forward_v4 = st->plan->needs_forward_v4 };
+	const struct sysctl_wants v6 = { .forward_v6 = st->plan->needs_forward_v6 };
+	const struct sysctl_wants lo = { .route_localnet = st->plan->needs_route_localnet };
+
+	if (sysctl_is_pending(&v4))
+		drift(st, "net.ipv4.ip_forward is off");
+	if (sysctl_is_pending(&v6))
+		drift(st, "net.ipv6.conf.all.forwarding is off");
+	if (sysctl_is_pending(&lo))
+		drift(st, "net.ipv4.conf.all.route_localnet is off");
+}
+
+/* What the session read is compared with what the live generation says. */
+static void find_table_drift(struct status *st)
+{
+	const struct ruleset *have = st->s.have;
+	struct ruleset *want = NULL;
+	struct err e = { 0 };
+	char what[128] = "";
+
+	st->behind = false;
+	if (!have->exists) {
+		drift(st, "the table is gone (flushed or deleted)");
+	} else if (have->generation != st->s.live) {
+		/* Perhaps an apply is at work just now. */
+		st->behind = true;
+		drift(st, "the table has generation %u", have->generation);
+	} else if (!st->s.from_image) {
+		want = expected_ruleset(&st->s, st->plan, &e);
+		if (want)
+			ruleset_choose_sizes(want, have);
+		if (want && !ruleset_equal(want, have, what, sizeof(what)))
+			drift(st, "the table was changed: %s", what);
+	}
+	ruleset_free(want);
+}
+
 static void find_drift(struct status *st)
 {
-	struct ruleset *image = NULL, *have = NULL;
-	struct route_ids ids = { 0 };
 	struct err e = { 0 };
-	uint32_t genid = 0, now = 0;
-	char *path = state_run_path(&st->s.state, "image");
-	int rc = path ? ruleset_image_load(path, st->s.state.boot, &image, &ids, &genid) : -ENOMEM;
 
-	free(path);
-	if (!rc && image->generation == st->s.live && !nft_genid(st->s.nft, &now, &e) &&
-	    now == genid)
-		goto out;
-	if (nft_read(st->s.nft, session_table(&st->s), &have, &e)) {
-		snprintf(st->drift_what, sizeof(st->drift_what), "cannot be read: %.120s", e.msg);
-		st->drift = true;
-	} else if (!have->exists) {
-		snprintf(st->drift_what, sizeof(st->drift_what), "is gone (flushed or deleted)");
-		st->drift = true;
-	} else if (!have->ours || strcmp(have->owner, st->s.state.instance)) {
-		snprintf(st->drift_what, sizeof(st->drift_what), "was made by somebody else");
-		st->drift = true;
-	} else if (have->generation != st->s.live) {
-		snprintf(st->drift_what, sizeof(st->drift_what), "has generation %u",
-			 have->generation);
-		st->drift = true;
-	} else if (!rc && image->generation == st->s.live) {
-		char what[128] = "";
-
-		st->drift = !ruleset_equal(image, have, what, sizeof(what));
-		if (st->drift)
-			snprintf(st->drift_what, sizeof(st->drift_what), "was changed: %s", what);
-	}
-out:
-	ruleset_free(image);
-	ruleset_free(have);
-	st->s.ids = ids;
+	st->drift = false;
+	st->drift_what[0] = '\0';
+	if (session_read_kernel(&st->s, session_table(&st->s), &e))
+		drift(st, "the table cannot be used: %s", e.msg);
+	else
+		find_table_drift(st);
+	find_settings_drift(st);
 }
 
 static int count_flow(const struct ct_flow *f, void *arg)
@@ -133,7 +166,7 @@ static void print_text(struct status *st)
 	       strcmp(st->meta.file, "-") ? st->meta.file : "standard input",
 	       session_table(&st->s));
 	if (st->drift)
-		printf("DRIFT: the kernel's table %s: `spctl apply` repairs it\n", st->drift_what);
+		printf("DRIFT: %s: `spctl apply` repairs it\n", st->drift_what);
 	table_init(&t, 5, head);
 	for (unsigned i = 0; i < st->plan->n_routes; i++) {
 		const struct plan_route *r = &st->plan->routes[i];
@@ -198,47 +231,87 @@ static int nothing_applied(const struct options *o)
 	return EXIT_DONE;
 }
 
-static int show(struct status *st)
+/* No generation is live, but an interrupted command, or down beside another spctl, left things. */
+static int leftovers(const struct status *st)
+{
+	static const char what[] =
+		"no routes are live, but a table or kernel settings of spctl are left";
+
+	if (st->o->json)
+		describe_print_json(json_pack("{s:i,s:{s:b,s:n},s:s,s:i,s:b,s:s,s:[],s:[],s:[s]}",
+					      "schema", 1, "service", "running", 0, "pid", "table",
+					      session_table(&st->s), "generation", 0, "drift", 1,
+					      "driftReason", what, "routes", "certificates",
+					      "warnings", what));
+	else
+		printf("%s: `spctl down` takes them away\n", what);
+	return EXIT_FAILED;
+}
+
+static void status_close(struct status *st)
+{
+	free(st->active);
+	free(st->route_of_id);
+	plan_free(st->plan);
+	gather_fini(&st->g);
+	config_free(st->config);
+	state_meta_fini(&st->meta);
+	diags_fini(&st->diags);
+	buf_fini(&st->text);
+	session_close(&st->s);
+	*st = (struct status){ .o = st->o };
+}
+
+/* 0 = there is something to show; else the exit code, and all was said. */
+static int status_open(struct status *st)
 {
 	struct err e = { 0 };
+	int rc = session_open(&st->s, st->o->state_dir, st->o->run_dir, 0, 0, &e);
 
-	if (!st->s.live)
-		return nothing_applied(st->o);
-	if (load(st, &e))
-		return cmd_fail(st->o, &e, EXIT_FAILED);
+	st->code = EXIT_DONE;
+	if (rc == -ENOENT) {
+		st->code = nothing_applied(st->o);
+		return -1;
+	}
+	if (rc) {
+		st->code = cmd_fail(st->o, &e, cmd_exit_code(rc));
+		return -1;
+	}
+	if (!st->s.live) {
+		st->code = session_has_leftovers(&st->s) ? leftovers(st) : nothing_applied(st->o);
+		return -1;
+	}
+	if (load(st, &e)) {
+		st->code = cmd_fail(st->o, &e, EXIT_FAILED);
+		return -1;
+	}
 	find_drift(st);
-	count_active(st);
-	if (st->o->json)
-		print_json(st);
-	else
-		print_text(st);
-	return st->drift ? EXIT_FAILED : EXIT_DONE;
+	return 0;
 }
 
 int cmd_status(const struct options *o, int argc, char **argv)
 {
 	struct status st = { .o = o };
-	struct err e = { 0 };
-	int rc = cmd_need_root(o, "status reads the kernel's ruleset");
+	int code = cmd_need_root(o, "status reads the kernel's ruleset");
 
 	(void)argc;
 	(void)argv;
-	if (rc)
-		return rc;
-	rc = session_open(&st.s, o->state_dir, o->run_dir, 0, 0, &e);
-	if (rc == -ENOENT)
-		return nothing_applied(o);
-	if (rc)
-		return cmd_fail(o, &e, cmd_exit_code(rc));
-	rc = show(&st);
-	free(st.active);
-	free(st.route_of_id);
-	plan_free(st.plan);
-	gather_fini(&st.g);
-	config_free(st.config);
-	state_meta_fini(&st.meta);
-	diags_fini(&st.diags);
-	buf_fini(&st.text);
-	session_close(&st.s);
-	return rc;
+	if (code)
+		return code;
+	/* Between an apply's transaction and its bookkeeping the two differ for a moment. */
+	for (unsigned tries = 0; !status_open(&st) && st.behind && tries < BEHIND_TRIES; tries++) {
+		status_close(&st);
+		clock_sleep_ms(BEHIND_WAIT_MS);
+	}
+	code = st.code;
+	if (st.plan) {
+		count_active(&st);
+		if (o->json)
+			print_json(&st);
+		else
+			print_text(&st);
+		code = st.drift ? EXIT_FAILED : EXIT_DONE;
+	}
+	status_close(&st);
+	return code;
 }

@@ -39,6 +39,7 @@ struct entry {
 struct flows {
 	struct entry *v;
 	size_t n, cap;
+	bool any; /* foreign flows, too */
 };
 
 static int ct_open(struct mnl_socket **out, struct err *e)
@@ -136,21 +137,21 @@ static struct addr addr_of(const struct nf_conntrack *ct, enum nf_conntrack_attr
 	return a;
 }
 
-/* True if this is a flow of ours: TCP or UDP with a route id in its label. */
-static bool entry_read(const struct nf_conntrack *ct, struct entry *out)
+/* True if this is a TCP or UDP flow and, unless `any`, has a route id in its label. */
+static bool entry_read(const struct nf_conntrack *ct, bool any, struct entry *out)
 {
 	const struct nfct_bitmask *label = nfct_get_attr(ct, ATTR_CONNLABELS);
 	uint8_t proto = nfct_get_attr_u8(ct, ATTR_ORIG_L4PROTO), state;
 	struct ct_flow *f = &out->flow;
 
-	if (!label || (proto != IPPROTO_TCP && proto != IPPROTO_UDP))
+	if ((!label && !any) || (proto != IPPROTO_TCP && proto != IPPROTO_UDP))
 		return false;
 	*out = (struct entry){ .zone = nfct_get_attr_u16(ct, ATTR_ZONE) };
-	f->id = label_word(label, 0);
-	if (!f->id)
+	f->id = label ? label_word(label, 0) : 0;
+	if (!f->id && !any)
 		return false;
-	f->flags = label_word(label, 1);
-	f->instance = label_word(label, 2);
+	f->flags = label ? label_word(label, 1) : 0;
+	f->instance = label ? label_word(label, 2) : 0;
 	f->ct_id = nfct_get_attr_u32(ct, ATTR_ID);
 	f->proto = proto;
 	state = nfct_get_attr_u8(ct, ATTR_TCP_STATE);
@@ -184,6 +185,7 @@ static int flows_add(struct flows *fs, const struct entry *t)
 
 static int dump_message(const struct nlmsghdr *h, void *arg)
 {
+	struct flows *fs = arg;
 	struct nf_conntrack *ct = nfct_new();
 	struct entry t;
 	int rc = MNL_CB_OK;
@@ -192,7 +194,7 @@ static int dump_message(const struct nlmsghdr *h, void *arg)
 		errno = ENOMEM;
 		return MNL_CB_ERROR;
 	}
-	if (nfct_nlmsg_parse(h, ct) >= 0 && entry_read(ct, &t) && flows_add(arg, &t) < 0) {
+	if (nfct_nlmsg_parse(h, ct) >= 0 && entry_read(ct, fs->any, &t) && flows_add(fs, &t) < 0) {
 		errno = ENOMEM;
 		rc = MNL_CB_ERROR;
 	}
@@ -313,10 +315,10 @@ static int entry_delete(struct mnl_socket *nl, uint32_t seq, const struct entry 
 	return ct_receive(nl, seq, NULL, NULL);
 }
 
-int conntrack_delete(bool (*want)(const struct ct_flow *f, void *arg), void *arg, unsigned *n,
-		     struct err *e)
+static int delete_flows(bool any, bool (*want)(const struct ct_flow *f, void *arg), void *arg,
+			unsigned *n, struct err *e)
 {
-	struct flows fs = { 0 };
+	struct flows fs = { .any = any };
 	struct mnl_socket *nl;
 	unsigned deleted = 0;
 	uint32_t seq = 0;
@@ -341,4 +343,16 @@ int conntrack_delete(bool (*want)(const struct ct_flow *f, void *arg), void *arg
 	if (!rc && n)
 		*n = deleted;
 	return rc;
+}
+
+int conntrack_delete(bool (*want)(const struct ct_flow *f, void *arg), void *arg, unsigned *n,
+		     struct err *e)
+{
+	return delete_flows(false, want, arg, n, e);
+}
+
+int conntrack_delete_any(bool (*want)(const struct ct_flow *f, void *arg), void *arg, unsigned *n,
+			 struct err *e)
+{
+	return delete_flows(true, want, arg, n, e);
 }

@@ -29,4 +29,8 @@ int conntrack_each(int (*fn)(const struct ct_flow *f, void *arg), void *arg, str
 int conntrack_delete(bool (*want)(const struct ct_flow *f, void *arg), void *arg, unsigned *n,
 		     struct err *e);
 
+/* The same among all TCP and UDP flows, those of others (id 0) too: want() must be exact. */
+int conntrack_delete_any(bool (*want)(const struct ct_flow *f, void *arg), void *arg, unsigned *n,
+			 struct err *e);
+
 #endif

@@ -114,7 +114,8 @@ static int leave_guard(struct session *s, const char *table, struct err *e)
 	int rc;
 
 	session_drop_image(s);
-	rc = session_read_kernel(s, table, e);
+	rc = session_note_table(s, table, e);
+	rc = rc ? rc : session_read_kernel(s, table, e);
 	if (rc)
 		return rc;
 	guard = ruleset_guard(&o, e);
@@ -134,7 +135,7 @@ static int restore_host(struct session *s, const char *table, struct down_result
 	FAILPOINT(down_sysctls);
 	rc = rc ? rc : delete_table(s, table, e);
 	FAILPOINT(down_table);
-	return rc;
+	return rc ? rc : session_note_table(s, NULL, e);
 }
 
 int down_run(struct session *s, unsigned drain_s, bool (*tick)(unsigned left_s, unsigned flows),

@@ -60,9 +60,11 @@ static int run_command(const struct command *c, int argc, char **argv)
 	if (n < 0)
 		return EXIT_USAGE;
 	if (n > max_arguments(c)) {
-		fprintf(stderr, "spctl %s: too many arguments: \"%s\"\n  see: spctl %s --help\n",
-			c->name, argv[n - 1], c->name);
-		return EXIT_USAGE;
+		struct err e = { 0 };
+
+		err_set(&e, EINVAL, "too many arguments: \"%s\"", argv[n - 1]);
+		err_hint(&e, "see: spctl %s --help", c->name);
+		return cmd_fail(&o, &e, EXIT_USAGE);
 	}
 	if (o.quiet)
 		log_set_level(LOG_LEVEL_ERR);

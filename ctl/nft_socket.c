@@ -134,7 +134,7 @@ static int lost_answer(struct nft *n, int code, struct err *e)
 		return nft_refused(e, rc, "a netlink socket for nftables");
 	if (code == -ENOBUFS)
 		return -EINTR;
-	return err_sys(e, code == -EAGAIN ? -ETIMEDOUT : code, "no answer from nftables");
+	return err_sys(e, code == -EAGAIN ? -EREMOTEIO : code, "no answer from nftables");
 }
 
 int nft_request(struct nft *n, const struct nlmsghdr *nlh, struct ruleset *rs, struct nft_answer *a,

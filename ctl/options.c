@@ -5,7 +5,7 @@
  * name as a hint, and what a command does not take is refused.
  */
 #include <errno.h>
-#include <limits.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,29 +137,49 @@ static int set_value(struct options *o, const struct option_def *d, const char *
 	return -1;
 }
 
-static int bad_value(const struct option_def *d, const char *value)
+/* Always -1. With --json anywhere on the line the error is an object, as all others. */
+static int refuse(const struct command *c, const struct options *o, const char *fmt, ...)
+	PRINTF_LIKE(3, 4);
+static int refuse(const struct command *c, const struct options *o, const char *fmt, ...)
 {
-	fprintf(stderr, "spctl: --%s: \"%s\" is not %s %s\n", d->name, value,
-		d->type == OPT_SECONDS || d->type == OPT_SECONDS_MS ? "a number of" : "a", d->arg);
+	struct err e = { 0 };
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	err_set(&e, EINVAL, "%s", text);
+	err_hint(&e, "see: spctl %s --help", c->name);
+	cmd_fail(o, &e, EXIT_USAGE);
 	return -1;
+}
+
+static int bad_value(const struct command *c, const struct options *o, const struct option_def *d,
+		     const char *value, const char *where)
+{
+	return refuse(c, o, "%s--%s: \"%s\" is not %s %s", where, d->name, value,
+		      d->type == OPT_SECONDS || d->type == OPT_SECONDS_MS ? "a number of" : "a",
+		      d->arg);
 }
 
 static int from_environment(const struct command *c, struct options *o)
 {
 	for (size_t i = 0; i < N_DEFS; i++) {
 		const char *value = defs[i].env && takes(c, &defs[i]) ? getenv(defs[i].env) : NULL;
+		char where[64];
 
 		if (!value || !*value || (defs[i].type == OPT_FLAG && !strcmp(value, "0")))
 			continue;
-		if (set_value(o, &defs[i], value)) {
-			fprintf(stderr, "spctl: %s in the environment:\n", defs[i].env);
-			return bad_value(&defs[i], value);
-		}
+		if (!set_value(o, &defs[i], value))
+			continue;
+		snprintf(where, sizeof(where), "%s in the environment: ", defs[i].env);
+		return bad_value(c, o, &defs[i], value, where);
 	}
 	return 0;
 }
 
-static int unknown_option(const struct command *c, const char *arg)
+static int unknown_option(const struct command *c, const struct options *o, const char *arg)
 {
 	const char *names[N_DEFS], *near;
 	size_t n = 0;
@@ -168,11 +188,9 @@ static int unknown_option(const struct command *c, const char *arg)
 		if (takes(c, &defs[i]))
 			names[n++] = defs[i].name;
 	near = strncmp(arg, "--", 2) ? NULL : text_nearest(arg + 2, names, n);
-	fprintf(stderr, "spctl %s: unknown option %s", c->name, arg);
 	if (near)
-		fprintf(stderr, ", did you mean --%s?", near);
-	fprintf(stderr, "\n  see: spctl %s --help\n", c->name);
-	return -1;
+		return refuse(c, o, "unknown option %s, did you mean --%s?", arg, near);
+	return refuse(c, o, "unknown option %s", arg);
 }
 
 static bool is_help(const char *arg)
@@ -194,20 +212,16 @@ static int parse_one(const struct command *c, struct options *o, int argc, char 
 	else
 		d = arg[2] ? NULL : find_letter(arg[1]);
 	if (!d || !takes(c, d))
-		return unknown_option(c, arg);
-	if (d->type == OPT_FLAG && equals) {
-		fprintf(stderr, "spctl %s: --%s takes no value\n", c->name, d->name);
-		return -1;
-	}
+		return unknown_option(c, o, arg);
+	if (d->type == OPT_FLAG && equals)
+		return refuse(c, o, "--%s takes no value", d->name);
 	if (d->type != OPT_FLAG) {
 		value = equals ? equals + 1 : *i + 1 < argc ? argv[++*i] : NULL;
-		if (!value) {
-			fprintf(stderr, "spctl %s: --%s needs a value: --%s %s\n", c->name, d->name,
-				d->name, d->arg);
-			return -1;
-		}
+		if (!value)
+			return refuse(c, o, "--%s needs a value: --%s %s", d->name, d->name,
+				      d->arg);
 	}
-	return set_value(o, d, value) ? bad_value(d, value) : 0;
+	return set_value(o, d, value) ? bad_value(c, o, d, value, "") : 0;
 }
 
 int options_parse(const struct command *c, struct options *o, int argc, char **argv)
@@ -215,9 +229,11 @@ int options_parse(const struct command *c, struct options *o, int argc, char **a
 	int n = 0;
 	bool only_arguments = false;
 
-	*o = (struct options){ .state_dir = "/var/lib/spctl",
-			       .run_dir = "/run/spctl",
+	*o = (struct options){ .state_dir = OPTIONS_STATE_DIR,
+			       .run_dir = OPTIONS_RUN_DIR,
 			       .timeout_ms = 30000 };
+	for (int i = 0; i < argc && strcmp(argv[i], "--"); i++)
+		o->json |= !strcmp(argv[i], "--json");
 	if (from_environment(c, o))
 		return -1;
 	for (int i = 0; i < argc; i++) {

@@ -155,6 +155,9 @@ int ruleset_seal(struct ruleset *rs, struct err *e);
 /* Changes the config generation of a sealed ruleset that has one; generation is not 0. */
 void ruleset_set_generation(struct ruleset *rs, uint32_t generation);
 
+/* Gives the large hash sets of a sealed ruleset a size, the one they have where that serves. */
+void ruleset_choose_sizes(struct ruleset *want, const struct ruleset *have);
+
 /* Same sets, elements, chains, rule hashes and generation? what[] gets the first difference. */
 bool ruleset_equal(const struct ruleset *a, const struct ruleset *b, char *what, size_t cap);
 

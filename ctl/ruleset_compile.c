@@ -405,7 +405,7 @@ static void compile(struct compiler *c)
 	}
 	if (any || c->o->guard_v4 || c->o->guard_v6)
 		forward_chain(c);
-	if (c->p->needs_route_localnet)
+	if (c->p->needs_route_localnet || c->o->guard_loopback)
 		loopback_guard(c);
 }
 

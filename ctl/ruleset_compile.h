@@ -27,7 +27,8 @@ struct compile_options {
 	const uint32_t *ids; /* route id of p->routes[i] */
 	/* spctl itself turned forwarding on: drop forwarded traffic that is not ours. */
 	bool guard_v4, guard_v6;
-	bool guard_loopback; /* for ruleset_guard(): route_localnet is going to be turned on */
+	/* It turned route_localnet on, or is about to: nobody outside may talk to 127.0.0.0/8. */
+	bool guard_loopback;
 };
 
 /* The sealed ruleset, or NULL (e says why). A plan without kernel routes gives the table

@@ -204,7 +204,6 @@ static void client_chain(struct compiler *c, const struct plan_family *pf, int f
 static void note_winner(struct compiler *c, const struct plan_route *r)
 {
 	c->preserves |= r->preserve_source;
-	c->masquerades |= !r->preserve_source;
 }
 
 /* A route that takes every client of the cell. */

@@ -34,8 +34,7 @@ struct compiler {
 	bool tcp[N_FAMILIES];	/* ... for TCP */
 	bool keyed[N_FAMILIES]; /* keys by local address exist */
 	bool preserves;		/* some route keeps the client's address */
-	bool masquerades;
-	int rc; /* first failure; every step does nothing after it */
+	int rc;			/* first failure; every step does nothing after it */
 };
 
 static inline uint8_t nfproto(int f)

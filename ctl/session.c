@@ -17,10 +17,47 @@
 #include "ctl/ruleset_compile.h"
 
 #define IMAGE "image"
+#define IDS   "ids"
 
 const char *session_table(const struct session *s)
 {
-	return s->meta.generation && s->meta.table ? s->meta.table : DEFAULT_TABLE;
+	if (s->meta.generation && s->meta.table)
+		return s->meta.table;
+	return s->noted_table[0] ? s->noted_table : DEFAULT_TABLE;
+}
+
+static int load_noted_table(struct session *s, struct err *e)
+{
+	char *path = state_path(&s->state, "table"), text[RS_NAME_MAX] = "";
+	int rc = path ? io_read_text(path, text, sizeof(text), e) : -ENOMEM;
+
+	free(path);
+	if (rc == -ENOENT) {
+		memset(e, 0, sizeof(*e));
+		rc = 0;
+	}
+	memcpy(s->noted_table, text, sizeof(text));
+	return rc;
+}
+
+int session_note_table(struct session *s, const char *table, struct err *e)
+{
+	char *path;
+	int rc = 0;
+
+	if (!strcmp(s->noted_table, table ? table : ""))
+		return 0;
+	path = state_path(&s->state, "table");
+	if (!path)
+		return err_set(e, ENOMEM, "out of memory");
+	if (table)
+		rc = io_write_file(path, table, strlen(table), 0600, e);
+	else if (unlink(path) && errno != ENOENT)
+		rc = err_sys(e, errno, "cannot remove %s", path);
+	free(path);
+	if (!rc)
+		snprintf(s->noted_table, sizeof(s->noted_table), "%s", table ? table : "");
+	return rc;
 }
 
 static int load_live(struct session *s, struct err *e)
@@ -32,9 +69,16 @@ static int load_live(struct session *s, struct err *e)
 		s->newest = s->live;
 	state_meta_fini(&s->meta);
 	memset(&s->meta, 0, sizeof(s->meta));
+	rc = rc ? rc : load_noted_table(s, e);
 	if (rc || !s->live)
 		return rc;
-	return state_read_generation(&s->state, s->live, &s->meta, NULL, e);
+	/* Lost files of a generation must not keep `down` or the next apply from working. */
+	if (state_read_generation(&s->state, s->live, &s->meta, NULL, e)) {
+		log_warn("the files of the live generation %u cannot be read: %s", s->live, e->msg);
+		memset(e, 0, sizeof(*e));
+		memset(&s->meta, 0, sizeof(s->meta));
+	}
+	return 0;
 }
 
 /* Which generation the kernel's table has: 0 when it is not there or not ours. */
@@ -111,19 +155,33 @@ static int settle_pending(struct session *s, struct err *e)
 	return rc ? rc : load_live(s, e);
 }
 
-static int open_locked(struct session *s, unsigned timeout_ms, struct err *e)
+static int load_journal(struct session *s, struct err *e)
 {
-	int rc = state_lock(&s->state, timeout_ms, e);
 	char *path;
 
-	rc = rc ? rc : load_live(s, e);
-	rc = rc ? rc : settle_pending(s, e);
-	if (rc)
-		return rc;
 	path = state_path(&s->state, "sysctl.json");
 	s->journal = path ? sysctl_journal_load(path, s->state.boot, e) : NULL;
 	free(path);
 	return s->journal ? 0 : (e->code ? e->code : err_set(e, ENOMEM, "out of memory"));
+}
+
+static int open_locked(struct session *s, unsigned timeout_ms, struct err *e)
+{
+	int rc = state_lock(&s->state, timeout_ms, e);
+
+	rc = rc ? rc : load_live(s, e);
+	return rc ? rc : settle_pending(s, e);
+}
+
+bool session_has_leftovers(struct session *s)
+{
+	struct ruleset *head = NULL;
+	bool left = !s->live && sysctl_journal_count(s->journal);
+
+	if (!s->live && !left && !nft_read_head(s->nft, session_table(s), &head, NULL))
+		left = head->exists && head->ours && !strcmp(head->owner, s->state.instance);
+	ruleset_free(head);
+	return left;
 }
 
 int session_open(struct session *s, const char *state_dir, const char *run_dir, unsigned flags,
@@ -142,6 +200,7 @@ int session_open(struct session *s, const char *state_dir, const char *run_dir, 
 		rc = open_locked(s, timeout_ms, e);
 	else if (!rc)
 		rc = load_live(s, e);
+	rc = rc ? rc : load_journal(s, e);
 	if (rc)
 		session_close(s);
 	return rc;
@@ -177,10 +236,38 @@ static int check_owner(const struct session *s, const struct ruleset *rs, struct
 		"%s)",
 		rs->table, s->state.state_dir);
 	err_hint(e,
-		 "give that instance's --state-dir, choose another --table, or, if it is gone: nft "
+		 "give that instance's --state-dir, or another --table; if its state is lost, turn "
+		 "ip_forward and route_localnet off yourself where it turned them on, then: nft "
 		 "delete table inet %s",
 		 rs->table);
 	return e->code;
+}
+
+/* The image is lost (RUN removed): the numbers of the routes are kept in STATE, too. */
+static void load_ids(struct session *s)
+{
+	char *path = state_path(&s->state, IDS);
+	struct ruleset *nothing = NULL;
+	uint32_t genid;
+
+	if (path && !ruleset_image_load(path, s->state.boot, &nothing, &s->ids, &genid))
+		ruleset_free(nothing);
+	free(path);
+}
+
+/* Only when they changed: counting up, or fewer of them. */
+static void write_ids(struct session *s, const struct route_ids *ids)
+{
+	struct ruleset *nothing = ruleset_new("-", s->state.instance, 0);
+	char *path = state_path(&s->state, IDS);
+	struct err e = { 0 };
+
+	if (path && nothing && !ruleset_seal(nothing, &e) &&
+	    (access(path, F_OK) || ids->n != s->ids.n || ids->next_id != s->ids.next_id) &&
+	    ruleset_image_save(path, nothing, ids, s->state.boot, 0, &e))
+		log_debug("route numbers are not kept: %s", e.msg);
+	ruleset_free(nothing);
+	free(path);
 }
 
 /* The image counts only if the kernel has not moved since and it is of the live generation.
@@ -193,8 +280,10 @@ static bool load_image(struct session *s, const char *table)
 	int rc = path ? ruleset_image_load(path, s->state.boot, &rs, &s->ids, &genid) : -ENOMEM;
 
 	free(path);
-	if (rc)
+	if (rc) {
+		load_ids(s);
 		return false;
+	}
 	if (genid == s->genid && rs->generation == s->live && !strcmp(rs->table, table) &&
 	    !strcmp(rs->owner, s->state.instance) &&
 	    !kernel_generation(s, table, &in_kernel, NULL) && in_kernel == s->live) {
@@ -249,6 +338,7 @@ void session_write_image(struct session *s, const struct ruleset *rs, const stru
 		unlink(path);
 	}
 	free(path);
+	write_ids(s, ids);
 }
 
 void session_drop_image(struct session *s)

@@ -20,7 +20,8 @@ struct session {
 	struct sysctl_journal *journal;
 	uint32_t live;		/* generation that is true; 0 = none */
 	uint32_t newest;	/* highest number ever used */
-	struct state_meta meta; /* of the live generation; meta.generation 0 = none */
+	struct state_meta meta; /* of the live generation; meta.generation 0 = none, or lost */
+	char noted_table[RS_NAME_MAX]; /* see session_note_table(); "" = none */
 	/* After session_read_kernel(): */
 	struct ruleset *have;
 	uint32_t genid;
@@ -40,8 +41,13 @@ void session_close(struct session *s);
 /* Notes (fsync) that this generation is about to become true; 0 = nothing is. */
 int session_set_pending(struct session *s, uint32_t generation, struct err *e);
 
-/* The table that the live generation was applied to, or DEFAULT_TABLE. */
+/* The table that the live generation was applied to, else the noted one, else DEFAULT_TABLE. */
 const char *session_table(const struct session *s);
+/* Notes (fsync) which table is about to be written, so that it is found again whatever happens;
+ * NULL forgets it. */
+int session_note_table(struct session *s, const char *table, struct err *e);
+/* Is something of ours left in the kernel though no generation is live? */
+bool session_has_leftovers(struct session *s);
 
 /* Fills have, genid and ids: from the image where nobody committed since, else by reading the
  * whole table. Can be called again after a change. Refuses a table that is not this instance's. */

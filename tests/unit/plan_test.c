@@ -204,6 +204,9 @@ static void the_order_is_priority_then_specificity_then_file(void **state)
 		  PRIO("0", "b", "ports: 80, clientIp: 10.0.0.0/31") },
 		{ PRIO("0", "a", "ports: 80, clientIp: 10.0.0.0/31"),
 		  PRIO("0", "b", "ports: 80, clientIp: [10.0.0.1, 10.0.0.8/29]") },
+		/* Of IPv4's 32 bits each counts as four of IPv6's 128. */
+		{ PRIO("0", "a", "ports: 80, clientIp: 'fd00::/40'"),
+		  PRIO("0", "b", "ports: 80, clientIp: 10.0.0.0/8") },
 		{ PRIO("0", "a", "ports: 80, clientIp: '*'"),
 		  PRIO("0", "b", "ports: 80, headers: {X: y}") },
 		{ PRIO("0", "a", "ports: 80, headers: {X: y, Z: y}"),
