@@ -55,6 +55,22 @@ static int newcomer_side(const char *name, void *arg, struct err *e)
 	return record_newcomer(arg, name, "forwarding", SYSCTL_SIDE, e);
 }
 
+/* A full disk must not keep `down` from its work: without the note, a kill in the next few
+ * milliseconds would leave some values as the kernel reset them. */
+static int save_or_warn(struct sysctl_journal *j, struct err *e)
+{
+	struct err full = { 0 };
+	int rc = sysctl_journal_save(j, &full);
+
+	if (rc == -ENOSPC || rc == -EDQUOT || rc == -EROFS) {
+		log_warn("%s: kernel settings are put back all the same", full.msg);
+		return 0;
+	}
+	if (rc && e)
+		*e = full;
+	return rc;
+}
+
 /* While the switch is still on: what should each value be when it is off? */
 static int decide(struct sysctl_journal *j, struct sysctl_group *g, struct err *e)
 {
@@ -78,7 +94,7 @@ static int decide(struct sysctl_journal *j, struct sysctl_group *g, struct err *
 	if (rc)
 		return rc;
 	g->phase = SYSCTL_RESTORING;
-	return sysctl_journal_save(j, e);
+	return save_or_warn(j, e);
 }
 
 /* One value back, if it is what `expected` says. The first failure is kept in e. */
@@ -140,7 +156,7 @@ int sysctl_group_restore(struct sysctl_journal *j, struct sysctl_group *g, struc
 	if (rc)
 		return rc;
 	sysctl_journal_drop(j, g);
-	return sysctl_journal_save(j, e);
+	return save_or_warn(j, e);
 }
 
 int sysctl_restore(struct sysctl_journal *j, const struct sysctl_wants *keep, struct err *e)

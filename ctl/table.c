@@ -2,6 +2,7 @@
 #include "ctl/table.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,13 +56,45 @@ void table_fini(struct table *t)
 	memset(t, 0, sizeof(*t));
 }
 
-/* Columns of a UTF-8 text: continuation bytes take none. */
+/* The character at s (UTF-8, as the config was checked to be) and its length. */
+static uint32_t decode(const char *s, size_t *len)
+{
+	const unsigned char *p = (const unsigned char *)s;
+	uint32_t c = p[0];
+
+	*len = c < 0xc0 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+	c &= *len == 1 ? 0xff : 0x7fu >> *len;
+	for (size_t i = 1; i < *len; i++) {
+		if (!p[i]) {
+			*len = i;
+			break;
+		}
+		c = c << 6 | (p[i] & 0x3f);
+	}
+	return c;
+}
+
+/* Two columns for what Unicode calls wide (East Asian Width W and F, emoji), else one. */
+static size_t columns_of(uint32_t c)
+{
+	static const struct {
+		uint32_t from, to;
+	} wide[] = { { 0x1100, 0x115f }, { 0x2e80, 0xa4cf },   { 0xac00, 0xd7a3 },
+		     { 0xf900, 0xfaff }, { 0xfe30, 0xfe6f },   { 0xff00, 0xff60 },
+		     { 0xffe0, 0xffe6 }, { 0x1f300, 0x1faff }, { 0x20000, 0x3fffd } };
+
+	for (size_t i = 0; i < sizeof(wide) / sizeof(*wide); i++)
+		if (c >= wide[i].from && c <= wide[i].to)
+			return 2;
+	return 1;
+}
+
 static size_t width_of(const char *s)
 {
-	size_t n = 0;
+	size_t n = 0, len;
 
-	for (; *s; s++)
-		n += ((unsigned char)*s & 0xc0) != 0x80;
+	for (; *s; s += len)
+		n += columns_of(decode(s, &len));
 	return n;
 }
 
@@ -98,12 +131,16 @@ static void print_cell(FILE *out, const char *text, size_t width, int last)
 		fprintf(out, "%s%*s", text, last ? 0 : (int)(width - have + GAP), "");
 		return;
 	}
-	for (const char *p = text; *p; p++) {
-		if (((unsigned char)*p & 0xc0) != 0x80 && shown++ == width - 3)
+	while (*text) {
+		size_t len, w = columns_of(decode(text, &len));
+
+		if (shown + w > width - 3)
 			break;
-		fputc(*p, out);
+		fwrite(text, 1, len, out);
+		shown += w;
+		text += len;
 	}
-	fprintf(out, "...%*s", last ? 0 : GAP, "");
+	fprintf(out, "...%*s", (int)(width - 3 - shown) + (last ? 0 : GAP), "");
 }
 
 void table_print(struct table *t, FILE *out)

@@ -137,7 +137,7 @@ lab_host() {
 lab_wait_carrier() {
 	local i
 	for ((i = 0; i < 100; i++)); do
-		[[ -n $(ip -n sw -o link show master br0 | grep -v 'state UP') ]] || return 0
+		[[ $(ip -n sw -o link show master br0 | grep -cv 'state UP') != 0 ]] || return 0
 		sleep 0.02
 	done
 	echo "lab: the switch did not come up" >&2

@@ -333,3 +333,16 @@ need_tool() {
 }
 
 need_tool nft conntrack jq ss pgrep setpriv
+
+# attack_loopback PORT: a neighbour on the link addresses 127.0.0.1 to the gateway's MAC; prints the answer.
+attack_loopback() {
+	local mac
+	mac=$(gw cat /sys/class/net/lan/address 2>/dev/null || gw ip -br link show dev lan | awk '{print $3}')
+	cl sh -c 'echo 1 > /proc/sys/net/ipv4/conf/eth0/route_localnet; echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet'
+	cl ip rule add pref 10 to 127.0.0.0/8 lookup 100 2>/dev/null || :
+	cl ip route replace 127.0.0.1 via 10.10.0.1 dev eth0 table 100
+	cl ip neigh replace 10.10.0.1 lladdr "$mac" dev eth0 nud permanent
+	cl ip rule del pref 0 lookup local 2>/dev/null || :
+	cl ip rule add pref 20 lookup local 2>/dev/null || :
+	probe tcp 127.0.0.1:"$1" -s 10.10.0.2 -w 400
+}
