@@ -99,7 +99,25 @@ static void what_fits_exactly_is_not_cut(void **state)
 	assert_null(strstr(printed(&t), "..."));
 }
 
-static void characters_are_counted_and_never_cut_in_two(void **state)
+/* Terminal columns of the widest line: in these texts three bytes are a character of two columns.
+ */
+static size_t widest_columns(const char *out)
+{
+	size_t best = 0, now = 0;
+
+	for (; *out; out++) {
+		unsigned char c = (unsigned char)*out;
+
+		if (c == '\n')
+			now = 0;
+		else if ((c & 0xc0) != 0x80)
+			now += c >= 0xe0 ? 2 : 1;
+		best = now > best ? now : best;
+	}
+	return best;
+}
+
+static void columns_are_counted_and_no_character_cut_in_two(void **state)
 {
 	char text[1024] = "";
 	struct table t;
@@ -117,7 +135,7 @@ static void characters_are_counted_and_never_cut_in_two(void **state)
 	table_cell(&t, "y");
 	table_cell(&t, "z");
 	out = printed(&t);
-	assert_int_equal(widest(out), TABLE_WIDTH);
+	assert_in_range(widest_columns(out), TABLE_WIDTH - 1, TABLE_WIDTH);
 	assert_true(text_is_utf8(out, strlen(out), &bad));
 }
 
@@ -149,7 +167,7 @@ int main(void)
 		cmocka_unit_test(columns_are_as_wide_as_they_must_be),
 		cmocka_unit_test(the_widest_column_is_cut),
 		cmocka_unit_test(what_fits_exactly_is_not_cut),
-		cmocka_unit_test(characters_are_counted_and_never_cut_in_two),
+		cmocka_unit_test(columns_are_counted_and_no_character_cut_in_two),
 		cmocka_unit_test(eight_columns_of_long_text_still_fit),
 		cmocka_unit_test(a_half_row_is_not_printed),
 	};
