@@ -77,9 +77,14 @@ static int read_question(const struct options *o, struct question *q)
 
 /* ---- answering ---- */
 
+static int asked_family(const struct question *q)
+{
+	return q->conn.client.family ? q->conn.client.family : q->conn.local.family;
+}
+
 static bool serves_family(const struct plan_route *r, const struct question *q)
 {
-	int family = q->conn.client.family ? q->conn.client.family : q->conn.local.family;
+	int family = asked_family(q);
 
 	if (r->tier != TIER_NFTABLES || !q->family_known)
 		return true;
@@ -130,6 +135,25 @@ static const char *answer_word(const struct answer *a)
 
 /* ---- output ---- */
 
+/* The port at the targets that the connection may go to; nothing where they differ: the line
+ * above says each. */
+static void print_port(const struct plan_route *r, const struct question *q)
+{
+	int family = asked_family(q), port = -1;
+
+	for (unsigned i = 0; i < r->n_targets; i++) {
+		int to = plan_target_port(&r->targets[i], q->conn.port);
+
+		if (family && r->targets[i].addr.family != family)
+			continue;
+		if (port >= 0 && to != port)
+			return;
+		port = to;
+	}
+	if (port >= 0)
+		printf("port:    %d at the target\n", port);
+}
+
 static void print_winner(const struct answer *a, const struct question *q)
 {
 	struct buf targets = { 0 }, notes = { 0 };
@@ -143,9 +167,7 @@ static void print_winner(const struct answer *a, const struct question *q)
 		printf("         %s\n", a->route->refusal);
 	printf("targets: %s%s%s\n", targets.data ? targets.data : "-", notes.len ? "  " : "",
 	       notes.data ? notes.data : "");
-	if (a->route->n_targets && q->conn.port)
-		printf("port:    %u at the target\n",
-		       plan_target_port(&a->route->targets[0], q->conn.port));
+	print_port(a->route, q);
 	buf_fini(&targets);
 	buf_fini(&notes);
 }

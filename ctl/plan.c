@@ -137,7 +137,7 @@ struct plan *plan_build(const struct config *c, const struct plan_facts *f, stru
 	if (!rc)
 		rc = decide_cells(p);
 	if (!rc)
-		plan_check_conflicts(p, d);
+		rc = plan_check_conflicts(p, d);
 out:
 	if (rc == -ENOMEM)
 		diags_add(d, DIAG_ERROR, LOC_NONE, NULL, NULL, "out of memory");

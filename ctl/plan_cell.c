@@ -154,9 +154,10 @@ static int add_cell(struct sweep *s, const struct addr *address, uint8_t proto, 
 	s->competitors += s->n_active;
 	if (s->competitors > PLAN_MAX_COMPETITORS) {
 		diags_add(s->d, DIAG_ERROR, s->active[0]->route->route->match.ports_loc, NULL,
-			  "use fewer overlapping port ranges",
+			  "use fewer overlapping port ranges, or fewer listen addresses: routes "
+			  "without an address compete again at every address that another names",
 			  "too many routes overlap on the same ports: more than %u pairs of route "
-			  "and port",
+			  "and port range, counted anew at each listen address",
 			  PLAN_MAX_COMPETITORS);
 		return -E2BIG;
 	}

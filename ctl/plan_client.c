@@ -23,10 +23,10 @@
 struct walk {
 	int family;
 	struct claim *claims;
-	struct claim **room;	   /* of the four heaps */
-	struct claim_heap waiting; /* by where the next range begins */
-	struct claim_heap early;   /* by rank: decided by port, protocol and client alone */
-	struct claim_heap late;	   /* by rank: those that need the first bytes; proxyIPs */
+	struct claim **room;	     /* of the four heaps */
+	struct claim_heap waiting;   /* by where the next range begins */
+	struct claim_heap early;     /* by rank: decided by port, protocol and client alone */
+	struct claim_heap late;	     /* by rank: those that need the first bytes; proxyIPs */
 	struct claim_heap unreached; /* by rank: what of `late` was not reached yet */
 	struct plan_interval *won;
 	unsigned n_won, cap_won;

@@ -12,8 +12,8 @@ int plan_route_init(struct plan *p, struct plan_route *r, const struct plan_fact
 /* plan_order.c: fills rank and rank_class of all routes. 0 or -ENOMEM. */
 int plan_order_routes(struct plan *p);
 /* Two routes of one class that take the same connections: an error each (once a pair);
- * a route that is never reached: a warning. */
-void plan_check_conflicts(struct plan *p, struct diags *d);
+ * a route that is never reached: a warning. 0 or -ENOMEM. */
+int plan_check_conflicts(struct plan *p, struct diags *d);
 
 /* plan_cell.c: fills p->cells without their families. 0, -ENOMEM, -E2BIG (in d). */
 int plan_build_cells(struct plan *p, struct diags *d);

@@ -41,25 +41,34 @@ bool domain_matches(const char *pattern, const char *name)
 	return n && glob_matches(pattern, strlen(pattern), name, n);
 }
 
-/* The pattern from p must match a prefix of s. */
+/*
+ * The pattern from p must match a prefix of s. Between two stars, where a block starts decides
+ * where it ends, and a later start never ends earlier: so the first start that fits leaves the
+ * most to the next block, and only the last star is ever tried again. A hostile pattern costs at
+ * most the square of the lengths.
+ */
 static bool prefix_matches(const char *p, const char *s)
 {
-	if (!*p)
-		return true;
-	if (*p == '*') {
-		for (;; s++) {
-			if (prefix_matches(p + 1, s))
-				return true;
-			if (!*s)
-				return false;
+	const char *star = NULL, *mark = NULL;
+
+	while (*p) {
+		bool param = *p == ':' && p[-1] == '/';
+		size_t segment = param ? strcspn(s, "/") : *s == *p;
+
+		if (*p == '*') {
+			star = ++p;
+			mark = s;
+		} else if (segment) {
+			p += param ? strcspn(p, "/*") : 1;
+			s += segment;
+		} else if (star && *mark) {
+			p = star;
+			s = ++mark;
+		} else {
+			return false;
 		}
 	}
-	if (*p == ':' && p[-1] == '/') {
-		size_t segment = strcspn(s, "/");
-
-		return segment && prefix_matches(p + strcspn(p, "/*"), s + segment);
-	}
-	return *s == *p && prefix_matches(p + 1, s + 1);
+	return true;
 }
 
 bool path_matches(const char *pattern, const char *path)

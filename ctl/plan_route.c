@@ -5,7 +5,8 @@
  *
  * NAT cannot translate between families: a kernel route serves the families
  * of its targets. IPv6 has no route_localnet, so ::1 is reached by redirect
- * (when what listens there takes every local address) or not by the kernel.
+ * (when what listens there takes every local address) or not by the kernel;
+ * then a route whose file says "::1" needs the relay, whatever else it names.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -16,13 +17,17 @@
 #include "ctl/host.h"
 #include "ctl/plan_internal.h"
 
+static const char loopback_v6_reason[] = "target ::1 (IPv6 has no route_localnet)";
+
 struct job {
 	struct plan *p;
 	struct plan_route *r;
 	const struct plan_facts *f;
 	struct diags *d;
 	unsigned cap;
-	bool dropped_loopback_v6; /* ::1 was a target that the kernel cannot reach */
+	/* ::1 was a target that the kernel cannot reach: by any way, or by its address. */
+	bool dropped_loopback_v6;
+	const struct cfg_host *written_loopback_v6;
 };
 
 static void need(struct plan_route *r, enum tier tier, const char *reason, struct loc loc)
@@ -137,7 +142,9 @@ static int collect_targets(struct job *j)
 	return 0;
 }
 
-/* redirect is only possible where it is the family's one target: slot maps hold addresses. */
+/* redirect is only possible where it is the family's one target: slot maps hold addresses. A name
+ * that is both 127.0.0.1 and ::1 is served without the latter; who wrote ::1 gets it, or is told.
+ */
 static void settle_loopback(struct job *j)
 {
 	struct plan_route *r = j->r;
@@ -150,6 +157,8 @@ static void settle_loopback(struct job *j)
 		t.redirect = t.loopback && alone && listens_on_wildcard(j, t.target, t.addr.family);
 		if (t.addr.family == ADDR_V6 && t.loopback && !t.redirect) {
 			j->dropped_loopback_v6 = true;
+			if (t.host->kind == HOST_ADDR && !j->written_loopback_v6)
+				j->written_loopback_v6 = t.host;
 			continue;
 		}
 		r->targets[kept++] = t;
@@ -224,13 +233,14 @@ static int kernel_targets(struct job *j)
 	if (port_kinds_differ(r))
 		need(r, TIER_RELAY, "targets that differ in how the port is made",
 		     r->route->action.loc);
+	if (j->written_loopback_v6)
+		need(r, TIER_RELAY, loopback_v6_reason, j->written_loopback_v6->loc);
 	r->v4 = plan_count_targets(r, ADDR_V4) && clients_may_be(m, ADDR_V4);
 	r->v6 = plan_count_targets(r, ADDR_V6) && clients_may_be(m, ADDR_V6);
 	if (r->v4 || r->v6 || j->d->errors > errors)
 		return 0;
 	if (j->dropped_loopback_v6)
-		need(r, TIER_RELAY, "target ::1 (IPv6 has no route_localnet)",
-		     r->route->action.loc);
+		need(r, TIER_RELAY, loopback_v6_reason, r->route->action.loc);
 	else if (r->n_targets)
 		need(r, TIER_RELAY, "clients of one address family, targets of the other",
 		     r->route->action.loc);
@@ -350,6 +360,7 @@ int plan_route_init(struct plan *p, struct plan_route *r, const struct plan_fact
 		r->reason_loc = r->route->loc;
 	} else {
 		r->v4 = r->v6 = false;
+		r->n_targets = 0; /* others choose among all that the file names */
 	}
 	set_refusal(p, r, f);
 	return rc;

@@ -120,6 +120,34 @@ static uint64_t target_key(const struct plan_target *t)
 	return text_hash(port, sizeof(port), text_hash(t->addr.bytes, sizeof(t->addr.bytes), 0));
 }
 
+static bool hashes_clients(enum cfg_algorithm a)
+{
+	return a == LB_IP_HASH || a == LB_CONSISTENT_HASH;
+}
+
+static void refuse_slots(struct compiler *c, const struct plan_route *r)
+{
+	bool hash = hashes_clients(r->route->action.algorithm);
+	char what[200];
+
+	if (c->rc)
+		return;
+	snprintf(what, sizeof(what), "route \"%.100s\" has too many targets or weights%s",
+		 r->route->name, hash ? ": some target would never get a client" : "");
+	comp_fail(c, -E2BIG, what);
+	err_place(c->e, r->route->action.loc, NULL);
+	if (hash)
+		err_hint(c->e,
+			 "use fewer targets, weights that differ less, or another algorithm: at "
+			 "most %d slots are dealt out by hash",
+			 MAX_SLOTS);
+	else
+		err_hint(c->e,
+			 "the weights of a route, divided by what they have in common, add up to "
+			 "at most %d",
+			 MAX_SLOTS);
+}
+
 static unsigned fill_slots(struct compiler *c, const struct plan_route *r,
 			   const struct plan_target **targets, unsigned n, uint16_t *slot)
 {
@@ -131,22 +159,17 @@ static unsigned fill_slots(struct compiler *c, const struct plan_route *r,
 			weights[i] = targets[i]->weight;
 			keys[i] = target_key(targets[i]);
 		}
-		if (r->route->action.algorithm == LB_IP_HASH ||
-		    r->route->action.algorithm == LB_CONSISTENT_HASH)
+		if (hashes_clients(r->route->action.algorithm))
 			total = slots_hash(keys, weights, n, slot);
 		else
 			total = slots_round_robin(weights, n, slot);
 	}
+	if (!weights || !keys)
+		comp_fail(c, -ENOMEM, "out of memory");
+	else if (!total)
+		refuse_slots(c, r);
 	free(weights);
 	free(keys);
-	if (!total) {
-		comp_fail(c, -E2BIG, "too many targets or weights");
-		err_place(c->e, r->route->action.loc, NULL);
-		err_hint(c->e,
-			 "the weights of a route, divided by what they have in common, add up to "
-			 "at most %d",
-			 MAX_SLOTS);
-	}
 	return total;
 }
 
@@ -180,7 +203,7 @@ static void add_slots(struct compiler *c, struct rs_set *map, const struct plan_
 static void choose_slot(struct nx *x, enum cfg_algorithm algorithm, int f, uint32_t first,
 			unsigned total)
 {
-	if (algorithm == LB_IP_HASH || algorithm == LB_CONSISTENT_HASH) {
+	if (hashes_clients(algorithm)) {
 		nx_load_saddr(x, nfproto(f), 12);
 		nx_jhash(x, NX_R(12), addr_bytes(f), total, HASH_SEED, first, NX_R(9));
 		return;
@@ -227,7 +250,8 @@ static void load_target(struct nx *x, const struct plan_target *t, int f)
 static void translate(struct compiler *c, struct nx *x, const struct plan_route *r, int f)
 {
 	const struct plan_target *only = comp_only_target(r, f);
-	const struct cfg_target *t = r->targets[0].target;
+	/* Several: all of one kind, and of one offset; the slots hold what differs. */
+	const struct cfg_target *t = only ? only->target : r->targets[0].target;
 
 	if (only && only->redirect) {
 		uint16_t port_be = htons((uint16_t)t->port);

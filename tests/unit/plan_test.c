@@ -688,8 +688,8 @@ static void loopback_targets_are_redirected_where_the_listener_takes_it(void **s
 		/* Not alone: slots hold addresses, so no redirect. */
 		{ "0.0.0.0", T("127.0.0.1", "") "," T("10.2.0.2", ""), "tcp", TIER_NFTABLES,
 		  "127.0.0.1*1 local 10.2.0.2*1" },
-		/* ::1 goes, the other stays. */
-		{ NULL, T("::1", "") "," T("fd02::2", ""), "tcp", TIER_NFTABLES, "fd02::2*1" },
+		/* Who wrote ::1 wants it, whatever else there is. */
+		{ NULL, T("::1", "") "," T("fd02::2", ""), "tcp", TIER_RELAY, "" },
 		{ NULL, T("10.1.0.1", ""), "tcp", TIER_NFTABLES, "10.1.0.1*1 local" },
 		{ NULL, T("localhost", ""), "tcp", TIER_NFTABLES, "" },
 	};
