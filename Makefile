@@ -15,7 +15,7 @@ CLANG ?= clang
 CLANG_FORMAT ?= clang-format
 FUZZ_SECONDS ?= 60
 O ?= build$(if $(SAN),-san)$(if $(TSAN),-tsan)$(if $(FAILPOINTS),-fp)
-VERSION := $(shell sed -n 's/^\#define SPCTL_VERSION "\(.*\)"/\1/p' ctl/version.h)
+VERSION := $(shell sed -n 's/^\#define SPCTL_VERSION "\(.*\)"/\1/p' ctl/cli/version.h)
 
 PKGS := libmnl libnftnl libfyaml jansson libnetfilter_conntrack libcap-ng
 CFLAGS ?= -O2 -g
@@ -41,7 +41,7 @@ endif
 Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(Q),@printf '  %-7s %s\n' $(1) '$(2)')
 
-LIB_SRC := $(sort $(wildcard ctl/base/*.c acme/*.c dataplane/*.c) $(filter-out ctl/main.c,$(wildcard ctl/*.c)))
+LIB_SRC := $(sort $(wildcard acme/*.c dataplane/*.c) $(filter-out ctl/cli/main.c,$(wildcard ctl/*/*.c)))
 LIB_OBJ := $(LIB_SRC:%.c=$(O)/%.o)
 UNIT_SRC := $(sort $(wildcard tests/unit/*_test.c))
 UNIT := $(UNIT_SRC:%.c=$(O)/%)
@@ -49,14 +49,14 @@ FUZZ_SRC := $(sort $(wildcard tests/fuzz/*_fuzz.c))
 FUZZ := $(FUZZ_SRC:%.c=$(O)/%)
 TOOL_SRC := $(sort $(wildcard tests/tools/*.c))
 TOOL := $(TOOL_SRC:%.c=$(O)/%)
-C_FILES := $(sort $(wildcard ctl/*.[ch] ctl/base/*.[ch] acme/*.[ch] dataplane/*.[ch] bpf/*.[ch] tests/*/*.[ch]))
+C_FILES := $(sort $(wildcard ctl/*/*.[ch] acme/*.[ch] dataplane/*.[ch] bpf/*.[ch] tests/*/*.[ch]))
 
 all: $(O)/spctl $(O)/spctl.8 $(O)/spctl-routes.5
 tools: $(TOOL)
 unit: $(UNIT)
 fuzz: $(FUZZ)
 
-$(O)/spctl: $(O)/ctl/main.o $(O)/libspctl.a
+$(O)/spctl: $(O)/ctl/cli/main.o $(O)/libspctl.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(ALL_LDLIBS)
 $(O)/libspctl.a: $(LIB_OBJ)
@@ -132,4 +132,4 @@ help:
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(LIB_SRC:%.c=$(O)/fuzz/obj/%.d)
--include $(LIB_OBJ:.o=.d) $(O)/ctl/main.d $(UNIT_SRC:%.c=$(O)/%.d)
+-include $(LIB_OBJ:.o=.d) $(O)/ctl/cli/main.d $(UNIT_SRC:%.c=$(O)/%.d)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,6 +94,41 @@ int io_read_file(const char *path, size_t max_bytes, struct buf *out, struct err
 			fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
 		rc = read_into(fd, path, max_bytes, out, e);
 	}
+	close(fd);
+	return rc;
+}
+
+int io_read_regular(const char *path, size_t max_bytes, struct buf *out, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	ssize_t n;
+	char *p;
+	int rc = 0;
+
+	if (fd < 0 && errno == ELOOP)
+		return err_set(e, ELOOP, "%s is a symbolic link: only a regular file is taken",
+			       path);
+	if (fd < 0)
+		return err_sys(e, errno, "cannot open %s", path);
+	buf_reset(out);
+	if (fstat(fd, &st) < 0)
+		rc = err_sys(e, errno, "cannot stat %s", path);
+	else if (!S_ISREG(st.st_mode))
+		rc = err_set(e, EINVAL, "%s is not a regular file", path);
+	else if ((uintmax_t)st.st_size > max_bytes)
+		rc = err_set(e, EFBIG, "%s is larger than %zu bytes", path, max_bytes);
+	if (rc)
+		goto out;
+	p = buf_reserve(out, (size_t)st.st_size + 1);
+	n = p ? io_read_all(fd, p, (size_t)st.st_size) : -ENOMEM;
+	if (n < 0) {
+		rc = err_sys(e, (int)n, "cannot read %s", path);
+		goto out;
+	}
+	out->len = (size_t)n;
+	p[n] = '\0';
+out:
 	close(fd);
 	return rc;
 }

@@ -10,6 +10,9 @@
 /* Reads a file (or "-": stdin) of at most max_bytes into out. Directories, and
  * what is larger, are errors whose sentence names the path. */
 int io_read_file(const char *path, size_t max_bytes, struct buf *out, struct err *e);
+/* A file of our own: never through a symbolic link, never anything but a regular file.
+ * -ENOENT when there is none. */
+int io_read_regular(const char *path, size_t max_bytes, struct buf *out, struct err *e);
 /* temp + write + fsync + rename + fsync(dir): afterwards path is old or new, never half. */
 int io_write_file(const char *path, const void *data, size_t len, mode_t mode, struct err *e);
 /* Same without the two fsync: for files that need not survive a power loss. */

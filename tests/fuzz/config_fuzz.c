@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* config_parse() on any bytes, strict and lenient. -DFUZZ_SELFTEST plants a bug that must be found.
  */
-#include "ctl/config.h"
+#include "ctl/config/config.h"
 
 #include <stddef.h>
 #include <stdint.h>

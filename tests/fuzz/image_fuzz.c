@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl/ruleset_image.h"
+#include "ctl/nft/ruleset_image.h"
 
 #define BOOT	"boot"
 #define SUM_END (RULESET_IMAGE_SUM_OFFSET + sizeof(uint64_t))

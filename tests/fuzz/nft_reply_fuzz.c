@@ -10,7 +10,7 @@
 
 #include <linux/netlink.h>
 
-#include "ctl/nft_parse.h"
+#include "ctl/nft/nft_parse.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

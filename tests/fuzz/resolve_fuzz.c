@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl/resolve_record.h"
+#include "ctl/host/resolve_record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

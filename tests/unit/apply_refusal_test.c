@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "ctl/apply.h"
+#include "ctl/apply/apply.h"
 #include "ctl/base/io.h"
 #include "tests/unit/netns.h"
 #include "tests/unit/plan_fixture.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "ctl/config.h"
+#include "ctl/config/config.h"
 
 #include "ctl/base/buf.h"
-#include "ctl/keys.h"
+#include "ctl/config/keys.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

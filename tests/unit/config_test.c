@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "ctl/config_groups.h"
+#include "ctl/config/config_groups.h"
 
 #include "ctl/base/buf.h"
 #include "ctl/base/io.h"
-#include "ctl/keys.h"
+#include "ctl/config/keys.h"
 
 #include <glob.h>
 #include <setjmp.h>

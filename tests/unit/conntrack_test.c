@@ -17,7 +17,7 @@
 #include <linux/netfilter/nf_tables.h>
 
 #include "ctl/base/io.h"
-#include "ctl/conntrack.h"
+#include "ctl/host/conntrack.h"
 #include "tests/unit/netns.h"
 
 static bool labels_work;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "ctl/doc.h"
+#include "ctl/config/doc.h"
 
 #include "ctl/base/buf.h"
 

@@ -9,8 +9,8 @@
 #include <cmocka.h>
 
 #include "ctl/base/io.h"
-#include "ctl/host.h"
-#include "ctl/host_sock.h"
+#include "ctl/host/host.h"
+#include "ctl/host/host_sock.h"
 #include "tests/unit/netns.h"
 
 static struct host_facts facts;

@@ -12,8 +12,8 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
 
-#include "ctl/nft_expr.h"
-#include "ctl/ruleset.h"
+#include "ctl/nft/nft_expr.h"
+#include "ctl/nft/ruleset.h"
 
 #define PP   RS_CONCAT(RS_TYPE_PROTO, RS_TYPE_PORT)
 #define APP  RS_CONCAT(RS_CONCAT(RS_TYPE_IP, RS_TYPE_PROTO), RS_TYPE_PORT)

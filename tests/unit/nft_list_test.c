@@ -22,9 +22,9 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
 
-#include "ctl/nft.h"
-#include "ctl/nft_expr.h"
-#include "ctl/ruleset.h"
+#include "ctl/nft/nft.h"
+#include "ctl/nft/nft_expr.h"
+#include "ctl/nft/ruleset.h"
 #include "tests/unit/nft_forms.h"
 
 #define TABLE "t1"

@@ -13,8 +13,8 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 
-#include "ctl/nft_expr.h"
-#include "ctl/ruleset.h"
+#include "ctl/nft/nft_expr.h"
+#include "ctl/nft/ruleset.h"
 
 #define TABLE "t1"
 #define OWNER "unit test"

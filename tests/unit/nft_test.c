@@ -23,11 +23,11 @@
 
 #include <libmnl/libmnl.h>
 
-#include "ctl/nft.h"
-#include "ctl/nft_batch.h"
-#include "ctl/nft_expr.h"
-#include "ctl/nft_socket.h"
-#include "ctl/ruleset.h"
+#include "ctl/nft/nft.h"
+#include "ctl/nft/nft_batch.h"
+#include "ctl/nft/nft_expr.h"
+#include "ctl/nft/nft_socket.h"
+#include "ctl/nft/ruleset.h"
 #include "tests/unit/nft_model.h"
 
 #define STEPS 200

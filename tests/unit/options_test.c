@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ctl/cmd.h"
+#include "ctl/cli/cmd.h"
 
 static const struct command apply = { "apply", "[FILE]", "", "dry-run drain", "", NULL };
 static const struct command explain = {

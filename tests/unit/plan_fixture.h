@@ -14,8 +14,8 @@
 #include <string.h>
 
 #include "ctl/base/buf.h"
-#include "ctl/host.h"
-#include "ctl/plan.h"
+#include "ctl/host/host.h"
+#include "ctl/plan/plan.h"
 
 /* "- {name: web, match: {ports: 80}, action: {type: forward, targets: [{...}]}}" */
 #define FX_ROUTE(name, match, action) \

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "ctl/plan_match.h"
+#include "ctl/plan/plan_match.h"
 #include "tests/unit/plan_fixture.h"
 
 static void domains_match_as_written_and_stars_over_dots(void **state)

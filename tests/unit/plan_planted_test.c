@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #define PLAN_SELFTEST_ORDER
-#include "ctl/plan_order.c" /* takes the place of the library's */
+#include "ctl/plan/plan_order.c" /* takes the place of the library's */
 #include "tests/unit/plan_property.h"
 
 static void a_bug_in_the_order_rule_is_found(void **state)

@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "ctl/base/buf.h"
-#include "ctl/config.h"
-#include "ctl/plan.h"
+#include "ctl/config/config.h"
+#include "ctl/plan/plan.h"
 
 static uint64_t rng_state;
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "ctl/plan_match.h"
+#include "ctl/plan/plan_match.h"
 #include "tests/unit/plan_fixture.h"
 
 #define MANY 64000

@@ -15,8 +15,8 @@
 
 #include "ctl/base/clock.h"
 #include "ctl/base/io.h"
-#include "ctl/resolve.h"
-#include "ctl/resolve_record.h"
+#include "ctl/host/resolve.h"
+#include "ctl/host/resolve_record.h"
 #include "tests/unit/netns.h"
 
 static bool files_are_ours; /* hosts, resolv.conf, nsswitch.conf */

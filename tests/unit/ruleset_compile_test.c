@@ -16,9 +16,9 @@
 #include <sys/stat.h>
 
 #include "ctl/base/io.h"
-#include "ctl/nft.h"
-#include "ctl/ruleset_compile.h"
-#include "ctl/ruleset_compile_internal.h"
+#include "ctl/nft/nft.h"
+#include "ctl/nft/ruleset_compile.h"
+#include "ctl/nft/ruleset_compile_internal.h"
 #include "tests/unit/plan_fixture.h"
 
 #define OWNER "0123456789abcdef0123456789abcdef"

@@ -16,8 +16,8 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 
-#include "ctl/nft_expr.h"
-#include "ctl/ruleset_image.h"
+#include "ctl/nft/nft_expr.h"
+#include "ctl/nft/ruleset_image.h"
 
 #define BOOT "6f1c1b0e-0c5e-4d0b-9a3e-1b2c3d4e5f60"
 

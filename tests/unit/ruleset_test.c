@@ -17,8 +17,8 @@
 
 #include <libnftnl/rule.h>
 
-#include "ctl/nft_expr.h"
-#include "ctl/ruleset.h"
+#include "ctl/nft/nft_expr.h"
+#include "ctl/nft/ruleset.h"
 
 #define PP RS_CONCAT(RS_TYPE_PROTO, RS_TYPE_PORT)
 

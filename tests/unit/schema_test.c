@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "ctl/report.h"
-#include "ctl/schema.h"
+#include "ctl/cli/report.h"
+#include "ctl/config/schema.h"
 
-#include "ctl/config.h"
-#include "ctl/keys.h"
+#include "ctl/config/config.h"
+#include "ctl/config/keys.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 #include "ctl/base/io.h"
-#include "ctl/cmd.h"
-#include "ctl/ruleset_compile.h"
-#include "ctl/ruleset_compile_internal.h"
+#include "ctl/cli/cmd.h"
+#include "ctl/nft/ruleset_compile.h"
+#include "ctl/nft/ruleset_compile_internal.h"
 #include "tests/unit/plan_fixture.h"
 
 #define N_NETS 30 /* sets of keys */

@@ -17,7 +17,7 @@
 #include "ctl/base/clock.h"
 #include "ctl/base/io.h"
 #include "ctl/base/log.h"
-#include "ctl/state.h"
+#include "ctl/state/state.h"
 #include "tests/unit/netns.h"
 
 static char base_dir[128], state_dir[160], run_dir[160];

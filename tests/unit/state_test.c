@@ -160,7 +160,7 @@ static void another_boot_is_taken_over(void **unused)
 	state_close(&s);
 	open_ok(&s);
 	assert_string_equal(s.instance, instance);
-	assert_int_equal(state_read_file(path, 4096, &b, NULL), 0);
+	assert_int_equal(io_read_regular(path, 4096, &b, NULL), 0);
 	assert_non_null(strstr(b.data, s.boot));
 	free(path);
 	buf_fini(&b);
@@ -252,7 +252,7 @@ static void a_symbolic_link_is_not_followed(void **unused)
 	assert_int_equal(state_live(&s, &g, &e), -ELOOP);
 	/* Writing replaces the link and leaves what it points to. */
 	assert_int_equal(state_set_live(&s, 6, &e), 0);
-	assert_int_equal(state_read_file(target, 10, &b, &e), 0);
+	assert_int_equal(io_read_regular(target, 10, &b, &e), 0);
 	assert_string_equal(b.data, "5\n");
 	buf_fini(&b);
 	snprintf(path, sizeof(path), "%s/lock", run_dir);

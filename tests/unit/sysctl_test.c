@@ -15,7 +15,7 @@
 #include "ctl/base/buf.h"
 #include "ctl/base/io.h"
 #include "ctl/base/log.h"
-#include "ctl/sysctl.h"
+#include "ctl/host/sysctl.h"
 #include "tests/unit/netns.h"
 
 #define BOOT "11111111-2222-3333-4444-555555555555"

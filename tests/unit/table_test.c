@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "ctl/base/text.h"
-#include "ctl/table.h"
+#include "ctl/cli/table.h"
 
 static const char *const head3[] = { "NAME", "B", "LAST" };
 

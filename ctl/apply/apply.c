@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The order of steps, and why it is safe to die between any two:
+ *   guard      a chain that drops foreign forwarding: no effect while forwarding is off
+ *   sysctls    journalled first; forwarding is on, the guard is up: nothing opens
+ *   pending    generation N on disk, fsynced: still the old routes
+ *   batch      one transaction: the new routes. It carries N, so recovery knows
+ *   live, image, prune: bookkeeping that recovery redoes
+ */
+#include "ctl/apply/apply_internal.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/apply/failpoint.h"
+#include "ctl/apply/reconcile.h"
+#include "ctl/base/clock.h"
+#include "ctl/base/log.h"
+
+#define UDP_SECOND_LOOK_MS 50
+#define GENID_TRIES	   20 /* other tools may commit between our look and our batch */
+
+static int no_memory(struct err *e)
+{
+	return err_set(e, ENOMEM, "out of memory");
+}
+
+/* ---- generations ---- */
+
+static bool same_names(const struct state_meta *m, const struct gathered *g)
+{
+	if (m->n_names != g->n_names)
+		return false;
+	for (unsigned i = 0; i < m->n_names; i++) {
+		const struct resolved_name *a = &m->names[i], *b = &g->names[i];
+
+		if (strcmp(a->name, b->name) || a->n != b->n)
+			return false;
+		for (unsigned k = 0; k < a->n; k++)
+			if (addr_cmp(&a->addrs[k], &b->addrs[k]))
+				return false;
+	}
+	return true;
+}
+
+/* Same file, same addresses behind its names, same table: the live generation is meant again. */
+static bool means_live_generation(const struct apply_job *j)
+{
+	struct state_meta m = { 0 };
+	struct buf old = { 0 };
+	bool same;
+
+	if (!j->s->live)
+		return false;
+	same = !state_read_generation(&j->s->state, j->s->live, &m, &old, NULL) &&
+	       !strcmp(m.table, j->compile.table) && old.len == j->r->text_len &&
+	       !memcmp(old.data, j->r->text, old.len) && same_names(&m, j->r->gathered);
+	state_meta_fini(&m);
+	buf_fini(&old);
+	return same;
+}
+
+static int write_pending(struct apply_job *j)
+{
+	const struct gathered *g = j->r->gathered;
+	struct state_meta m = {
+		.generation = j->compile.generation,
+		.time_ms = clock_wall_ms(),
+		.file = strdup(j->r->file),
+		.table = strdup(j->compile.table),
+		.names = g->names,
+		.n_names = g->n_names,
+	};
+	int rc =
+		m.file && m.table ? session_set_pending(j->s, m.generation, j->e) : no_memory(j->e);
+
+	if (!rc && (strcmp(m.table, DEFAULT_TABLE) || j->s->noted_table[0]))
+		rc = session_note_table(j->s, m.table, j->e);
+	rc = rc ? rc : state_write_generation(&j->s->state, &m, j->r->text, j->r->text_len, j->e);
+	free(m.file);
+	free(m.table);
+	FAILPOINT(pending);
+	return rc;
+}
+
+static void drop_pending(struct apply_job *j)
+{
+	state_delete_generation(&j->s->state, j->compile.generation, NULL);
+	session_set_pending(j->s, 0, NULL);
+}
+
+/* ---- the batch ---- */
+
+static int compile_want(struct apply_job *j)
+{
+	ruleset_free(j->want);
+	j->compile.ids = j->route_ids;
+	j->want = ruleset_compile(j->r->plan, &j->compile, j->e);
+	if (j->want)
+		ruleset_choose_sizes(j->want, j->s->have);
+	return j->want ? 0 : (j->e->code ? j->e->code : no_memory(j->e));
+}
+
+static void place_refusal(struct apply_job *j, const struct nft_refusal *refusal)
+{
+	const struct config *c = j->r->plan->config;
+
+	if (refusal->what[0])
+		err_wrap(j->e, "the kernel refused %s", refusal->what);
+	if (refusal->place >= c->n_routes)
+		return;
+	err_wrap(j->e, "route \"%s\"", c->routes[refusal->place].name);
+	err_place(j->e, c->routes[refusal->place].loc, NULL);
+}
+
+/* Errors after which the transaction may have happened all the same. */
+static bool answer_was_lost(int rc)
+{
+	return rc == -ENOBUFS || rc == -EPROTO || rc == -EREMOTEIO;
+}
+
+static bool kernel_has_new(struct apply_job *j)
+{
+	struct ruleset *head = NULL;
+	bool has = !nft_read_head(j->s->nft, j->compile.table, &head, NULL) && head->ours &&
+		   head->generation == j->compile.generation && head->generation != j->s->live;
+
+	ruleset_free(head);
+	return has;
+}
+
+static int commit_want(struct apply_job *j, unsigned flags)
+{
+	struct nft_refusal refusal = { .place = RS_NO_PLACE };
+	int64_t started = clock_mono_us();
+	int rc;
+
+	for (unsigned tries = 0;; tries++) {
+		rc = nft_commit(j->s->nft, j->s->have, j->want, j->s->genid, flags, &j->out->stats,
+				&refusal, j->e);
+		if (rc != -ERESTART || tries == GENID_TRIES)
+			break;
+		log_debug("the kernel's ruleset changed meanwhile: reading it again");
+		rc = session_read_kernel(j->s,
+					 j->s->have->exists ? j->guarded_table : j->compile.table,
+					 j->e);
+		if (rc)
+			return rc;
+	}
+	j->out->kernel_us = clock_mono_us() - started;
+	if (rc && !(flags & NFT_CHECK_ONLY) && answer_was_lost(rc) && kernel_has_new(j))
+		return 0;
+	if (rc && rc != -ERESTART)
+		place_refusal(j, &refusal);
+	return rc;
+}
+
+static void make_live(struct apply_job *j)
+{
+	struct err e = { 0 };
+	int rc;
+
+	FAILPOINT(committed);
+	/* From here on the new generation is true; recovery finishes what fails. */
+	rc = state_set_live(&j->s->state, j->compile.generation, &e);
+	FAILPOINT(live);
+	rc = rc ? rc : session_set_pending(j->s, 0, &e);
+	if (rc)
+		log_warn("%s (the routes are in effect; the next spctl command tries again)",
+			 e.msg);
+	session_write_image(j->s, j->want, &j->ids, nft_genid_next(j->s->genid));
+	FAILPOINT(image);
+	state_prune(&j->s->state, NULL);
+	FAILPOINT(pruned);
+}
+
+/*
+ * Only where UDP routes are or were: a flow that was being set up during the
+ * commit shows up in the list a moment later, so it is read twice.
+ */
+static void reconcile(struct apply_job *j)
+{
+	uint32_t instance = label_instance(j->s->state.instance);
+	const struct addr_set *local = &j->r->gathered->host.local;
+	unsigned first = 0, second = 0;
+	struct err e = { 0 };
+	bool udp = j->s->had_udp;
+
+	for (unsigned i = 0; i < j->r->plan->n_cells && !udp; i++)
+		udp = j->r->plan->cells[i].proto == IPPROTO_UDP;
+	if (!udp)
+		return;
+	if (reconcile_udp(j->r->plan, j->route_ids, local, instance, &first, &e) == 0) {
+		clock_sleep_ms(UDP_SECOND_LOOK_MS);
+		reconcile_udp(j->r->plan, j->route_ids, local, instance, &second, &e);
+	}
+	if (e.code)
+		log_warn("UDP flows to former targets may go on: %s", e.msg);
+	j->out->udp_ended = first + second;
+}
+
+static int repair_live(struct apply_job *j)
+{
+	char what[128];
+	int rc;
+
+	j->out->generation = j->s->live;
+	if (!j->preparing && !strcmp(j->s->have->table, j->want->table) &&
+	    ruleset_equal(j->s->have, j->want, what, sizeof(what))) {
+		/* Somebody's commit made the image stale: renewed, the next apply is fast again. */
+		if (!j->s->from_image && !j->r->dry_run)
+			session_write_image(j->s, j->want, &j->ids, j->s->genid);
+		return 0;
+	}
+	j->out->changed = j->out->repaired = true;
+	rc = commit_want(j, j->r->dry_run ? NFT_CHECK_ONLY : NFT_COMMIT);
+	if (rc || j->r->dry_run)
+		return rc;
+	session_write_image(j->s, j->want, &j->ids, nft_genid_next(j->s->genid));
+	reconcile(j);
+	return 0;
+}
+
+static int apply_new(struct apply_job *j)
+{
+	int rc;
+
+	j->out->changed = true;
+	j->out->generation = j->s->live;
+	if (j->r->dry_run)
+		return commit_want(j, NFT_CHECK_ONLY);
+	rc = write_pending(j);
+	rc = rc ? rc : commit_want(j, NFT_COMMIT);
+	if (rc) {
+		drop_pending(j);
+		return rc;
+	}
+	j->out->generation = j->compile.generation;
+	make_live(j);
+	reconcile(j);
+	return 0;
+}
+
+static int apply_prepared(struct apply_job *j)
+{
+	bool again = means_live_generation(j);
+	int rc;
+
+	j->compile.generation = again ? j->s->live : j->s->newest + 1;
+	rc = compile_want(j);
+	if (rc)
+		return rc;
+	return again ? repair_live(j) : apply_new(j);
+}
+
+/*
+ * The table of the live generation, wherever it is called now. Another name in
+ * the config or on the command line moves everything in the same transaction.
+ */
+static int read_table(struct apply_job *j)
+{
+	const char *old = session_table(j->s), *table = j->compile.table;
+	int rc;
+
+	j->guarded_table = table;
+	if (!strcmp(old, table) || (!j->s->live && !j->s->noted_table[0]))
+		return session_read_kernel(j->s, table, j->e);
+	rc = session_read_kernel(j->s, table, j->e);
+	if (rc || j->s->have->exists) {
+		if (!rc)
+			rc = err_set(j->e, EEXIST, "the nftables table \"inet %s\" exists already",
+				     table);
+		return rc;
+	}
+	rc = session_read_kernel(j->s, old, j->e);
+	if (!rc && j->s->have->exists)
+		j->guarded_table = old;
+	return rc;
+}
+
+int apply_run(struct session *s, const struct apply_request *r, struct apply_result *out,
+	      struct err *e)
+{
+	struct apply_job j = { .s = s, .r = r, .out = out, .e = e };
+	int rc;
+
+	FAILPOINT(locked);
+	memset(out, 0, sizeof(*out));
+	j.compile.table = r->table;
+	j.compile.owner = s->state.instance;
+	rc = read_table(&j);
+	if (rc)
+		return rc;
+	j.table_was_there = s->have->exists;
+	rc = apply_assign_ids(&j);
+	if (!rc) {
+		apply_decide_settings(&j);
+		rc = r->dry_run ? sysctl_check(&j.turn_on, e) : apply_prepare_host(&j);
+		rc = rc ? rc : apply_prepared(&j);
+		if (rc)
+			rc = apply_unprepare_host(&j) ? -ENOTRECOVERABLE : rc;
+	}
+	ruleset_free(j.want);
+	route_ids_fini(&j.ids);
+	free(j.route_ids);
+	return rc;
+}

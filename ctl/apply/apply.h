@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * apply: the transaction from a plan to the kernel, and the way back (down).
+ * The nftables batch is the point of no return: what fails before it leaves
+ * everything as it was.
+ */
+#ifndef CTL_APPLY_APPLY_H
+#define CTL_APPLY_APPLY_H
+
+#include "ctl/apply/gather.h"
+#include "ctl/apply/session.h"
+
+struct apply_request {
+	const struct plan *plan;
+	const struct gathered *gathered;
+	const void *text; /* the route file */
+	size_t text_len;
+	const char *file;
+	const char *table;
+	bool dry_run;
+};
+
+struct apply_result {
+	uint32_t generation; /* that is live now */
+	bool changed;	     /* false: all was so already */
+	bool repaired;	    /* the live generation again: the kernel's table was not what it says */
+	unsigned udp_ended; /* UDP flows to targets that are no more */
+	struct nft_change_stats stats;
+	int64_t kernel_us;			     /* spent in the batch */
+	bool forward_v4, forward_v6, route_localnet; /* sysctls that this apply turned on */
+};
+
+/* s: opened with SESSION_CREATE | SESSION_LOCK. e gets the place of the config line to blame.
+ * -ENOTRECOVERABLE: the old state could not be put back (exit 5). */
+int apply_run(struct session *s, const struct apply_request *r, struct apply_result *out,
+	      struct err *e);
+
+struct down_result {
+	bool was_up;
+	unsigned flows_ended;
+	size_t sysctls_restored;
+	/* Another spctl's table: the settings that this one turned on stay for it, and so does
+	 * their guard. A later down takes them back. "" = all is gone. */
+	char left_for[RS_NAME_MAX];
+};
+
+/* tick (may be NULL) is called about once a second while draining, with seconds and flows left;
+ * returning true ends the wait. */
+int down_run(struct session *s, unsigned drain_s, bool (*tick)(unsigned left_s, unsigned flows),
+	     struct down_result *out, struct err *e);
+
+#endif

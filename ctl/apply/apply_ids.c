@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Route ids. New ones count up, so that a number is not given again while
+ * flows of a former route may carry it. At the end of the numbers, after a
+ * million routes, they start over with what no route has.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "ctl/apply/apply_internal.h"
+
+struct used {
+	uint8_t *bits; /* one per id, made at the first wrap */
+	uint32_t next;
+};
+
+static void mark(struct used *u, uint32_t id)
+{
+	if (id <= ROUTE_ID_MAX)
+		u->bits[id / 8] |= (uint8_t)(1u << id % 8);
+}
+
+static int used_make(struct used *u, const struct route_ids *old, const struct route_ids *now)
+{
+	u->bits = calloc(1, ROUTE_ID_MAX / 8 + 1);
+	if (!u->bits)
+		return -ENOMEM;
+	mark(u, 0);
+	for (size_t i = 0; i < old->n; i++)
+		mark(u, old->ids[i]);
+	for (size_t i = 0; i < now->n; i++)
+		mark(u, now->ids[i]);
+	return 0;
+}
+
+/* The lowest number that nobody has; 0 when there is none or no memory. */
+static uint32_t id_again(struct used *u, const struct route_ids *old, const struct route_ids *now)
+{
+	if (!u->bits && used_make(u, old, now))
+		return 0;
+	while (u->next <= ROUTE_ID_MAX && (u->bits[u->next / 8] & (1u << u->next % 8)))
+		u->next++;
+	if (u->next > ROUTE_ID_MAX)
+		return 0;
+	mark(u, u->next);
+	return u->next;
+}
+
+static uint32_t id_new(struct apply_job *j, struct used *u)
+{
+	if (!j->ids.next_id)
+		j->ids.next_id = 1;
+	if (j->ids.next_id <= ROUTE_ID_MAX)
+		return j->ids.next_id++;
+	return id_again(u, &j->s->ids, &j->ids);
+}
+
+static int assign(struct apply_job *j, unsigned i, struct used *u)
+{
+	const struct plan_route *r = &j->r->plan->routes[i];
+	uint32_t id;
+
+	/* The two halves of one route have one number. */
+	if (i && r[-1].route == r->route) {
+		j->route_ids[i] = j->route_ids[i - 1];
+		return 0;
+	}
+	id = route_ids_find(&j->s->ids, r->route->name);
+	if (!id)
+		id = id_new(j, u);
+	if (!id)
+		return err_set(j->e, ENOSPC, "there are no more than %u route numbers",
+			       ROUTE_ID_MAX);
+	j->route_ids[i] = id;
+	if (route_ids_add(&j->ids, r->route->name, id))
+		return err_set(j->e, ENOMEM, "out of memory");
+	return 0;
+}
+
+int apply_assign_ids(struct apply_job *j)
+{
+	struct used u = { .next = 1 };
+	int rc = 0;
+
+	j->route_ids = calloc(j->r->plan->n_routes + 1, sizeof(*j->route_ids));
+	if (!j->route_ids)
+		return err_set(j->e, ENOMEM, "out of memory");
+	j->ids.next_id = j->s->ids.next_id;
+	for (unsigned i = 0; i < j->r->plan->n_routes && !rc; i++)
+		rc = assign(j, i, &u);
+	route_ids_seal(&j->ids);
+	free(u.bits);
+	return rc;
+}

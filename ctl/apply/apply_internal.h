@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The parts of apply_run(): apply.c has the order of steps, apply_host.c the kernel settings
+ * and their guard, apply_ids.c the numbers of routes. Only they include this. */
+#ifndef CTL_APPLY_APPLY_INTERNAL_H
+#define CTL_APPLY_APPLY_INTERNAL_H
+
+#include "ctl/apply/apply.h"
+#include "ctl/nft/ruleset_compile.h"
+
+struct apply_job {
+	struct session *s;
+	const struct apply_request *r;
+	struct apply_result *out;
+	struct err *e;
+	struct route_ids ids;	     /* of the new generation */
+	uint32_t *route_ids;	     /* per plan route */
+	struct sysctl_wants turn_on; /* all of it guarded */
+	struct sysctl_wants before;  /* what an earlier apply of ours turned on */
+	bool preparing;		     /* guard and settings of this apply are in place */
+	bool table_was_there;
+	const char *guarded_table; /* takes the guard: the old table where there is one */
+	uint32_t guarded_generation;
+	struct compile_options compile;
+	struct ruleset *want;
+};
+
+/* apply_ids.c: fills ids and route_ids. A name keeps its number as long as it is applied. */
+int apply_assign_ids(struct apply_job *j);
+
+/* apply_host.c */
+/* What to turn on and what to guard, from the settings as they are now. */
+void apply_decide_settings(struct apply_job *j);
+/* Only when something has to be turned on: the guard stands before the door opens. */
+int apply_prepare_host(struct apply_job *j);
+/* Takes back what apply_prepare_host() did; -ENOTRECOVERABLE when it cannot. */
+int apply_unprepare_host(struct apply_job *j);
+
+#endif

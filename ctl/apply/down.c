@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * down: new connections end at once (a table without routes), established flows
+ * get their time, then their conntrack entries go, then sysctls, table, state.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/apply/apply.h"
+#include "ctl/apply/failpoint.h"
+#include "ctl/base/clock.h"
+#include "ctl/base/io.h"
+#include "ctl/host/conntrack.h"
+#include "ctl/nft/ruleset_compile.h"
+
+struct counting {
+	uint32_t instance;
+	unsigned flows;
+};
+
+static int count_flow(const struct ct_flow *f, void *arg)
+{
+	struct counting *c = arg;
+
+	c->flows += !f->closed && f->instance == c->instance;
+	return 0;
+}
+
+static bool is_of_instance(const struct ct_flow *f, void *arg)
+{
+	return f->instance == *(const uint32_t *)arg;
+}
+
+/* No routes, but what keeps established flows translated, and the guard. */
+static int commit_drained(struct session *s, const char *table, struct err *e)
+{
+	struct sysctl_wants on = sysctl_journal_wants(s->journal);
+	struct plan nobody = { .needs_route_localnet = on.route_localnet };
+	struct compile_options o = {
+		.table = table,
+		.owner = s->state.instance,
+		.guard_v4 = on.forward_v4,
+		.guard_v6 = on.forward_v6,
+	};
+	struct ruleset *want = ruleset_compile(&nobody, &o, e);
+	int rc = want ? nft_commit(s->nft, s->have, want, 0, NFT_COMMIT, NULL, NULL, e) : e->code;
+
+	ruleset_free(want);
+	return rc;
+}
+
+static int wait_for_flows(uint32_t instance, unsigned drain_s,
+			  bool (*tick)(unsigned left_s, unsigned flows), struct err *e)
+{
+	int64_t end = clock_mono_ms() + (int64_t)drain_s * 1000;
+
+	for (;;) {
+		int64_t left = end - clock_mono_ms();
+		struct counting c = { .instance = instance };
+		int rc;
+
+		if (left <= 0)
+			return 0;
+		rc = conntrack_each(count_flow, &c, e);
+		if (rc || !c.flows)
+			return rc;
+		if (tick && tick((unsigned)(left + 999) / 1000, c.flows))
+			return 0;
+		clock_sleep_ms(left < 1000 ? (unsigned)left : 1000);
+	}
+}
+
+static int delete_table(struct session *s, const char *table, struct err *e)
+{
+	int rc;
+
+	session_drop_image(s);
+	rc = session_read_kernel(s, table, e);
+	if (rc || !s->have->exists)
+		return rc;
+	return nft_commit(s->nft, s->have, NULL, 0, NFT_COMMIT, NULL, NULL, e);
+}
+
+static int end_flows(struct session *s, unsigned drain_s,
+		     bool (*tick)(unsigned left_s, unsigned flows), struct down_result *out,
+		     struct err *e)
+{
+	uint32_t instance = label_instance(s->state.instance);
+	int rc = commit_drained(s, session_table(s), e);
+
+	FAILPOINT(down_drained);
+	if (!rc && drain_s)
+		rc = wait_for_flows(instance, drain_s, tick, e);
+	if (!rc)
+		rc = conntrack_delete(is_of_instance, &instance, &out->flows_ended, e);
+	FAILPOINT(down_flows);
+	return rc;
+}
+
+/* Another instance forwards with what we turned on: only the guard stays. */
+static int leave_guard(struct session *s, const char *table, struct err *e)
+{
+	struct sysctl_wants on = sysctl_journal_wants(s->journal);
+	struct compile_options o = {
+		.table = table,
+		.owner = s->state.instance,
+		.guard_v4 = on.forward_v4,
+		.guard_v6 = on.forward_v6,
+		.guard_loopback = on.route_localnet,
+	};
+	struct ruleset *guard;
+	int rc;
+
+	session_drop_image(s);
+	rc = session_note_table(s, table, e);
+	rc = rc ? rc : session_read_kernel(s, table, e);
+	if (rc)
+		return rc;
+	guard = ruleset_guard(&o, e);
+	rc = guard ? nft_commit(s->nft, s->have, guard, 0, NFT_COMMIT, NULL, NULL, e) : e->code;
+	ruleset_free(guard);
+	return rc;
+}
+
+/* Sysctls before the table: forwarding must not stay on without the guard. */
+static int restore_host(struct session *s, const char *table, struct down_result *out,
+			struct err *e)
+{
+	int rc;
+
+	out->sysctls_restored = sysctl_journal_count(s->journal);
+	rc = sysctl_restore(s->journal, NULL, e);
+	FAILPOINT(down_sysctls);
+	rc = rc ? rc : delete_table(s, table, e);
+	FAILPOINT(down_table);
+	return rc ? rc : session_note_table(s, NULL, e);
+}
+
+int down_run(struct session *s, unsigned drain_s, bool (*tick)(unsigned left_s, unsigned flows),
+	     struct down_result *out, struct err *e)
+{
+	const char *table = session_table(s);
+	int rc = session_read_kernel(s, table, e);
+
+	memset(out, 0, sizeof(*out));
+	if (rc)
+		return rc;
+	out->was_up = s->live || s->have->exists || sysctl_journal_count(s->journal);
+	if (!out->was_up)
+		return 0;
+	FAILPOINT(down_started);
+	if (s->have->exists)
+		rc = end_flows(s, drain_s, tick, out, e);
+	if (rc)
+		return rc;
+	rc = sysctl_journal_count(s->journal) ? nft_find_other(s->nft, table, out->left_for, e) : 0;
+	if (rc)
+		return rc;
+	rc = out->left_for[0] ? leave_guard(s, table, e) : restore_host(s, table, out, e);
+	rc = rc ? rc : state_forget_live(&s->state, e);
+	FAILPOINT(down_state);
+	return rc;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * failpoint: places where a test build kills itself (SIGKILL) when
+ * SPCTL_FAILPOINT names them, so that every arrow of the transaction can be
+ * walked. In other builds FAILPOINT() is nothing. `SPCTL_FAILPOINT=list spctl
+ * version` prints all names: the test walks that list, so none can be missed.
+ */
+#ifndef CTL_APPLY_FAILPOINT_H
+#define CTL_APPLY_FAILPOINT_H
+
+#define FAILPOINTS_ALL(X) \
+	X(locked)         \
+	X(guarded)        \
+	X(sysctls)        \
+	X(pending)        \
+	X(committed)      \
+	X(live)           \
+	X(image)          \
+	X(pruned)         \
+	X(down_started)   \
+	X(down_drained)   \
+	X(down_flows)     \
+	X(down_sysctls)   \
+	X(down_table)     \
+	X(down_state)
+
+enum failpoint {
+#define X(name) FAILPOINT_##name,
+	FAILPOINTS_ALL(X)
+#undef X
+};
+
+#ifdef SPCTL_FAILPOINTS
+void failpoint_hit(enum failpoint p);
+void failpoint_list(void);
+#define FAILPOINT(name) failpoint_hit(FAILPOINT_##name)
+#else
+#define FAILPOINT(name) ((void)0)
+#endif
+
+#endif

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ctl/apply/gather.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "ctl/host/host_owner.h"
+
+/* ---- names ---- */
+
+static int name_cmp(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Sorted, distinct; strings are borrowed from the config. *n 0 with NULL is fine. */
+static int collect_names(const struct config *c, const char ***out, unsigned *n_out)
+{
+	const char **v = NULL;
+	unsigned n = 0, cap = 0, m = 0;
+
+	for (unsigned i = 0; i < c->n_routes; i++) {
+		const struct cfg_action *a = &c->routes[i].action;
+
+		for (unsigned t = 0; c->routes[i].enabled && t < a->n_targets; t++) {
+			for (unsigned h = 0; h < a->targets[t].n_hosts; h++) {
+				if (a->targets[t].hosts[h].kind != HOST_NAME)
+					continue;
+				if (n == cap) {
+					const char **w;
+
+					cap = cap ? cap * 2 : 16;
+					w = realloc(v, cap * sizeof(*v));
+					if (!w) {
+						free(v);
+						return -ENOMEM;
+					}
+					v = w;
+				}
+				v[n++] = a->targets[t].hosts[h].text;
+			}
+		}
+	}
+	if (n)
+		qsort(v, n, sizeof(*v), name_cmp);
+	for (unsigned i = 0; i < n; i++)
+		if (!i || strcmp(v[m - 1], v[i]))
+			v[m++] = v[i];
+	*out = v;
+	*n_out = m;
+	return 0;
+}
+
+static const struct resolved_name *find_last(const struct state_meta *last, const char *name)
+{
+	for (unsigned i = 0; last && i < last->n_names; i++)
+		if (!strcmp(last->names[i].name, name) && last->names[i].n)
+			return &last->names[i];
+	return NULL;
+}
+
+static void keep_last_good(struct resolved_name *now, const struct state_meta *last,
+			   struct diags *d)
+{
+	const struct resolved_name *old = find_last(last, now->name);
+
+	if (now->n || !old)
+		return;
+	now->addrs = malloc(old->n * sizeof(*old->addrs));
+	if (!now->addrs)
+		return;
+	memcpy(now->addrs, old->addrs, old->n * sizeof(*old->addrs));
+	now->n = old->n;
+	diags_add(d, DIAG_WARNING, LOC_NONE, NULL, NULL,
+		  "target \"%s\" cannot be resolved now (%s): the addresses of generation %u are "
+		  "kept",
+		  now->name, now->why, last->generation);
+}
+
+static int gather_host(struct gathered *g, struct err *e)
+{
+	int rc = host_facts_read(&g->host, e);
+
+	if (rc)
+		return rc;
+	g->have_host = true;
+	g->facts.host = &g->host;
+	return 0;
+}
+
+int gather_facts(struct gathered *g, const struct config *c, const struct state_meta *last,
+		 unsigned timeout_ms, struct diags *d, struct err *e)
+{
+	const char **names = NULL;
+	unsigned n = 0;
+	int rc;
+
+	memset(g, 0, sizeof(*g));
+	rc = gather_host(g, e);
+	if (!rc && collect_names(c, &names, &n))
+		rc = err_set(e, ENOMEM, "out of memory");
+	if (!rc && n) {
+		g->names = calloc(n, sizeof(*g->names));
+		rc = g->names ? resolve_names(names, n, timeout_ms, g->names, e)
+			      : err_set(e, ENOMEM, "out of memory");
+		g->n_names = rc ? 0 : n;
+	}
+	for (unsigned i = 0; i < g->n_names; i++)
+		keep_last_good(&g->names[i], last, d);
+	free(names);
+	g->facts.names = g->names;
+	g->facts.n_names = g->n_names;
+	if (rc)
+		gather_fini(g);
+	return rc;
+}
+
+int gather_past_facts(struct gathered *g, const struct state_meta *past, struct err *e)
+{
+	memset(g, 0, sizeof(*g));
+	g->facts.names = past->names; /* borrowed */
+	g->facts.n_names = past->n_names;
+	return gather_host(g, e);
+}
+
+void gather_fini(struct gathered *g)
+{
+	if (g->have_host)
+		host_facts_fini(&g->host);
+	if (g->names)
+		resolved_names_fini(g->names, g->n_names);
+	free(g->names);
+	memset(g, 0, sizeof(*g));
+}
+
+/* ---- warnings ---- */
+
+static void list_addresses(const struct resolved_name *name, char *out, size_t cap)
+{
+	size_t len = 0;
+
+	out[0] = '\0';
+	for (unsigned i = 0; i < name->n && len < cap; i++) {
+		char text[ADDR_TEXT];
+
+		len += (size_t)snprintf(out + len, cap - len, "%s%s", i ? ", " : "",
+					addr_format(&name->addrs[i], text));
+	}
+}
+
+static bool name_in_use(const struct plan *p, const char *name)
+{
+	for (unsigned i = 0; i < p->n_routes; i++)
+		for (unsigned k = 0; k < p->routes[i].n_targets; k++)
+			if (p->routes[i].targets[k].host->kind == HOST_NAME &&
+			    !strcmp(p->routes[i].targets[k].host->text, name))
+				return true;
+	return false;
+}
+
+static bool is_localhost(const char *name)
+{
+	size_t n = strlen(name);
+
+	return !strcasecmp(name, "localhost") ||
+	       (n > 10 && !strcasecmp(name + n - 10, ".localhost"));
+}
+
+static bool has_standby(const struct cfg_action *a)
+{
+	for (unsigned i = 0; i < a->n_targets; i++)
+		if (a->targets[i].backup || a->targets[i].priority != a->targets[0].priority)
+			return true;
+	return false;
+}
+
+/* Keys that a kernel route has and that only the service could follow. */
+static void warn_unfollowed(const struct plan *p, struct diags *d)
+{
+	for (unsigned i = 0; i < p->n_routes; i++) {
+		const struct plan_route *r = &p->routes[i];
+		const struct cfg_action *a = &r->route->action;
+
+		if (r->tier != TIER_NFTABLES)
+			continue;
+		if (a->health_check)
+			diags_add(d, DIAG_WARNING, a->health_check->loc, NULL, NULL,
+				  "route \"%s\": healthCheck needs the service, which this version "
+				  "does not have: targets are not checked",
+				  r->route->name);
+		if (has_standby(a))
+			diags_add(d, DIAG_WARNING, a->loc, NULL, NULL,
+				  "route \"%s\": backup and lower-priority targets stand by until "
+				  "health checks come: they get no connections",
+				  r->route->name);
+	}
+}
+
+static void add_keys(struct buf *b, const struct cfg_strings *keys)
+{
+	for (unsigned i = 0; i < keys->n; i++) {
+		if (b->data && strstr(b->data, keys->v[i]))
+			continue;
+		if (b->len)
+			buf_puts(b, ", ");
+		buf_puts(b, keys->v[i]);
+	}
+}
+
+/* One warning for all time limits: the kernel applies none of them. */
+static void warn_time_limits(const struct plan *p, struct diags *d)
+{
+	struct buf keys = { 0 };
+	bool kernel = false;
+
+	for (unsigned i = 0; i < p->n_routes; i++) {
+		if (p->routes[i].tier != TIER_NFTABLES)
+			continue;
+		kernel = true;
+		add_keys(&keys, &p->routes[i].route->unapplied_in_kernel);
+	}
+	if (kernel)
+		add_keys(&keys, &p->config->unapplied_in_kernel);
+	if (keys.len && !keys.failed)
+		diags_add(d, DIAG_WARNING, LOC_NONE, NULL, NULL,
+			  "not applied to kernel routes: %s (forwardingEngine \"relay\" is the way "
+			  "to have them)",
+			  keys.data);
+	buf_fini(&keys);
+}
+
+/* ---- local listeners that a route takes connections from ---- */
+
+#define MAX_OWNERS 8 /* each costs a walk through /proc */
+
+static const struct plan_route *first_winner(const struct plan_family *f)
+{
+	return f->all ? f->all : f->n ? f->v[0].winner : NULL;
+}
+
+static const struct plan_route *winner_over(const struct plan_cell *cell,
+					    const struct host_listener *l)
+{
+	bool wild = addr_is_unspecified(&l->addr);
+	bool v4 = l->addr.family == ADDR_V4 || (wild && !l->v6_only);
+	const struct plan_route *r = v4 ? first_winner(&cell->v4) : NULL;
+
+	return r || l->addr.family == ADDR_V4 ? r : first_winner(&cell->v6);
+}
+
+/* The kernel route that takes connections from this socket, at any address that it has. */
+static const struct plan_route *kernel_route_over(const struct plan *p,
+						  const struct host_listener *l)
+{
+	const struct plan_conn c = { .local = l->addr, .proto = l->proto, .port = l->port };
+	const struct plan_cell *cell = plan_find_cell(p, &c);
+	const struct plan_route *r = cell ? winner_over(cell, l) : NULL;
+
+	/* Cells of single addresses come last; there are few. */
+	for (unsigned i = p->n_cells; i-- > 0 && !r && addr_is_unspecified(&l->addr);) {
+		cell = &p->cells[i];
+		if (cell->address.family == ADDR_NONE)
+			break;
+		if (cell->proto == l->proto && cell->from <= l->port && l->port <= cell->to)
+			r = winner_over(cell, l);
+	}
+	return r;
+}
+
+/* The route's own target: it is still reached, through the route. */
+static bool leads_to(const struct plan_route *r, const struct host_listener *l)
+{
+	for (unsigned i = 0; i < r->n_targets; i++)
+		if (r->targets[i].local && plan_target_port(&r->targets[i], l->port) == l->port &&
+		    (addr_is_unspecified(&l->addr) || !addr_cmp(&r->targets[i].addr, &l->addr)))
+			return true;
+	return false;
+}
+
+static void warn_listeners(const struct gathered *g, const struct plan *p, struct diags *d)
+{
+	const struct host_facts *h = &g->host;
+	const struct host_listener *last = NULL; /* that was told */
+	unsigned told = 0;
+
+	for (size_t i = 0; g->have_host && i < h->n_listeners && told < MAX_OWNERS; i++) {
+		const struct host_listener *l = &h->listeners[i];
+		const struct plan_route *r = kernel_route_over(p, l);
+		char owner[64];
+
+		if (!r || leads_to(r, l))
+			continue;
+		/* One service listens twice, for IPv4 and IPv6: one warning. */
+		if (last && last->proto == l->proto && last->port == l->port &&
+		    addr_is_loopback(&last->addr) == addr_is_loopback(&l->addr))
+			continue;
+		last = l;
+		told++;
+		host_socket_owner(l->inode, owner, sizeof(owner));
+		diags_add(d, DIAG_WARNING, r->route->match.ports_loc, NULL, NULL,
+			  "%s on %s/%u will no longer be reachable from %s: route \"%s\" "
+			  "takes its connections",
+			  owner, l->proto == IPPROTO_TCP ? "tcp" : "udp", l->port,
+			  addr_is_loopback(&l->addr) ? "this host" : "other hosts", r->route->name);
+	}
+}
+
+void gather_warn(const struct gathered *g, const struct plan *p, struct diags *d)
+{
+	for (unsigned i = 0; i < g->facts.n_names; i++) {
+		const struct resolved_name *name = &g->facts.names[i];
+		char list[RESOLVE_MAX_ADDRS * (ADDR_TEXT + 2)];
+
+		if (is_localhost(name->name) || !name_in_use(p, name->name))
+			continue;
+		list_addresses(name, list, sizeof(list));
+		diags_add(d, DIAG_WARNING, LOC_NONE, NULL, NULL,
+			  "target \"%s\" was resolved once to %s and is not followed", name->name,
+			  list);
+	}
+	warn_listeners(g, p, d);
+	warn_unfollowed(p, d);
+	warn_time_limits(p, d);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * gather: everything that plan_build() needs besides the config - what the
+ * host has, and what the target names resolve to. The only I/O around a plan.
+ */
+#ifndef CTL_APPLY_GATHER_H
+#define CTL_APPLY_GATHER_H
+
+#include "ctl/host/host.h"
+#include "ctl/plan/plan.h"
+#include "ctl/state/state.h"
+
+struct gathered {
+	struct host_facts host;
+	bool have_host;
+	struct resolved_name *names;
+	unsigned n_names;
+	struct plan_facts facts; /* points into this object */
+};
+
+/* Distinct names of the config's targets are resolved within timeout_ms. One that fails now keeps
+ * what `last` (may be NULL) has for it, with a warning in d. */
+int gather_facts(struct gathered *g, const struct config *c, const struct state_meta *last,
+		 unsigned timeout_ms, struct diags *d, struct err *e);
+/* The same with the names as they were resolved for a generation: asks nobody. */
+int gather_past_facts(struct gathered *g, const struct state_meta *past, struct err *e);
+void gather_fini(struct gathered *g);
+/* Warns for each name in use that it was resolved once and is not followed, and for what else
+ * kernel routes do not get without the service. */
+void gather_warn(const struct gathered *g, const struct plan *p, struct diags *d);
+
+#endif

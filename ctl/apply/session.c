@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Recovery rule: STATE/pending names the generation that a transaction was about
+ * to make true. If the kernel's table carries its number, it did and becomes
+ * live; if not, it never happened and its files go. Nothing else is ever undone.
+ */
+#include "ctl/apply/session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/base/io.h"
+#include "ctl/base/log.h"
+#include "ctl/nft/ruleset_compile.h"
+
+#define IMAGE "image"
+#define IDS   "ids"
+
+const char *session_table(const struct session *s)
+{
+	if (s->meta.generation && s->meta.table)
+		return s->meta.table;
+	return s->noted_table[0] ? s->noted_table : DEFAULT_TABLE;
+}
+
+static int load_noted_table(struct session *s, struct err *e)
+{
+	char *path = state_path(&s->state, "table"), text[RS_NAME_MAX] = "";
+	int rc = path ? io_read_text(path, text, sizeof(text), e) : -ENOMEM;
+
+	free(path);
+	if (rc == -ENOENT) {
+		memset(e, 0, sizeof(*e));
+		rc = 0;
+	}
+	memcpy(s->noted_table, text, sizeof(text));
+	return rc;
+}
+
+int session_note_table(struct session *s, const char *table, struct err *e)
+{
+	char *path;
+	int rc = 0;
+
+	if (!strcmp(s->noted_table, table ? table : ""))
+		return 0;
+	path = state_path(&s->state, "table");
+	if (!path)
+		return err_set(e, ENOMEM, "out of memory");
+	if (table)
+		rc = io_write_file(path, table, strlen(table), 0600, e);
+	else if (unlink(path) && errno != ENOENT)
+		rc = err_sys(e, errno, "cannot remove %s", path);
+	free(path);
+	if (!rc)
+		snprintf(s->noted_table, sizeof(s->noted_table), "%s", table ? table : "");
+	return rc;
+}
+
+static int load_live(struct session *s, struct err *e)
+{
+	int rc = state_live(&s->state, &s->live, e);
+
+	rc = rc ? rc : state_newest(&s->state, &s->newest, e);
+	if (s->newest < s->live)
+		s->newest = s->live;
+	state_meta_fini(&s->meta);
+	memset(&s->meta, 0, sizeof(s->meta));
+	rc = rc ? rc : load_noted_table(s, e);
+	if (rc || !s->live)
+		return rc;
+	/* Lost files of a generation must not keep `down` or the next apply from working. */
+	if (state_read_generation(&s->state, s->live, &s->meta, NULL, e)) {
+		log_warn("the files of the live generation %u cannot be read: %s", s->live, e->msg);
+		memset(e, 0, sizeof(*e));
+		memset(&s->meta, 0, sizeof(s->meta));
+	}
+	return 0;
+}
+
+/* Which generation the kernel's table has: 0 when it is not there or not ours. */
+static int kernel_generation(struct session *s, const char *table, uint32_t *generation,
+			     struct err *e)
+{
+	struct ruleset *head = NULL;
+	int rc = nft_read_head(s->nft, table, &head, e);
+
+	if (rc)
+		return rc;
+	*generation = head->exists && head->ours && !strcmp(head->owner, s->state.instance)
+			      ? head->generation
+			      : 0;
+	ruleset_free(head);
+	return 0;
+}
+
+static int read_pending(const struct session *s, uint32_t *generation)
+{
+	char *path = state_path(&s->state, "pending"), text[16] = "";
+	int rc = path ? io_read_text(path, text, sizeof(text), NULL) : -ENOMEM;
+
+	free(path);
+	*generation = rc ? 0 : (uint32_t)strtoul(text, NULL, 10);
+	return rc == -ENOENT ? 0 : rc;
+}
+
+int session_set_pending(struct session *s, uint32_t generation, struct err *e)
+{
+	char *path = state_path(&s->state, "pending"), text[16];
+	int rc;
+
+	if (!path)
+		return err_set(e, ENOMEM, "out of memory");
+	snprintf(text, sizeof(text), "%u\n", generation);
+	if (generation)
+		rc = io_write_file(path, text, strlen(text), 0600, e);
+	else
+		rc = unlink(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path)
+						     : 0;
+	free(path);
+	return rc;
+}
+
+static int settle_pending(struct session *s, struct err *e)
+{
+	struct state_meta meta = { 0 };
+	uint32_t pending = 0, in_kernel = 0;
+	int rc = read_pending(s, &pending);
+
+	if (rc)
+		return err_sys(e, rc, "cannot read %s/pending", s->state.state_dir);
+	if (!pending || pending == s->live)
+		return pending ? session_set_pending(s, 0, e) : 0;
+	/* A meta that cannot be read was never fsynced: its transaction did not begin. */
+	if (!state_read_generation(&s->state, pending, &meta, NULL, NULL))
+		rc = kernel_generation(s, meta.table, &in_kernel, e);
+	state_meta_fini(&meta);
+	if (rc)
+		return rc;
+	if (in_kernel == pending) {
+		log_info("an earlier command was interrupted after generation %u took effect: it "
+			 "is live",
+			 pending);
+		rc = state_set_live(&s->state, pending, e);
+	} else {
+		log_info("an earlier command was interrupted before generation %u took effect: it "
+			 "is dropped",
+			 pending);
+		rc = state_delete_generation(&s->state, pending, e);
+	}
+	rc = rc ? rc : session_set_pending(s, 0, e);
+	return rc ? rc : load_live(s, e);
+}
+
+static int load_journal(struct session *s, struct err *e)
+{
+	char *path;
+
+	path = state_path(&s->state, "sysctl.json");
+	s->journal = path ? sysctl_journal_load(path, s->state.boot, e) : NULL;
+	free(path);
+	return s->journal ? 0 : (e->code ? e->code : err_set(e, ENOMEM, "out of memory"));
+}
+
+static int open_locked(struct session *s, unsigned timeout_ms, struct err *e)
+{
+	int rc = state_lock(&s->state, timeout_ms, e);
+
+	rc = rc ? rc : load_live(s, e);
+	return rc ? rc : settle_pending(s, e);
+}
+
+bool session_has_leftovers(struct session *s)
+{
+	struct ruleset *head = NULL;
+	bool left = !s->live && sysctl_journal_count(s->journal);
+
+	if (!s->live && !left && !nft_read_head(s->nft, session_table(s), &head, NULL))
+		left = head->exists && head->ours && !strcmp(head->owner, s->state.instance);
+	ruleset_free(head);
+	return left;
+}
+
+int session_open(struct session *s, const char *state_dir, const char *run_dir, unsigned flags,
+		 unsigned timeout_ms, struct err *e)
+{
+	int rc;
+
+	memset(s, 0, sizeof(*s));
+	s->state.lock_fd = -1;
+	rc = state_open(&s->state, state_dir, run_dir, flags & SESSION_CREATE, e);
+	if (rc)
+		return rc;
+	s->nft = nft_open(e);
+	rc = s->nft ? 0 : e->code;
+	if (!rc && (flags & SESSION_LOCK))
+		rc = open_locked(s, timeout_ms, e);
+	else if (!rc)
+		rc = load_live(s, e);
+	rc = rc ? rc : load_journal(s, e);
+	if (rc)
+		session_close(s);
+	return rc;
+}
+
+void session_close(struct session *s)
+{
+	ruleset_free(s->have);
+	route_ids_fini(&s->ids);
+	state_meta_fini(&s->meta);
+	sysctl_journal_free(s->journal);
+	nft_close(s->nft);
+	state_close(&s->state);
+	memset(s, 0, sizeof(*s));
+	s->state.lock_fd = -1;
+}
+
+static int check_owner(const struct session *s, const struct ruleset *rs, struct err *e)
+{
+	if (!rs->exists || (rs->ours && !strcmp(rs->owner, s->state.instance)))
+		return 0;
+	if (!rs->ours) {
+		err_set(e, EEXIST,
+			"the nftables table \"inet %s\" exists and was not made by spctl",
+			rs->table);
+		err_hint(e,
+			 "choose another name with --table, or delete it: nft delete table inet %s",
+			 rs->table);
+		return e->code;
+	}
+	err_set(e, EEXIST,
+		"the nftables table \"inet %s\" belongs to another spctl instance (not the one in "
+		"%s)",
+		rs->table, s->state.state_dir);
+	err_hint(e,
+		 "give that instance's --state-dir, or another --table; if its state is lost, turn "
+		 "ip_forward and route_localnet off yourself where it turned them on, then: nft "
+		 "delete table inet %s",
+		 rs->table);
+	return e->code;
+}
+
+/* The image is lost (RUN removed): the numbers of the routes are kept in STATE, too. */
+static void load_ids(struct session *s)
+{
+	char *path = state_path(&s->state, IDS);
+	struct ruleset *nothing = NULL;
+	uint32_t genid;
+
+	if (path && !ruleset_image_load(path, s->state.boot, &nothing, &s->ids, &genid))
+		ruleset_free(nothing);
+	free(path);
+}
+
+/* Only when they changed: counting up, or fewer of them. */
+static void write_ids(struct session *s, const struct route_ids *ids)
+{
+	struct ruleset *nothing = ruleset_new("-", s->state.instance, 0);
+	char *path = state_path(&s->state, IDS);
+	struct err e = { 0 };
+
+	if (path && nothing && !ruleset_seal(nothing, &e) &&
+	    (access(path, F_OK) || ids->n != s->ids.n || ids->next_id != s->ids.next_id) &&
+	    ruleset_image_save(path, nothing, ids, s->state.boot, 0, &e))
+		log_debug("route numbers are not kept: %s", e.msg);
+	ruleset_free(nothing);
+	free(path);
+}
+
+/* The image counts only if the kernel has not moved since and it is of the live generation.
+ * The table's own number is asked, too: it costs nothing. */
+static bool load_image(struct session *s, const char *table)
+{
+	char *path = state_run_path(&s->state, IMAGE);
+	struct ruleset *rs = NULL;
+	uint32_t genid = 0, in_kernel = 0;
+	int rc = path ? ruleset_image_load(path, s->state.boot, &rs, &s->ids, &genid) : -ENOMEM;
+
+	free(path);
+	if (rc) {
+		load_ids(s);
+		return false;
+	}
+	if (genid == s->genid && rs->generation == s->live && !strcmp(rs->table, table) &&
+	    !strcmp(rs->owner, s->state.instance) &&
+	    !kernel_generation(s, table, &in_kernel, NULL) && in_kernel == s->live) {
+		rs->exists = rs->ours = true;
+		s->have = rs;
+		s->from_image = true;
+		s->had_udp = ruleset_leads_udp(rs);
+		return true;
+	}
+	ruleset_free(rs); /* the ids are good all the same */
+	return false;
+}
+
+int session_read_kernel(struct session *s, const char *table, struct err *e)
+{
+	int rc;
+
+	ruleset_free(s->have);
+	s->have = NULL;
+	s->from_image = false;
+	route_ids_fini(&s->ids);
+	for (unsigned tries = 0;; tries++) {
+		uint32_t after = 0;
+
+		rc = nft_genid(s->nft, &s->genid, e);
+		if (rc)
+			return rc;
+		if (load_image(s, table))
+			return 0;
+		rc = nft_read(s->nft, table, &s->have, e);
+		rc = rc ? rc : nft_genid(s->nft, &after, e);
+		if (rc || after == s->genid || tries == 20)
+			break;
+		/* Somebody committed while we read: what we have may be torn. */
+		ruleset_free(s->have);
+		s->have = NULL;
+		route_ids_fini(&s->ids);
+	}
+	if (!rc)
+		s->had_udp = ruleset_leads_udp(s->have);
+	return rc ? rc : check_owner(s, s->have, e);
+}
+
+void session_write_image(struct session *s, const struct ruleset *rs, const struct route_ids *ids,
+			 uint32_t genid)
+{
+	char *path = state_run_path(&s->state, IMAGE);
+	struct err e = { 0 };
+
+	if (path && ruleset_image_save(path, rs, ids, s->state.boot, genid, &e)) {
+		log_debug("no image kept: %s", e.msg);
+		unlink(path);
+	}
+	free(path);
+	write_ids(s, ids);
+}
+
+void session_drop_image(struct session *s)
+{
+	char *path = state_run_path(&s->state, IMAGE);
+
+	if (path)
+		unlink(path);
+	free(path);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "ctl/apply/apply.h"
+#include "ctl/cli/cmd.h"
+#include "ctl/cli/describe.h"
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	interrupted = 1;
+}
+
+/* The first Ctrl-C ends the wait, not the work. */
+static bool tick(unsigned left_s, unsigned flows)
+{
+	if (interrupted)
+		fprintf(stderr, "spctl: not waiting any longer: %u connections are ended now\n",
+			flows);
+	else
+		fprintf(stderr,
+			"spctl: draining: %u connections, %u s left (Ctrl-C ends them now)\n",
+			flows, left_s);
+	return interrupted;
+}
+
+static bool tick_quietly(unsigned left_s, unsigned flows)
+{
+	(void)left_s;
+	(void)flows;
+	return interrupted;
+}
+
+static void catch_signals(void)
+{
+	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+}
+
+static int nothing_there(const struct options *o)
+{
+	if (o->json)
+		describe_print_json(
+			json_pack("{s:i,s:b,s:i}", "schema", 1, "wasUp", 0, "flowsEnded", 0));
+	else if (!o->quiet)
+		printf("nothing is applied: nothing to do\n");
+	return EXIT_DONE;
+}
+
+static void print_result(const struct options *o, const struct down_result *r, unsigned last)
+{
+	if (o->json) {
+		describe_print_json(json_pack("{s:i,s:b,s:i,s:i,s:s}", "schema", 1, "wasUp", 1,
+					      "flowsEnded", (int)r->flows_ended, "sysctlsRestored",
+					      (int)r->sysctls_restored, "leftFor", r->left_for));
+		return;
+	}
+	if (o->quiet)
+		return;
+	printf("down: routes and table are gone, %u connection%s ended, %zu sysctl value%s put "
+	       "back\n",
+	       r->flows_ended, r->flows_ended == 1 ? "" : "s", r->sysctls_restored,
+	       r->sysctls_restored == 1 ? "" : "s");
+	if (r->left_for[0])
+		printf("left on, with the guard: the kernel settings, which the spctl of table "
+		       "inet %s uses; `spctl down` again after that one is down\n",
+		       r->left_for);
+	if (last)
+		cmd_print_way_back(o, "apply", last);
+}
+
+int cmd_down(const struct options *o, int argc, char **argv)
+{
+	struct down_result result;
+	struct session s;
+	struct err e = { 0 };
+	unsigned last;
+	int rc = cmd_need_root(o, "down changes the kernel's ruleset");
+
+	(void)argc;
+	(void)argv;
+	if (rc)
+		return rc;
+	rc = session_open(&s, o->state_dir, o->run_dir, SESSION_LOCK, o->timeout_ms, &e);
+	if (rc == -ENOENT)
+		return nothing_there(o);
+	if (rc)
+		return cmd_fail(o, &e, cmd_exit_code(rc));
+	/* Where no file says which table it was, the command line may. */
+	if (!s.live && !s.noted_table[0] && o->table)
+		snprintf(s.noted_table, sizeof(s.noted_table), "%s", o->table);
+	catch_signals();
+	last = s.live;
+	rc = down_run(&s, o->drain_s, o->quiet ? tick_quietly : tick, &result, &e);
+	session_close(&s);
+	if (rc)
+		return cmd_fail(o, &e, cmd_exit_code(rc));
+	if (!result.was_up)
+		return nothing_there(o);
+	print_result(o, &result, last);
+	return EXIT_DONE;
+}

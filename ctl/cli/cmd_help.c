@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/apply/failpoint.h"
+#include "ctl/base/io.h"
+#include "ctl/cli/cmd.h"
+#include "ctl/cli/version.h"
+
+const struct command commands[] = {
+	{ "check", "FILE...", "validate route files; needs no root and changes nothing",
+	  "strict lenient",
+	  "  spctl check routes.json\n"
+	  "  spctl check --strict examples/*.yaml\n",
+	  cmd_check },
+	{ "plan", "[FILE]", "what each route becomes and why; what would change", "lenient",
+	  "  spctl plan routes.json          without root: the routes only\n"
+	  "  sudo spctl plan routes.json     with the change against what runs\n"
+	  "  spctl plan routes.json --json | jq '.routes[].tier'\n",
+	  cmd_plan },
+	{ "apply", "[FILE]", "make the routes true, in one transaction", "dry-run lenient",
+	  "  spctl apply routes.json\n"
+	  "  spctl apply routes.json --dry-run\n"
+	  "  generate-routes | spctl apply -\n",
+	  cmd_apply },
+	{ "status", "", "routes, connections, drift between plan and kernel", "",
+	  "  spctl status\n"
+	  "  spctl status --json | jq '.drift'\n",
+	  cmd_status },
+	{ "explain", "[FILE]", "which route takes a connection, which tier, and why not the others",
+	  "port proto address client local sni host path method header lenient",
+	  "  spctl explain --port 443 --client 10.0.0.7\n"
+	  "  spctl explain routes.json --port 53 --proto udp\n",
+	  cmd_explain },
+	{ "down", "", "stop everything and leave the host as it was found", "drain",
+	  "  spctl down\n"
+	  "  spctl down --drain 30           let connections go on for half a minute\n",
+	  cmd_down },
+	{ "schema", "", "JSON Schema of the route file, for editors", "man",
+	  "  spctl schema > spctl.schema.json\n", cmd_schema },
+	{ "completion", "[bash]", "shell completion", "", "  eval \"$(spctl completion bash)\"\n",
+	  cmd_completion },
+	{ "version", "", "version of this binary", "", "  spctl version\n", cmd_version },
+	{ "help", "[COMMAND]", "this text, or the help of one command", "man",
+	  "  spctl help apply\n", cmd_help },
+};
+const size_t n_commands = sizeof(commands) / sizeof(*commands);
+
+void cmd_print_usage(FILE *out, const struct command *c)
+{
+	fprintf(out, "usage: spctl %s%s%s [options]\n\n%c%s.\n\n", c->name, *c->args ? " " : "",
+		c->args, c->help[0] - ('a' <= c->help[0] && c->help[0] <= 'z' ? 32 : 0),
+		c->help + 1);
+	if (*c->options) {
+		fprintf(out, "Options:\n");
+		options_print(out, c);
+		fprintf(out, "\n");
+	}
+	fprintf(out, "Everywhere:\n");
+	options_print(out, NULL);
+	fprintf(out, "\nExamples:\n%s", c->examples);
+	if (!strcmp(c->args, "[FILE]"))
+		fprintf(out, "\nWithout FILE: /etc/spctl/routes.json or /etc/spctl/routes.yaml; - "
+			     "is standard input.\n");
+}
+
+static void print_overview(FILE *out)
+{
+	fprintf(out,
+		"spctl %s - compiles routes into the cheapest forwarding the kernel can do\n\n"
+		"usage: spctl COMMAND [arguments] [options]\n\n",
+		SPCTL_VERSION);
+	for (size_t i = 0; i < n_commands; i++)
+		fprintf(out, "  %-10s %-10s %s\n", commands[i].name, commands[i].args,
+			commands[i].help);
+	fprintf(out, "\nEverywhere:\n");
+	options_print(out, NULL);
+	fprintf(out,
+		"\nExit codes: 0 done; 1 could not, nothing changed (status: needs attention); 2 "
+		"usage or\n"
+		"config error; 4 another spctl holds the lock; 5 could not, and could not undo.\n"
+		"More: spctl help COMMAND, spctl(8), spctl-routes(5)\n");
+}
+
+/* roff: a leading dot or quote and every backslash and minus must be escaped. */
+static void put_roff(FILE *out, const char *text)
+{
+	bool start = true;
+
+	for (; *text; text++) {
+		if (start && (*text == '.' || *text == '\''))
+			fputs("\\&", out);
+		start = *text == '\n';
+		if (*text == '\\')
+			fputs("\\e", out);
+		else if (*text == '-')
+			fputs("\\-", out);
+		else
+			fputc(*text, out);
+	}
+}
+
+static void man_commands(FILE *out)
+{
+	char *text = NULL;
+	size_t len = 0;
+
+	for (size_t i = 0; i < n_commands; i++) {
+		const struct command *c = &commands[i];
+		FILE *mem = open_memstream(&text, &len);
+
+		if (!mem)
+			return;
+		fprintf(out, ".SS spctl %s %s\n", c->name, c->args);
+		fprintf(mem, "%c%s.\n",
+			c->help[0] - ('a' <= c->help[0] && c->help[0] <= 'z' ? 32 : 0),
+			c->help + 1);
+		fclose(mem);
+		put_roff(out, text);
+		free(text);
+		mem = open_memstream(&text, &len);
+		if (!mem)
+			return;
+		options_print(mem, c);
+		fputs(c->examples, mem);
+		fclose(mem);
+		fprintf(out, ".PP\n.nf\n");
+		put_roff(out, text);
+		fprintf(out, ".fi\n");
+		free(text);
+	}
+}
+
+static void man_options(FILE *out)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *mem = open_memstream(&text, &len);
+
+	if (!mem)
+		return;
+	options_print(mem, NULL);
+	fclose(mem);
+	fprintf(out, ".nf\n");
+	put_roff(out, text);
+	fprintf(out, ".fi\n");
+	free(text);
+}
+
+/* The template's lines @COMMANDS@, @OPTIONS@ and @VERSION@ are filled in. */
+static int print_man(const struct options *o)
+{
+	struct buf b = { 0 };
+	struct err e = { 0 };
+
+	if (io_read_file(o->man, 1 << 20, &b, &e))
+		return cmd_fail(o, &e, EXIT_FAILED);
+	for (char *line = b.data, *next; line; line = next) {
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		if (!strcmp(line, "@COMMANDS@"))
+			man_commands(stdout);
+		else if (!strcmp(line, "@OPTIONS@"))
+			man_options(stdout);
+		else
+			printf("%s\n", line);
+	}
+	buf_fini(&b);
+	return EXIT_DONE;
+}
+
+int cmd_help(const struct options *o, int argc, char **argv)
+{
+	if (o->man)
+		return print_man(o);
+	if (!argc) {
+		print_overview(stdout);
+		return EXIT_DONE;
+	}
+	for (size_t i = 0; i < n_commands; i++) {
+		if (strcmp(commands[i].name, argv[0]))
+			continue;
+		cmd_print_usage(stdout, &commands[i]);
+		return EXIT_DONE;
+	}
+	fprintf(stderr, "spctl: unknown command \"%s\"\n  see: spctl help\n", argv[0]);
+	return EXIT_USAGE;
+}
+
+int cmd_version(const struct options *o, int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+#ifdef SPCTL_FAILPOINTS
+	if (getenv("SPCTL_FAILPOINT") && !strcmp(getenv("SPCTL_FAILPOINT"), "list")) {
+		failpoint_list();
+		return EXIT_DONE;
+	}
+#endif
+	if (o->json)
+		printf("{\"schema\":1,\"version\":\"%s\"}\n", SPCTL_VERSION);
+	else
+		printf("spctl %s\n", SPCTL_VERSION);
+	return EXIT_DONE;
+}
+
+int cmd_completion(const struct options *o, int argc, char **argv)
+{
+	(void)o;
+	if (argc && strcmp(argv[0], "bash")) {
+		fprintf(stderr, "spctl: completion is written for bash only, not \"%s\"\n",
+			argv[0]);
+		return EXIT_USAGE;
+	}
+	printf("_spctl() {\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} words\n"
+	       "\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n\t\twords=\"");
+	for (size_t i = 0; i < n_commands; i++)
+		printf("%s%s", i ? " " : "", commands[i].name);
+	printf("\"\n\telse\n\t\tcase ${COMP_WORDS[1]} in\n");
+	for (size_t i = 0; i < n_commands; i++) {
+		printf("\t\t%s) words=\"--help", commands[i].name);
+		for (unsigned k = 0; options_name(&commands[i], k); k++)
+			printf(" --%s", options_name(&commands[i], k));
+		printf("\" ;;\n");
+	}
+	printf("\t\t*) words= ;;\n\t\tesac\n\tfi\n"
+	       "\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
+	       "\tcase $cur in -*) ;; *) [ \"$COMP_CWORD\" -gt 1 ] &&\n"
+	       "\t\tmapfile -t COMPREPLY < <(compgen -f -- \"$cur\") ;; esac\n}\n"
+	       "complete -o filenames -F _spctl spctl\n");
+	return EXIT_DONE;
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * plan: what each route becomes, and - as root - how that differs from what is
+ * live. Reads only: no lock is taken and nothing is written.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/apply/gather.h"
+#include "ctl/apply/session.h"
+#include "ctl/cli/cmd.h"
+#include "ctl/cli/describe.h"
+#include "ctl/cli/table.h"
+
+/* ---- the live side ---- */
+
+struct live {
+	uint32_t generation;
+	struct buf text;
+	struct config *config;
+	struct state_meta meta;
+	struct gathered g;
+	struct plan *plan;
+	bool drift; /* the kernel's table is not of this generation */
+};
+
+static void live_load_plan(struct live *v)
+{
+	struct config_options opt = { .lenient = true };
+	struct diags d = { 0 };
+	struct err e = { 0 };
+
+	v->config = config_parse("live", v->text.data, v->text.len, &opt, &d);
+	if (v->config && !gather_past_facts(&v->g, &v->meta, &e))
+		v->plan = plan_build(v->config, &v->g.facts, &d);
+	diags_fini(&d);
+}
+
+/* False: there is nothing to compare with (*e may say why). */
+static bool live_open(struct live *v, const struct options *o, struct err *e)
+{
+	struct session s;
+	struct ruleset *head = NULL;
+
+	memset(v, 0, sizeof(*v));
+	if (session_open(&s, o->state_dir, o->run_dir, 0, 0, e)) {
+		if (e->code == -ENOENT)
+			memset(e, 0, sizeof(*e));
+		return false;
+	}
+	v->generation = s.live;
+	if (s.live && !state_read_generation(&s.state, s.live, &v->meta, &v->text, e))
+		live_load_plan(v);
+	if (!nft_read_head(s.nft, session_table(&s), &head, e))
+		v->drift = s.live && (!head->exists || head->generation != s.live);
+	ruleset_free(head);
+	session_close(&s);
+	return true;
+}
+
+static void live_close(struct live *v)
+{
+	plan_free(v->plan);
+	gather_fini(&v->g);
+	config_free(v->config);
+	state_meta_fini(&v->meta);
+	buf_fini(&v->text);
+}
+
+/* ---- the difference, by name ---- */
+
+struct named {
+	const char *name;
+	const struct plan_route *route;
+};
+
+/* A route may stand twice: its TCP half and its UDP half. */
+static int named_cmp(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+	int rc = strcmp(x->name, y->name);
+
+	return rc ? rc : (int)x->route->transport - (int)y->route->transport;
+}
+
+static struct named *by_name(const struct plan *p)
+{
+	unsigned n = p ? p->n_routes : 0;
+	struct named *v = calloc(n + 1, sizeof(*v));
+
+	for (unsigned i = 0; v && i < n; i++)
+		v[i] = (struct named){ p->routes[i].route->name, &p->routes[i] };
+	if (v)
+		qsort(v, n, sizeof(*v), named_cmp);
+	return v;
+}
+
+static char *behaviour(const struct plan_route *r)
+{
+	struct buf b = { 0 };
+
+	describe_behaviour(&b, r);
+	return b.data;
+}
+
+typedef void change_fn(char op, const char *name, const char *old, const char *new, void *arg);
+
+static void compare_route(const struct plan_route *old, const struct plan_route *new, change_fn *fn,
+			  void *arg)
+{
+	char *was = old ? behaviour(old) : NULL, *is = new ? behaviour(new) : NULL;
+
+	if (!was)
+		fn('+', new->route->name, NULL, is, arg);
+	else if (!is)
+		fn('-', old->route->name, was, NULL, arg);
+	else if (strcmp(was, is))
+		fn('~', new->route->name, was, is, arg);
+	free(was);
+	free(is);
+}
+
+static void compare_plans(const struct plan *old, const struct plan *new, change_fn *fn, void *arg)
+{
+	struct named *a = by_name(old), *b = by_name(new);
+	unsigned n_a = old ? old->n_routes : 0, n_b = new->n_routes, i = 0, k = 0;
+
+	while (a && b && (i < n_a || k < n_b)) {
+		int rc = i == n_a ? 1 : k == n_b ? -1 : named_cmp(&a[i], &b[k]);
+
+		compare_route(rc <= 0 ? a[i].route : NULL, rc >= 0 ? b[k].route : NULL, fn, arg);
+		i += rc <= 0;
+		k += rc >= 0;
+	}
+	free(a);
+	free(b);
+}
+
+static void print_change(char op, const char *name, const char *old, const char *new, void *arg)
+{
+	unsigned *n = arg;
+
+	(*n)++;
+	if (op == '~')
+		printf("~ %s: %s\n%*s  becomes %s\n", name, old, (int)strlen(name), "", new);
+	else
+		printf("%c %s: %s\n", op, name, op == '+' ? new : old);
+}
+
+static void json_change(char op, const char *name, const char *old, const char *new, void *arg)
+{
+	char text[2] = { op, '\0' };
+
+	json_array_append_new(arg, json_pack("{s:s,s:s,s:s?,s:s?}", "op", text, "route", name,
+					     "old", old, "new", new));
+}
+
+/* ---- output ---- */
+
+static void print_routes(const struct plan *p)
+{
+	static const char *const head[] = { "ROUTE", "TIER", "LISTENS", "TARGETS", "NOTES" };
+	struct table t;
+
+	table_init(&t, 5, head);
+	for (unsigned i = 0; i < p->n_routes; i++) {
+		const struct plan_route *r = &p->routes[i];
+		struct buf listens = { 0 }, targets = { 0 }, notes = { 0 };
+
+		describe_listens(&listens, r);
+		describe_targets(&targets, r);
+		if (r->tier != TIER_NFTABLES)
+			buf_puts(&notes, r->reason);
+		else if (r->refusal)
+			buf_puts(&notes, r->refusal);
+		else
+			describe_notes(&notes, r);
+		table_cell(&t, r->route->name);
+		table_cellf(&t, "%s%s", tier_name(r->tier), r->refusal ? " (!)" : "");
+		table_cell(&t, listens.data);
+		table_cell(&t, targets.data);
+		table_cell(&t, notes.data);
+		buf_fini(&listens);
+		buf_fini(&targets);
+		buf_fini(&notes);
+	}
+	if (p->n_routes)
+		table_print(&t, stdout);
+	table_fini(&t);
+	if (p->n_enabled > p->refused)
+		printf("limits: none (this version does not apply the default 100 connections and "
+		       "300 a minute per client)\n");
+	if (p->refused)
+		printf("(!) %u of %u rows cannot run in this version: apply refuses the file\n",
+		       p->refused, p->n_routes);
+}
+
+static void print_difference(const struct live *v, bool have_live, const struct err *e,
+			     const struct plan *p)
+{
+	unsigned n = 0;
+
+	if (!have_live && e->code) {
+		printf("\nchange against what runs: not shown (%s)\n", e->msg);
+		return;
+	}
+	if (!v->generation)
+		printf("\nchange: nothing is applied yet\n");
+	else
+		printf("\nchange against generation %u:\n", v->generation);
+	if (v->drift)
+		printf("! the kernel's table is not what generation %u says: apply repairs it\n",
+		       v->generation);
+	compare_plans(v->plan, p, print_change, &n);
+	if (!n)
+		printf("  no route changes\n");
+}
+
+static json_t *route_json(const struct plan_route *r)
+{
+	json_t *j = json_pack("{s:s,s:s,s:s,s:b,s:o,s:o}", "name", r->route->name, "tier",
+			      tier_name(r->tier), "reason", r->reason, "runs", r->refusal == NULL,
+			      "listeners", describe_listeners_json(r), "targets",
+			      describe_targets_json(r));
+	json_t *families = json_array();
+
+	if (r->refusal)
+		json_object_set_new(j, "refusal", json_string(r->refusal));
+	if (r->v4)
+		json_array_append_new(families, json_string("ipv4"));
+	if (r->v6)
+		json_array_append_new(families, json_string("ipv6"));
+	json_object_set_new(j, "families", families);
+	return j;
+}
+
+static void print_json(const struct live *v, const struct plan *p, const struct diags *d)
+{
+	json_t *routes = json_array(), *changes = json_array();
+
+	for (unsigned i = 0; i < p->n_routes; i++)
+		json_array_append_new(routes, route_json(&p->routes[i]));
+	compare_plans(v->plan, p, json_change, changes);
+	describe_print_json(json_pack("{s:i,s:i,s:b,s:o,s:o,s:o}", "schema", 1, "generation",
+				      (int)v->generation, "drift", v->drift, "routes", routes,
+				      "changes", changes, "warnings", describe_warnings_json(d)));
+}
+
+static int show(const struct options *o, struct loaded *l, const struct plan *p)
+{
+	struct live v;
+	struct err e = { 0 };
+	bool have_live = live_open(&v, o, &e);
+
+	if (o->json) {
+		print_json(&v, p, &l->diags);
+	} else {
+		print_routes(p);
+		fflush(stdout);
+		cmd_report(o, l);
+		print_difference(&v, have_live, &e, p);
+	}
+	live_close(&v);
+	return EXIT_DONE;
+}
+
+int cmd_plan(const struct options *o, int argc, char **argv)
+{
+	struct err e = { 0 };
+	const char *file = cmd_find_file(argc, argv, &e);
+	struct gathered g = { 0 };
+	struct plan *p = NULL;
+	struct loaded l;
+	int rc = EXIT_USAGE;
+
+	if (!file)
+		return cmd_fail(o, &e, EXIT_USAGE);
+	if (cmd_load(&l, file, o->lenient)) {
+		if (gather_facts(&g, l.config, NULL, o->timeout_ms, &l.diags, &e)) {
+			rc = cmd_fail(o, &e, EXIT_FAILED);
+			goto out;
+		}
+		p = plan_build(l.config, &g.facts, &l.diags);
+	}
+	if (p) {
+		gather_warn(&g, p, &l.diags);
+		rc = show(o, &l, p);
+	} else {
+		cmd_report(o, &l);
+	}
+out:
+	plan_free(p);
+	gather_fini(&g);
+	cmd_unload(&l);
+	return rc;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* describe: routes in words, the same in every command's output. */
+#ifndef CTL_CLI_DESCRIBE_H
+#define CTL_CLI_DESCRIBE_H
+
+#include <jansson.h>
+
+#include "ctl/base/buf.h"
+#include "ctl/plan/plan.h"
+
+/* "tcp/9000", "udp/53", "10.0.0.1 tcp+udp/9100-9109,9120" */
+void describe_listens(struct buf *b, const struct plan_route *r);
+/* "10.0.0.2:7000", "10.0.0.2, 10.0.0.3 (same port)"; a handler's name for other actions */
+void describe_targets(struct buf *b, const struct plan_route *r);
+/* Everything that makes two versions of a route differ for its users, in one line. */
+void describe_behaviour(struct buf *b, const struct plan_route *r);
+/* What the operator should know besides: "IPv4 only", "keeps the client's address", ... */
+void describe_notes(struct buf *b, const struct plan_route *r);
+const char *describe_algorithm(enum cfg_algorithm a);
+const char *describe_proto(uint8_t proto);
+
+json_t *describe_listeners_json(const struct plan_route *r);
+json_t *describe_targets_json(const struct plan_route *r);
+json_t *describe_warnings_json(const struct diags *d);
+/* {"errors":[{...}]} */
+json_t *describe_errors_json(const struct diags *d);
+/* Prints and frees; one object, one line at the end. */
+void describe_print_json(json_t *j);
+
+#endif

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A column counts characters, not bytes. Source lines are cut to a window
+ * around the column; what a terminal would interpret is shown as '?' (control
+ * characters) or a blank (tabs), so that the caret always stands right.
+ */
+#include "ctl/cli/report.h"
+
+#include <string.h>
+
+#define WINDOW_COLUMNS 100
+#define LEAD_COLUMNS   60 /* of the window, before the column */
+
+struct paint {
+	const char *bold, *red, *yellow, *cyan, *off;
+};
+
+static const struct paint plain = { "", "", "", "", "" };
+static const struct paint coloured = { "\033[1m", "\033[1;31m", "\033[1;33m", "\033[1;36m",
+				       "\033[0m" };
+
+static bool is_continuation(char c)
+{
+	return (c & 0xc0) == 0x80;
+}
+
+/* Start of a line (from 1), or NULL when the text has fewer; *len without its end. */
+static const char *find_line(const char *text, size_t len, unsigned line, size_t *out_len)
+{
+	const char *end = text + len, *nl;
+
+	while (--line) {
+		nl = memchr(text, '\n', (size_t)(end - text));
+		if (!nl)
+			return NULL;
+		text = nl + 1;
+	}
+	nl = memchr(text, '\n', (size_t)(end - text));
+	*out_len = (size_t)((nl ? nl : end) - text);
+	if (*out_len && text[*out_len - 1] == '\r')
+		--*out_len;
+	return text;
+}
+
+static unsigned count_columns(const char *s, size_t len)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < len; i++)
+		n += !is_continuation(s[i]);
+	return n;
+}
+
+/* Columns from..to (0-based, to not included) of a line. */
+static void put_columns(FILE *out, const char *s, size_t len, unsigned from, unsigned to)
+{
+	unsigned col = 0;
+	bool shown = false;
+
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)s[i];
+
+		if (!is_continuation(s[i])) {
+			shown = col >= from && col < to;
+			col++;
+		}
+		if (!shown)
+			continue;
+		if (c == '\t')
+			fputc(' ', out);
+		else
+			fputc(c < 0x20 || c == 0x7f ? '?' : c, out);
+	}
+}
+
+static void put_source(FILE *out, const struct paint *pt, const struct diag *g, const char *text,
+		       size_t len)
+{
+	unsigned col = g->loc.col ? g->loc.col - 1 : 0, from = 0, columns, to;
+	size_t n = 0;
+	const char *s = find_line(text, len, g->loc.line, &n);
+
+	if (!s)
+		return;
+	if (g->loc.line == 1 && n >= 3 && !memcmp(s, "\xef\xbb\xbf", 3)) {
+		s += 3;
+		n -= 3;
+	}
+	columns = count_columns(s, n);
+	if (col > columns)
+		col = columns;
+	if (columns > WINDOW_COLUMNS && col > LEAD_COLUMNS)
+		from = col - LEAD_COLUMNS;
+	to = columns - from > WINDOW_COLUMNS ? from + WINDOW_COLUMNS : columns;
+	fprintf(out, "  %s", from ? "..." : "");
+	put_columns(out, s, n, from, to);
+	fprintf(out, "%s\n  %*s%s^%s\n", to < columns ? "..." : "",
+		(int)(col - from + (from ? 3 : 0)), "", pt->cyan, pt->off);
+}
+
+/* Sentences hold names from the file: nothing in them may move the cursor. */
+static void put_clean(FILE *out, const char *s)
+{
+	for (; *s; s++)
+		fputc((unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s, out);
+}
+
+static void put_diag(FILE *out, const struct paint *pt, const struct diag *g, const char *text,
+		     size_t len)
+{
+	static const char *const names[] = { "error", "warning", "note" };
+	const char *const colours[] = { pt->red, pt->yellow, pt->cyan };
+
+	fputs(pt->bold, out);
+	if (g->loc.file) {
+		put_clean(out, g->loc.file);
+		if (g->loc.line)
+			fprintf(out, ":%u:%u", g->loc.line, g->loc.col);
+		fputs(": ", out);
+	}
+	fprintf(out, "%s%s%s:%s ", pt->off, colours[g->severity], names[g->severity], pt->off);
+	if (g->path) {
+		put_clean(out, g->path);
+		fputs(": ", out);
+	}
+	put_clean(out, g->msg);
+	fputc('\n', out);
+	if (text && g->loc.line)
+		put_source(out, pt, g, text, len);
+	if (g->hint) {
+		fputs("  hint: ", out);
+		put_clean(out, g->hint);
+		fputc('\n', out);
+	}
+}
+
+static unsigned kept(const struct diags *d, enum diag_severity s)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < d->n; i++)
+		n += d->v[i].severity == s;
+	return n;
+}
+
+static const char *plural(unsigned n)
+{
+	return n == 1 ? "" : "s";
+}
+
+void report_diags_text(FILE *out, const struct diags *d, const char *text, size_t len, bool colour)
+{
+	const struct paint *pt = colour ? &coloured : &plain;
+	unsigned errors = kept(d, DIAG_ERROR), notes = kept(d, DIAG_NOTE);
+	unsigned warnings = d->warnings > notes ? d->warnings - notes : 0;
+
+	for (size_t i = 0; i < d->n; i++)
+		put_diag(out, pt, &d->v[i], text, len);
+	if (d->errors > errors)
+		fprintf(out, "%u more error%s not shown\n", d->errors - errors,
+			plural(d->errors - errors));
+	if (warnings > kept(d, DIAG_WARNING))
+		fprintf(out, "%u more warning%s not shown\n", warnings - kept(d, DIAG_WARNING),
+			plural(warnings - kept(d, DIAG_WARNING)));
+	if (d->errors)
+		fprintf(out, "%u error%s", d->errors, plural(d->errors));
+	if (warnings)
+		fprintf(out, "%s%u warning%s", d->errors ? ", " : "", warnings, plural(warnings));
+	if (d->errors || warnings)
+		fputc('\n', out);
+}
+
+static json_t *diag_json(const struct diag *g)
+{
+	return json_pack("{s:s?, s:i, s:i, s:s?, s:s, s:s?}", "file", g->loc.file, "line",
+			 (int)g->loc.line, "col", (int)g->loc.col, "path", g->path, "message",
+			 g->msg, "hint", g->hint);
+}
+
+json_t *report_diags_json(const struct diags *d)
+{
+	json_t *errors = json_array(), *warnings = json_array();
+
+	for (size_t i = 0; i < d->n; i++)
+		json_array_append_new(d->v[i].severity == DIAG_ERROR ? errors : warnings,
+				      diag_json(&d->v[i]));
+	return json_pack("{s:i, s:o, s:o}", "schema", 1, "errors", errors, "warnings", warnings);
+}

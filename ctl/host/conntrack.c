@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * libnetfilter_conntrack reads and writes the messages, libmnl moves them: its
+ * own nfct_query() cannot tell a lost answer from the end of a dump.
+ *
+ * A dump is collected before anybody sees it, so that it can be asked for
+ * again (ENOBUFS), and so that deleting does not move the table under it. The
+ * kernel walks hash buckets: when the table is resized meanwhile, an entry may
+ * come twice; its id is then seen twice and told once.
+ *
+ * Deleting names the original tuple, the zone and the kernel's id of the entry
+ * (CTA_ID): a newer flow with the same tuple is -ENOENT, not deleted - unless
+ * it got the very memory of the old one: the id is a hash of address and tuple,
+ * and the kernel has nothing finer.
+ */
+#include "ctl/host/conntrack.h"
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <libnetfilter_conntrack/libnetfilter_conntrack.h>
+#include <libnetfilter_conntrack/libnetfilter_conntrack_tcp.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+
+#define ANSWER_TIMEOUT_S 10
+#define DUMP_TRIES	 8
+#define RCVBUF_BYTES	 (4 << 20)
+#define RECV_BYTES	 65536
+
+struct entry {
+	struct ct_flow flow;
+	uint16_t zone;
+};
+
+struct flows {
+	struct entry *v;
+	size_t n, cap;
+	bool any; /* foreign flows, too */
+};
+
+static int ct_open(struct mnl_socket **out, struct err *e)
+{
+	const struct timeval wait = { .tv_sec = ANSWER_TIMEOUT_S };
+	struct mnl_socket *nl = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	int size = RCVBUF_BYTES, fd, rc;
+
+	if (!nl && errno == EPROTONOSUPPORT)
+		return err_set(e, EOPNOTSUPP, "this kernel has no netfilter netlink (nfnetlink)");
+	if (!nl)
+		return err_sys(e, errno, "cannot open a conntrack netlink socket");
+	fd = mnl_socket_get_fd(nl);
+	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) < 0) {
+		rc = err_sys(e, errno, "cannot open a conntrack netlink socket");
+		mnl_socket_close(nl);
+		return rc;
+	}
+	/* More than a dump needs; only ENOBUFS is less likely with it. */
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	*out = nl;
+	return 0;
+}
+
+static struct nlmsghdr *ct_header(void *buf, uint16_t type, uint16_t flags, uint8_t family,
+				  uint32_t seq)
+{
+	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+	struct nfgenmsg *g;
+
+	h->nlmsg_type = (uint16_t)(NFNL_SUBSYS_CTNETLINK << 8 | type);
+	h->nlmsg_flags = NLM_F_REQUEST | flags;
+	h->nlmsg_seq = seq;
+	g = mnl_nlmsg_put_extra_header(h, sizeof(*g));
+	g->nfgen_family = family;
+	g->version = NFNETLINK_V0;
+	return h;
+}
+
+/* Reads until the answer to seq is complete: 0 or what the kernel said. */
+static int ct_receive(struct mnl_socket *nl, uint32_t seq, mnl_cb_t cb, void *arg)
+{
+	unsigned portid = mnl_socket_get_portid(nl);
+	char *buf = malloc(RECV_BYTES);
+	int code = 0, rc = MNL_CB_OK;
+
+	if (!buf)
+		return -ENOMEM;
+	while (rc > MNL_CB_STOP) {
+		ssize_t n = mnl_socket_recvfrom(nl, buf, RECV_BYTES);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			code = -errno;
+			break;
+		}
+		rc = mnl_cb_run(buf, (size_t)n, seq, portid, cb, arg);
+		/* The rest of an answer that was given up before (ESRCH: another sequence). */
+		if (rc < 0 && errno == ESRCH)
+			rc = MNL_CB_OK;
+		else if (rc < 0)
+			code = -errno;
+	}
+	free(buf);
+	return code;
+}
+
+/* ---- reading ---- */
+
+/* nft writes the label as four words of the host; netlink carries those 16 bytes as they
+ * are, and the bitmask is an array of words again: bit 0 of word w is bit 32 * w. */
+static uint32_t label_word(const struct nfct_bitmask *label, unsigned w)
+{
+	uint32_t word = 0;
+
+	for (unsigned bit = 0; bit < 32; bit++)
+		if (nfct_bitmask_maxbit(label) >= 32 * w + bit &&
+		    nfct_bitmask_test_bit(label, 32 * w + bit))
+			word |= UINT32_C(1) << bit;
+	return word;
+}
+
+static struct addr addr_of(const struct nf_conntrack *ct, enum nf_conntrack_attr v4,
+			   enum nf_conntrack_attr v6)
+{
+	bool is_v4 = nfct_get_attr_u8(ct, ATTR_ORIG_L3PROTO) == AF_INET;
+	const void *bytes = nfct_get_attr(ct, is_v4 ? v4 : v6);
+	struct addr a = { .family = is_v4 ? ADDR_V4 : ADDR_V6 };
+
+	if (bytes)
+		memcpy(a.bytes, bytes, is_v4 ? 4 : 16);
+	return a;
+}
+
+/* True if this is a TCP or UDP flow and, unless `any`, has a route id in its label. */
+static bool entry_read(const struct nf_conntrack *ct, bool any, struct entry *out)
+{
+	const struct nfct_bitmask *label = nfct_get_attr(ct, ATTR_CONNLABELS);
+	uint8_t proto = nfct_get_attr_u8(ct, ATTR_ORIG_L4PROTO), state;
+	struct ct_flow *f = &out->flow;
+
+	if ((!label && !any) || (proto != IPPROTO_TCP && proto != IPPROTO_UDP))
+		return false;
+	*out = (struct entry){ .zone = nfct_get_attr_u16(ct, ATTR_ZONE) };
+	f->id = label ? label_word(label, 0) : 0;
+	if (!f->id && !any)
+		return false;
+	f->flags = label ? label_word(label, 1) : 0;
+	f->instance = label ? label_word(label, 2) : 0;
+	f->ct_id = nfct_get_attr_u32(ct, ATTR_ID);
+	f->proto = proto;
+	state = nfct_get_attr_u8(ct, ATTR_TCP_STATE);
+	f->closed = proto == IPPROTO_TCP &&
+		    (state == TCP_CONNTRACK_TIME_WAIT || state == TCP_CONNTRACK_CLOSE);
+	f->client = addr_of(ct, ATTR_ORIG_IPV4_SRC, ATTR_ORIG_IPV6_SRC);
+	f->local = addr_of(ct, ATTR_ORIG_IPV4_DST, ATTR_ORIG_IPV6_DST);
+	f->target = addr_of(ct, ATTR_REPL_IPV4_SRC, ATTR_REPL_IPV6_SRC);
+	f->client_port = ntohs(nfct_get_attr_u16(ct, ATTR_ORIG_PORT_SRC));
+	f->local_port = ntohs(nfct_get_attr_u16(ct, ATTR_ORIG_PORT_DST));
+	f->target_port = ntohs(nfct_get_attr_u16(ct, ATTR_REPL_PORT_SRC));
+	f->bytes_in = nfct_get_attr_u64(ct, ATTR_ORIG_COUNTER_BYTES);
+	f->bytes_out = nfct_get_attr_u64(ct, ATTR_REPL_COUNTER_BYTES);
+	return true;
+}
+
+static int flows_add(struct flows *fs, const struct entry *t)
+{
+	if (fs->n == fs->cap) {
+		size_t cap = fs->cap ? fs->cap * 2 : 64;
+		struct entry *v = realloc(fs->v, cap * sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		fs->v = v;
+		fs->cap = cap;
+	}
+	fs->v[fs->n++] = *t;
+	return 0;
+}
+
+static int dump_message(const struct nlmsghdr *h, void *arg)
+{
+	struct flows *fs = arg;
+	struct nf_conntrack *ct = nfct_new();
+	struct entry t;
+	int rc = MNL_CB_OK;
+
+	if (!ct) {
+		errno = ENOMEM;
+		return MNL_CB_ERROR;
+	}
+	if (nfct_nlmsg_parse(h, ct) >= 0 && entry_read(ct, fs->any, &t) && flows_add(fs, &t) < 0) {
+		errno = ENOMEM;
+		rc = MNL_CB_ERROR;
+	}
+	nfct_destroy(ct);
+	return rc;
+}
+
+static int entry_cmp(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+
+	if (x->flow.ct_id != y->flow.ct_id)
+		return x->flow.ct_id < y->flow.ct_id ? -1 : 1;
+	if (x->flow.client_port != y->flow.client_port)
+		return x->flow.client_port < y->flow.client_port ? -1 : 1;
+	return addr_cmp(&x->flow.client, &y->flow.client);
+}
+
+static void flows_unique(struct flows *fs)
+{
+	size_t n = 0;
+
+	if (fs->n)
+		qsort(fs->v, fs->n, sizeof(*fs->v), entry_cmp);
+	for (size_t i = 0; i < fs->n; i++)
+		if (!n || entry_cmp(&fs->v[n - 1], &fs->v[i]) != 0)
+			fs->v[n++] = fs->v[i];
+	fs->n = n;
+}
+
+static int flows_read(struct mnl_socket *nl, uint32_t *seq, struct flows *fs, struct err *e)
+{
+	char request[256];
+	int rc = -ENOBUFS;
+
+	for (int try = 0; try < DUMP_TRIES && (rc == -ENOBUFS || rc == -EINTR); try++) {
+		/* AF_UNSPEC: both families in one walk of the table. */
+		struct nlmsghdr *h =
+			ct_header(request, IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC, ++*seq);
+
+		fs->n = 0;
+		if (mnl_socket_sendto(nl, h, h->nlmsg_len) < 0)
+			rc = -errno;
+		else
+			rc = ct_receive(nl, *seq, dump_message, fs);
+	}
+	/* nfnetlink answers EINVAL for a subsystem that is not there. */
+	if (rc == -EINVAL || rc == -EOPNOTSUPP) {
+		rc = err_set(e, EOPNOTSUPP,
+			     "the kernel cannot list connections: no "
+			     "nf_conntrack_netlink");
+		err_hint(e, "modprobe nf_conntrack_netlink");
+		return rc;
+	}
+	if (rc == -EPERM)
+		return err_set(e, EPERM, "listing the kernel's connections needs CAP_NET_ADMIN");
+	if (rc)
+		return err_sys(e, rc, "cannot list the kernel's connections");
+	flows_unique(fs);
+	return 0;
+}
+
+int conntrack_each(int (*fn)(const struct ct_flow *f, void *arg), void *arg, struct err *e)
+{
+	struct flows fs = { 0 };
+	struct mnl_socket *nl;
+	uint32_t seq = 0;
+	int rc = ct_open(&nl, e);
+
+	if (rc)
+		return rc;
+	rc = flows_read(nl, &seq, &fs, e);
+	mnl_socket_close(nl);
+	for (size_t i = 0; !rc && i < fs.n; i++)
+		rc = fn(&fs.v[i].flow, arg);
+	free(fs.v);
+	return rc;
+}
+
+/* ---- deleting ---- */
+
+static void tuple_set(struct nf_conntrack *ct, const struct ct_flow *f)
+{
+	bool is_v4 = f->client.family == ADDR_V4;
+
+	nfct_set_attr_u8(ct, ATTR_ORIG_L3PROTO, is_v4 ? AF_INET : AF_INET6);
+	nfct_set_attr_u8(ct, ATTR_ORIG_L4PROTO, f->proto);
+	nfct_set_attr(ct, is_v4 ? ATTR_ORIG_IPV4_SRC : ATTR_ORIG_IPV6_SRC, f->client.bytes);
+	nfct_set_attr(ct, is_v4 ? ATTR_ORIG_IPV4_DST : ATTR_ORIG_IPV6_DST, f->local.bytes);
+	nfct_set_attr_u16(ct, ATTR_ORIG_PORT_SRC, htons(f->client_port));
+	nfct_set_attr_u16(ct, ATTR_ORIG_PORT_DST, htons(f->local_port));
+}
+
+/* 0 = deleted, -ENOENT = it went by itself. */
+static int entry_delete(struct mnl_socket *nl, uint32_t seq, const struct entry *t)
+{
+	struct nf_conntrack *ct = nfct_new();
+	uint8_t family = t->flow.client.family == ADDR_V4 ? AF_INET : AF_INET6;
+	char request[1024];
+	struct nlmsghdr *h;
+	int rc = 0;
+
+	if (!ct)
+		return -ENOMEM;
+	h = ct_header(request, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, family, seq);
+	tuple_set(ct, &t->flow);
+	if (nfct_nlmsg_build(h, ct) < 0)
+		rc = -EINVAL;
+	nfct_destroy(ct);
+	if (rc)
+		return rc;
+	/* Not left to the library: without the id a newer flow of this tuple would go. */
+	mnl_attr_put_u32(h, CTA_ID, htonl(t->flow.ct_id));
+	if (t->zone)
+		mnl_attr_put_u16(h, CTA_ZONE, htons(t->zone));
+	if (mnl_socket_sendto(nl, h, h->nlmsg_len) < 0)
+		return -errno;
+	return ct_receive(nl, seq, NULL, NULL);
+}
+
+static int delete_flows(bool any, bool (*want)(const struct ct_flow *f, void *arg), void *arg,
+			unsigned *n, struct err *e)
+{
+	struct flows fs = { .any = any };
+	struct mnl_socket *nl;
+	unsigned deleted = 0;
+	uint32_t seq = 0;
+	int rc = ct_open(&nl, e);
+
+	if (rc)
+		return rc;
+	rc = flows_read(nl, &seq, &fs, e);
+	for (size_t i = 0; !rc && i < fs.n; i++) {
+		int one;
+
+		if (want && !want(&fs.v[i].flow, arg))
+			continue;
+		one = entry_delete(nl, ++seq, &fs.v[i]);
+		if (!one)
+			deleted++;
+		else if (one != -ENOENT)
+			rc = err_sys(e, one, "cannot delete a connection from the kernel's table");
+	}
+	mnl_socket_close(nl);
+	free(fs.v);
+	if (!rc && n)
+		*n = deleted;
+	return rc;
+}
+
+int conntrack_delete(bool (*want)(const struct ct_flow *f, void *arg), void *arg, unsigned *n,
+		     struct err *e)
+{
+	return delete_flows(false, want, arg, n, e);
+}
+
+int conntrack_delete_any(bool (*want)(const struct ct_flow *f, void *arg), void *arg, unsigned *n,
+			 struct err *e)
+{
+	return delete_flows(true, want, arg, n, e);
+}

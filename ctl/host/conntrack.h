@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * conntrack: the kernel's flow table through libnetfilter_conntrack. Our flows
+ * are those whose ct label has the route id in word 0 (see ruleset_compile.h).
+ */
+#ifndef CTL_HOST_CONNTRACK_H
+#define CTL_HOST_CONNTRACK_H
+
+#include <stdint.h>
+
+#include "ctl/base/addr.h"
+
+struct ct_flow {
+	uint32_t id;	   /* route id: label word 0 */
+	uint32_t flags;	   /* label word 1 */
+	uint32_t instance; /* label word 2: which spctl made it */
+	uint32_t ct_id;	   /* the kernel's id of the entry */
+	uint8_t proto;
+	bool closed;			   /* TCP in TIME_WAIT or CLOSE */
+	struct addr client, local, target; /* original source, original destination, reply source */
+	uint16_t client_port, local_port, target_port;
+	uint64_t bytes_in, bytes_out; /* original / reply direction; 0 where accounting is off */
+};
+
+/* Calls fn for each of our flows; fn returns 0 to go on, else its value is returned. */
+int conntrack_each(int (*fn)(const struct ct_flow *f, void *arg), void *arg, struct err *e);
+/* Deletes our flows (all, or those for which want() is true); *n counts them. Nothing else is
+ * touched. */
+int conntrack_delete(bool (*want)(const struct ct_flow *f, void *arg), void *arg, unsigned *n,
+		     struct err *e);
+
+/* The same among all TCP and UDP flows, those of others (id 0) too: want() must be exact. */
+int conntrack_delete_any(bool (*want)(const struct ct_flow *f, void *arg), void *arg, unsigned *n,
+			 struct err *e);
+
+#endif

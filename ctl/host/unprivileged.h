@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * unprivileged: gives up in a forked child what its parent has. Call from a
+ * process with one thread; there is no way back.
+ */
+#ifndef CTL_HOST_UNPRIVILEGED_H
+#define CTL_HOST_UNPRIVILEGED_H
+
+#include <stdbool.h>
+
+#define UNPRIVILEGED_UID_FIRST 64000
+#define UNPRIVILEGED_UID_LAST  64999
+
+/*
+ * New session, default signal dispositions, /dev/null as standard streams, no
+ * descriptor but keep_fd (which gets the number that is returned), no core
+ * dumps. Negative errno on failure.
+ */
+int unprivileged_detach(int keep_fd);
+/*
+ * When root: a uid and gid from 64000-64999 that no user and no process has;
+ * where uids cannot change (a user namespace with one uid) the process keeps
+ * its own. In both cases no capability, no_new_privs, and it dies with its
+ * parent (parent_pid: who that is). Returns 0 only if the kernel confirms that
+ * no capability is left.
+ */
+int unprivileged_become(int parent_pid);
+
+#endif

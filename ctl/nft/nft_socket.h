@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * nft_socket: the netlink socket under nft.h: requests with their answers and
+ * transactions with theirs. One thread per struct nft.
+ */
+#ifndef CTL_NFT_NFT_SOCKET_H
+#define CTL_NFT_NFT_SOCKET_H
+
+#include "ctl/nft/nft.h"
+#include "ctl/nft/nft_batch.h"
+#include "ctl/nft/nft_parse.h"
+
+struct mnl_socket;
+struct nlmsghdr;
+
+struct nft {
+	struct mnl_socket *socket;
+	uint32_t seq; /* of the last request; apart from batches, which count from 0 */
+	char *reply;  /* NFT_REPLY_MAX bytes */
+};
+
+/* A request in `buf` (at least NFT_REQUEST_MAX bytes); attributes are the caller's. */
+#define NFT_REQUEST_MAX 1024
+struct nlmsghdr *nft_request_new(struct nft *n, char *buf, uint16_t type, uint16_t flags);
+/*
+ * Sends it and parses the whole answer into rs and a. -EINTR: the answer was
+ * interrupted by a change of the ruleset, ask again. The kernel's own refusal
+ * is returned as its code without a sentence in e.
+ */
+int nft_request(struct nft *n, const struct nlmsghdr *nlh, struct ruleset *rs, struct nft_answer *a,
+		struct err *e);
+/* Sends the batch and collects every answer; an error only when that itself failed. */
+int nft_transact(struct nft *n, const struct nft_batch *b, struct nft_batch_answer *a,
+		 struct err *e);
+/* What an errno of a request or of a whole batch means for the user; returns code. */
+int nft_refused(struct err *e, int code, const char *what);
+/* The sentence for a refused batch, with the object, from the first error in a. */
+int nft_explain(struct nft *n, const struct nft_batch *b, const struct nft_batch_answer *a,
+		struct nft_refusal *refusal, struct err *e);
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * plan: what each route becomes. plan_build() is a pure function of the config
+ * and the facts: no I/O, no root. Everything else - ruleset, plan and explain
+ * output, status - consumes it.
+ *
+ * The unit is the cell: one (local address or wildcard, protocol, run of ports)
+ * over which the same routes compete, in the same order. Each cell cuts the
+ * client addresses of a family into disjoint intervals and says who wins each.
+ */
+#ifndef CTL_PLAN_PLAN_H
+#define CTL_PLAN_PLAN_H
+
+#include "ctl/config/config.h"
+#include "ctl/host/resolve.h"
+
+struct host_facts;
+
+struct plan_facts {
+	const struct host_facts *host;	   /* NULL = unknown: nothing is local, nothing listens */
+	const struct resolved_name *names; /* target names of the config */
+	unsigned n_names;
+	bool have_relay, have_proxy; /* tiers that this build can run */
+};
+
+/* One address that a route's connections may go to (a host of a target). */
+struct plan_target {
+	struct addr addr;
+	const struct cfg_target *target;
+	const struct cfg_host *host;
+	unsigned weight;
+	bool local;    /* an address of this host */
+	bool loopback; /* 127/8 or ::1 */
+	bool redirect; /* local, and what listens there takes any local address */
+};
+
+struct plan_route {
+	const struct cfg_route *route;
+	/* The protocols this entry stands for: a `transport: all` route whose TCP half needs user
+	 * space has two entries, TCP first. */
+	enum cfg_transport transport;
+	enum tier tier;
+	const char *reason;    /* why this tier, one clause */
+	struct loc reason_loc; /* the key that decided it, or the route */
+	const char *refusal;   /* why this build cannot run it, one clause; NULL = it can */
+	struct loc refusal_loc;
+	bool decides_early; /* matched by port, protocol and client address alone */
+	bool preserve_source;
+	bool reached;		     /* wins something in some cell */
+	struct plan_target *targets; /* kernel targets only: the group of highest priority */
+	unsigned n_targets;
+	bool v4, v6;	     /* families it serves in the kernel */
+	unsigned rank;	     /* position in the order over all routes: lower is tried first */
+	unsigned rank_class; /* equal for routes that only file order tells apart */
+};
+
+/* Who gets the connections of one client interval. */
+struct plan_interval {
+	struct addr_range clients;
+	const struct plan_route *winner; /* a kernel route */
+};
+
+struct plan_family {
+	struct plan_interval *v; /* disjoint, sorted; gaps have no kernel winner */
+	unsigned n;
+	const struct plan_route
+		*all; /* set when one kernel route takes every client; n is 0 then */
+};
+
+struct plan_cell {
+	struct addr address; /* ADDR_NONE = every local address that has no cell of its own here */
+	uint8_t proto;	     /* IPPROTO_TCP, IPPROTO_UDP */
+	uint16_t from, to;   /* ports, both included */
+	struct plan_route **order; /* all competitors, best first */
+	unsigned n_order;
+	struct plan_family v4, v6;
+};
+
+struct plan {
+	struct arena arena;
+	const struct config *config;
+	struct plan_route *routes; /* enabled ones, in file order; see plan_route.transport */
+	unsigned n_routes;
+	unsigned n_enabled;	 /* routes of the file that they come from */
+	struct plan_cell *cells; /* sorted by address (all addresses first), proto, from */
+	unsigned n_cells, cap_cells;
+	bool needs_forward_v4, needs_forward_v6, needs_route_localnet;
+	unsigned refused; /* routes with a refusal */
+};
+
+/* Bounds the competitors of all cells together: overlapping ranges multiply. */
+#define PLAN_MAX_COMPETITORS (8u << 20)
+
+/* NULL when there is an error (in diags) or no memory. The config and facts are borrowed. */
+struct plan *plan_build(const struct config *c, const struct plan_facts *f, struct diags *d);
+void plan_free(struct plan *p);
+/* One error for each route that this build cannot run: what apply says. */
+void plan_report_refusals(const struct plan *p, struct diags *d);
+
+/* One connection as the kernel tier sees it. */
+struct plan_conn {
+	struct addr local; /* where it arrives */
+	uint8_t proto;
+	uint16_t port;
+	struct addr client;
+};
+
+const struct plan_cell *plan_find_cell(const struct plan *p, const struct plan_conn *c);
+/* The kernel route that takes it, or NULL (user space, nobody). */
+const struct plan_route *plan_find_kernel(const struct plan *p, const struct plan_conn *c);
+/* The port of target t for a connection to `port`; 0 when the offset leaves 1..65535. */
+uint16_t plan_target_port(const struct plan_target *t, uint16_t port);
+/* Targets of one family in r. */
+unsigned plan_count_targets(const struct plan_route *r, int family);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* plan_internal: the steps of plan_build(), each in its own file. Only plan*.c include this. */
+#ifndef CTL_PLAN_PLAN_INTERNAL_H
+#define CTL_PLAN_PLAN_INTERNAL_H
+
+#include "ctl/plan/plan.h"
+
+/* plan_route.c: tier, reason, targets, families of one route; reports errors. 0 or -errno. */
+int plan_route_init(struct plan *p, struct plan_route *r, const struct plan_facts *f,
+		    struct diags *d);
+
+/* plan_order.c: fills rank and rank_class of all routes. 0 or -ENOMEM. */
+int plan_order_routes(struct plan *p);
+/* Two routes of one class that take the same connections: an error each (once a pair);
+ * a route that is never reached: a warning. 0 or -ENOMEM. */
+int plan_check_conflicts(struct plan *p, struct diags *d);
+
+/* plan_cell.c: fills p->cells without their families. 0, -ENOMEM, -E2BIG (in d). */
+int plan_build_cells(struct plan *p, struct diags *d);
+
+/* plan_client.c: fills v4 and v6 of a cell. 0 or -ENOMEM. */
+int plan_cell_decide(struct plan *p, struct plan_cell *cell);
+
+#endif

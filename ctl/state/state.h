@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * state: what spctl keeps on disk, and who may touch it.
+ *
+ *   STATE/instance            JSON: instance id, network namespace, boot
+ *   STATE/applied/N.config    the bytes of the route file of generation N
+ *   STATE/applied/N.json      meta: file name, time, resolved names
+ *   STATE/live                the number of the generation that is true
+ *   STATE/sysctl.json         sysctl.h
+ *   RUN/lock                  flock: one apply or down at a time
+ *   RUN/instance              network namespace and boot of RUN
+ *   RUN/image                 ruleset_image.h
+ *
+ *   STATE/pending             the generation that is about to become true (session.c)
+ *
+ * Which of live and pending is true is decided by the generation number in the
+ * kernel's table.
+ */
+#ifndef CTL_STATE_STATE_H
+#define CTL_STATE_STATE_H
+
+#include <stdint.h>
+
+#include "ctl/base/buf.h"
+#include "ctl/host/resolve.h"
+
+#define STATE_KEEP_GENERATIONS 10
+
+struct state {
+	char *state_dir, *run_dir; /* owned */
+	char instance[33];	   /* 32 hex digits, made once per STATE */
+	char boot[40];
+	int lock_fd; /* -1 = not held */
+};
+
+/* Opens both directories (made if `create`), checks that they belong to this network
+ * namespace. -EXDEV with the sentence of DESIGN.md when not; -ENOENT when there is
+ * nothing and create is false (not an error for status and down). */
+int state_open(struct state *s, const char *state_dir, const char *run_dir, bool create,
+	       struct err *e);
+/* Also gives the lock back. A zeroed or closed state is fine. */
+void state_close(struct state *s);
+/* Waits for the lock up to timeout_ms; prints one line through log_info if it has to wait,
+ * naming the holder's pid. -ETIMEDOUT. */
+int state_lock(struct state *s, unsigned timeout_ms, struct err *e);
+
+struct state_meta {
+	uint32_t generation;
+	int64_t time_ms;	     /* wall clock */
+	char *file;		     /* owned */
+	char *table;		     /* owned: nft table name it was applied to */
+	struct resolved_name *names; /* owned, with owned .name strings */
+	unsigned n_names;
+};
+void state_meta_fini(struct state_meta *m);
+
+/* 0 = none. -EBADMSG when STATE/live holds no number: the kernel's table knows, see txn.c. */
+int state_live(const struct state *s, uint32_t *generation, struct err *e);
+int state_set_live(const struct state *s, uint32_t generation, struct err *e);
+/* All generations on disk, oldest first; *v is owned by the caller. */
+int state_generations(const struct state *s, uint32_t **v, size_t *n, struct err *e);
+/* Highest generation on disk, live or not (0 = none). One whose N.json was never written is none.
+ */
+int state_newest(const struct state *s, uint32_t *generation, struct err *e);
+/* Writes N.config and N.json, fsynced, directory too. */
+int state_write_generation(const struct state *s, const struct state_meta *m, const void *config,
+			   size_t len, struct err *e);
+int state_read_generation(const struct state *s, uint32_t generation, struct state_meta *m,
+			  struct buf *config, struct err *e);
+int state_delete_generation(const struct state *s, uint32_t generation, struct err *e);
+/* Deletes all but the newest STATE_KEEP_GENERATIONS and the live one. */
+int state_prune(const struct state *s, struct err *e);
+/* `down` is done: no generation is live any more. Past generations stay for rollback. */
+int state_forget_live(const struct state *s, struct err *e);
+/* "STATE/name" or "RUN/name", owned by the caller. */
+char *state_path(const struct state *s, const char *name);
+char *state_run_path(const struct state *s, const char *name);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ctl/state/state_owner.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ctl/base/io.h"
+#include "ctl/base/log.h"
+#include "ctl/host/host.h"
+
+static bool is_in_namespace(const char *pid, const struct host_identity *id)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%s/ns/net", pid);
+	return !stat(path, &st) && st.st_dev == id->ns_dev && st.st_ino == id->ns_ino;
+}
+
+/* "spctl run": the program's base name and its first argument, where that is a word. */
+static void command_of(int pid, char *out, size_t cap)
+{
+	char path[64], args[256], text[128];
+	const char *name = args, *word;
+	ssize_t n = -1;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		n = io_read_all(fd, args, sizeof(args) - 2);
+		close(fd);
+	}
+	if (n <= 0) {
+		snprintf(out, cap, "?");
+		return;
+	}
+	args[n] = args[n + 1] = '\0';
+	if (strrchr(args, '/'))
+		name = strrchr(args, '/') + 1;
+	word = args + strlen(args) + 1;
+	if (*word && *word != '-' && strlen(word) < 24)
+		snprintf(text, sizeof(text), "%.80s %s", name, word);
+	else
+		snprintf(text, sizeof(text), "%.80s", name);
+	log_escape(text, strlen(text), out, cap);
+}
+
+void state_owner_describe(const struct host_identity *id, char *out, size_t cap)
+{
+	DIR *d = opendir("/proc");
+	char command[120], best_command[120] = "";
+	struct dirent *ent;
+	int best = 0;
+
+	while (d && (ent = readdir(d))) {
+		int pid = atoi(ent->d_name);
+
+		if (pid <= 0 || !is_in_namespace(ent->d_name, id))
+			continue;
+		command_of(pid, command, sizeof(command));
+		if (!strncmp(best_command, "spctl", 5))
+			continue;
+		if (best && pid > best && strncmp(command, "spctl", 5) != 0)
+			continue;
+		best = pid;
+		memcpy(best_command, command, sizeof(command));
+	}
+	if (d)
+		closedir(d);
+	if (best)
+		snprintf(out, cap, "pid %d, %s", best, best_command);
+	else
+		snprintf(out, cap, "no process is in it now");
+}

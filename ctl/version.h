@@ -1,8 +1,0 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
-/* version: the one place where it is written. */
-#ifndef CTL_VERSION_H
-#define CTL_VERSION_H
-
-#define SPCTL_VERSION "0.1.0"
-
-#endif
