@@ -27,6 +27,15 @@ static int no_memory(struct err *e)
 	return err_set(e, ENOMEM, "out of memory");
 }
 
+/* Adds the time since the last call to a phase. */
+static void lap(struct apply_job *j, int64_t *phase_us)
+{
+	int64_t now = clock_mono_us();
+
+	*phase_us += now - j->lap_us;
+	j->lap_us = now;
+}
+
 /* ---- generations ---- */
 
 static bool same_names(const struct state_meta *m, const struct gathered *g)
@@ -78,15 +87,20 @@ static int write_pending(struct apply_job *j)
 
 	if (!rc && (strcmp(m.table, DEFAULT_TABLE) || j->s->noted_table[0]))
 		rc = session_note_table(j->s, m.table, j->e);
-	rc = rc ? rc : state_write_generation(&j->s->state, &m, j->r->text, j->r->text_len, j->e);
+	rc = rc ? rc : apply_finish_writing(j);
+	rc = rc ? rc : state_write_meta(&j->s->state, &m, j->e);
 	free(m.file);
 	free(m.table);
 	FAILPOINT(pending);
 	return rc;
 }
 
-static void drop_pending(struct apply_job *j)
+static void drop_generation(struct apply_job *j)
 {
+	struct err e = *j->e;
+
+	apply_finish_writing(j);
+	*j->e = e; /* why all this is dropped */
 	state_delete_generation(&j->s->state, j->compile.generation, NULL);
 	session_set_pending(j->s, 0, NULL);
 }
@@ -134,7 +148,6 @@ static bool kernel_has_new(struct apply_job *j)
 static int commit_want(struct apply_job *j, unsigned flags)
 {
 	struct nft_refusal refusal = { .place = RS_NO_PLACE };
-	int64_t started = clock_mono_us();
 	int rc;
 
 	for (unsigned tries = 0;; tries++) {
@@ -149,7 +162,7 @@ static int commit_want(struct apply_job *j, unsigned flags)
 		if (rc)
 			return rc;
 	}
-	j->out->kernel_us = clock_mono_us() - started;
+	lap(j, &j->out->times.kernel_us);
 	if (rc && !(flags & NFT_CHECK_ONLY) && answer_was_lost(rc) && kernel_has_new(j))
 		return 0;
 	if (rc && rc != -ERESTART)
@@ -232,27 +245,25 @@ static int apply_new(struct apply_job *j)
 	if (j->r->dry_run)
 		return commit_want(j, NFT_CHECK_ONLY);
 	rc = write_pending(j);
+	lap(j, &j->out->times.write_us);
 	rc = rc ? rc : commit_want(j, NFT_COMMIT);
-	if (rc) {
-		drop_pending(j);
+	if (rc)
 		return rc;
-	}
 	j->out->generation = j->compile.generation;
 	make_live(j);
 	reconcile(j);
+	lap(j, &j->out->times.finish_us);
 	return 0;
 }
 
 static int apply_prepared(struct apply_job *j)
 {
-	bool again = means_live_generation(j);
-	int rc;
+	int rc = compile_want(j);
 
-	j->compile.generation = again ? j->s->live : j->s->newest + 1;
-	rc = compile_want(j);
+	lap(j, &j->out->times.compile_us);
 	if (rc)
 		return rc;
-	return again ? repair_live(j) : apply_new(j);
+	return j->again ? repair_live(j) : apply_new(j);
 }
 
 /*
@@ -290,11 +301,15 @@ int apply_run(struct session *s, const struct apply_request *r, struct apply_res
 	memset(out, 0, sizeof(*out));
 	j.compile.table = r->table;
 	j.compile.owner = s->state.instance;
+	j.lap_us = clock_mono_us();
+	j.again = means_live_generation(&j);
+	j.compile.generation = j.again ? s->live : s->newest + 1;
+	if (!j.again && !r->dry_run)
+		apply_start_writing(&j);
 	rc = read_table(&j);
-	if (rc)
-		return rc;
-	j.table_was_there = s->have->exists;
-	rc = apply_assign_ids(&j);
+	j.table_was_there = !rc && s->have->exists;
+	rc = rc ? rc : apply_assign_ids(&j);
+	lap(&j, &out->times.read_us);
 	if (!rc) {
 		apply_decide_settings(&j);
 		rc = r->dry_run ? sysctl_check(&j.turn_on, e) : apply_prepare_host(&j);
@@ -302,6 +317,8 @@ int apply_run(struct session *s, const struct apply_request *r, struct apply_res
 		if (rc)
 			rc = apply_unprepare_host(&j) ? -ENOTRECOVERABLE : rc;
 	}
+	if (rc && !j.again && !r->dry_run)
+		drop_generation(&j);
 	ruleset_free(j.want);
 	route_ids_fini(&j.ids);
 	free(j.route_ids);

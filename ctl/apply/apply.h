@@ -26,7 +26,10 @@ struct apply_result {
 	bool repaired;	    /* the live generation again: the kernel's table was not what it says */
 	unsigned udp_ended; /* UDP flows to targets that are no more */
 	struct nft_change_stats stats;
-	int64_t kernel_us;			     /* spent in the batch */
+	/* Where the time went, in the order of the steps. */
+	struct apply_times {
+		int64_t read_us, compile_us, write_us, kernel_us, finish_us;
+	} times;
 	bool forward_v4, forward_v6, route_localnet; /* sysctls that this apply turned on */
 };
 

@@ -88,7 +88,8 @@ int apply_assign_ids(struct apply_job *j)
 	j->ids.next_id = j->s->ids.next_id;
 	for (unsigned i = 0; i < j->r->plan->n_routes && !rc; i++)
 		rc = assign(j, i, &u);
-	route_ids_seal(&j->ids);
+	if (!rc && route_ids_seal(&j->ids))
+		rc = err_set(j->e, ENOMEM, "out of memory");
 	free(u.bits);
 	return rc;
 }

@@ -4,8 +4,17 @@
 #ifndef CTL_APPLY_APPLY_INTERNAL_H
 #define CTL_APPLY_APPLY_INTERNAL_H
 
+#include <pthread.h>
+
 #include "ctl/apply/apply.h"
 #include "ctl/nft/ruleset_compile.h"
+
+struct config_writer {
+	pthread_t thread;
+	bool started, in_thread;
+	int rc;
+	struct err e;
+};
 
 struct apply_job {
 	struct session *s;
@@ -22,10 +31,18 @@ struct apply_job {
 	uint32_t guarded_generation;
 	struct compile_options compile;
 	struct ruleset *want;
+	bool again; /* the live generation is meant: same file, names, table */
+	struct config_writer writer;
+	int64_t lap_us; /* when the last phase ended */
 };
 
 /* apply_ids.c: fills ids and route_ids. A name keeps its number as long as it is applied. */
 int apply_assign_ids(struct apply_job *j);
+
+/* apply_write.c: writes N.config, in a thread of its own where there can be one; the job's
+ * generation, text and state stay as they are meanwhile. finish waits and gives its result. */
+void apply_start_writing(struct apply_job *j);
+int apply_finish_writing(struct apply_job *j);
 
 /* apply_host.c */
 /* What to turn on and what to guard, from the settings as they are now. */

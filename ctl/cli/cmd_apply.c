@@ -7,6 +7,7 @@
 
 #include "ctl/apply/apply.h"
 #include "ctl/base/clock.h"
+#include "ctl/base/log.h"
 #include "ctl/cli/cmd.h"
 #include "ctl/cli/describe.h"
 
@@ -17,7 +18,7 @@ struct apply_job {
 	struct gathered g;
 	struct plan *plan;
 	struct apply_result result;
-	int64_t started_us;
+	int64_t started_us, parse_us, facts_us, plan_us;
 	unsigned previous; /* generation that was live before */
 	char scratch[40];  /* directory of a dry run, or "" */
 };
@@ -82,6 +83,20 @@ static void print_text(const struct apply_job *j)
 		cmd_print_way_back(j->o, "down", 0);
 }
 
+/* With -v, on stderr: where the time went. */
+static void print_times(const struct apply_job *j)
+{
+	const struct apply_times *t = &j->result.times;
+
+	log_debug(
+		"milliseconds: read and parse %lld, lock and facts %lld, plan %lld, compare %lld, "
+		"compile %lld, write %lld, kernel %lld, finish %lld",
+		(long long)j->parse_us / 1000, (long long)j->facts_us / 1000,
+		(long long)j->plan_us / 1000, (long long)t->read_us / 1000,
+		(long long)t->compile_us / 1000, (long long)t->write_us / 1000,
+		(long long)t->kernel_us / 1000, (long long)t->finish_us / 1000);
+}
+
 static int plan_all(struct apply_job *j)
 {
 	struct err e = { 0 };
@@ -90,6 +105,7 @@ static int plan_all(struct apply_job *j)
 
 	if (rc)
 		return cmd_fail(j->o, &e, EXIT_FAILED);
+	j->facts_us = clock_mono_us() - j->started_us - j->parse_us;
 	j->plan = plan_build(j->l.config, &j->g.facts, &j->l.diags);
 	if (!j->plan) {
 		cmd_report(j->o, &j->l);
@@ -97,6 +113,7 @@ static int plan_all(struct apply_job *j)
 	}
 	gather_warn(&j->g, j->plan, &j->l.diags);
 	plan_report_refusals(j->plan, &j->l.diags);
+	j->plan_us = clock_mono_us() - j->started_us - j->parse_us - j->facts_us;
 	cmd_report(j->o, &j->l);
 	return j->plan->refused ? EXIT_FAILED : EXIT_DONE;
 }
@@ -157,6 +174,7 @@ static int run(struct apply_job *j)
 	rc = apply_run(&j->s, &request, &j->result, &e);
 	if (rc)
 		return cmd_fail(j->o, &e, cmd_exit_code(rc));
+	print_times(j);
 	if (j->o->json)
 		print_json(j);
 	else if (!j->o->quiet)
@@ -178,6 +196,7 @@ int cmd_apply(const struct options *o, int argc, char **argv)
 		cmd_unload(&j.l);
 		return EXIT_USAGE;
 	}
+	j.parse_us = clock_mono_us() - j.started_us;
 	rc = cmd_need_root(o, "apply changes the kernel's ruleset");
 	if (!rc) {
 		j.s.state.lock_fd = -1;

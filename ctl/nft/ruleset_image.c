@@ -83,112 +83,6 @@ uint64_t ruleset_image_checksum(const void *bytes, size_t len)
 
 /* ---- route ids ---- */
 
-void route_ids_fini(struct route_ids *ids)
-{
-	for (size_t i = 0; i < ids->n; i++)
-		free(ids->names[i]);
-	free(ids->names);
-	free(ids->ids);
-	*ids = (struct route_ids){ 0 };
-}
-
-static int route_ids_grow(struct route_ids *ids)
-{
-	size_t cap = ids->cap ? ids->cap * 2 : 16;
-	char **names;
-	uint32_t *v;
-
-	if (ids->n < ids->cap)
-		return 0;
-	names = reallocarray(ids->names, cap, sizeof(*names));
-	if (names)
-		ids->names = names;
-	v = reallocarray(ids->ids, cap, sizeof(*v));
-	if (v)
-		ids->ids = v;
-	if (!names || !v)
-		return -ENOMEM;
-	ids->cap = cap;
-	return 0;
-}
-
-int route_ids_add(struct route_ids *ids, const char *name, uint32_t id)
-{
-	char *copy;
-
-	if (route_ids_grow(ids))
-		return -ENOMEM;
-	copy = strdup(name);
-	if (!copy)
-		return -ENOMEM;
-	ids->names[ids->n] = copy;
-	ids->ids[ids->n++] = id;
-	return 0;
-}
-
-static void sift_down(struct route_ids *ids, size_t root, size_t n)
-{
-	for (size_t child; (child = 2 * root + 1) < n; root = child) {
-		char *name = ids->names[root];
-		uint32_t id = ids->ids[root];
-
-		if (child + 1 < n && strcmp(ids->names[child], ids->names[child + 1]) < 0)
-			child++;
-		if (strcmp(name, ids->names[child]) >= 0)
-			return;
-		ids->names[root] = ids->names[child];
-		ids->ids[root] = ids->ids[child];
-		ids->names[child] = name;
-		ids->ids[child] = id;
-	}
-}
-
-static bool route_ids_sorted(const struct route_ids *ids)
-{
-	for (size_t i = 1; i < ids->n; i++) {
-		if (strcmp(ids->names[i - 1], ids->names[i]) > 0)
-			return false;
-	}
-	return true;
-}
-
-/* Heapsort: two arrays in step, in place, so that it cannot fail. */
-void route_ids_seal(struct route_ids *ids)
-{
-	if (route_ids_sorted(ids))
-		return;
-	for (size_t i = ids->n / 2; i-- > 0;)
-		sift_down(ids, i, ids->n);
-	for (size_t n = ids->n; n-- > 1;) {
-		char *name = ids->names[0];
-		uint32_t id = ids->ids[0];
-
-		ids->names[0] = ids->names[n];
-		ids->ids[0] = ids->ids[n];
-		ids->names[n] = name;
-		ids->ids[n] = id;
-		sift_down(ids, 0, n);
-	}
-}
-
-uint32_t route_ids_find(const struct route_ids *ids, const char *name)
-{
-	size_t lo = 0, hi = ids->n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		int c = strcmp(ids->names[mid], name);
-
-		if (!c)
-			return ids->ids[mid];
-		if (c < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return 0;
-}
-
 /* ---- writing ---- */
 
 static void put_padded(struct buf *out, const void *p, size_t n)
@@ -261,7 +155,7 @@ int ruleset_image_build(const struct ruleset *rs, const struct route_ids *ids, c
 	for (size_t i = 0; i < rs->n_chains; i++)
 		put_chain(out, rs->chains[i]);
 	for (size_t i = 0; i < ids->n; i++)
-		put_id(out, ids->names[i], ids->ids[i]);
+		put_id(out, route_ids_name(ids, i), ids->ids[i]);
 	if (out->failed)
 		return -ENOMEM;
 	p = out->data + start;
@@ -462,7 +356,11 @@ int ruleset_image_parse(const void *bytes, size_t len, const char *boot, struct 
 		return -ENOENT;
 	}
 	read.next_id = h.next_id;
-	route_ids_seal(&read);
+	if (route_ids_seal(&read)) {
+		ruleset_free(rs);
+		route_ids_fini(&read);
+		return -ENOENT;
+	}
 	*out = rs;
 	*ids = read;
 	*genid = h.genid;

@@ -9,22 +9,8 @@
 #define CTL_NFT_RULESET_IMAGE_H
 
 #include "ctl/base/buf.h"
+#include "ctl/nft/route_ids.h"
 #include "ctl/nft/ruleset.h"
-
-/* Stable numbers of routes by name. ids are 1.. and are never given again while
- * next_id has not wrapped. Starts zeroed, ends with route_ids_fini(). */
-struct route_ids {
-	char **names; /* owned; sorted after route_ids_seal() */
-	uint32_t *ids;
-	size_t n, cap;
-	uint32_t next_id;
-};
-
-void route_ids_fini(struct route_ids *ids);
-int route_ids_add(struct route_ids *ids, const char *name, uint32_t id);
-void route_ids_seal(struct route_ids *ids);
-/* 0 = none. Only after route_ids_seal(). */
-uint32_t route_ids_find(const struct route_ids *ids, const char *name);
 
 /* boot: boot id; genid: the kernel's ruleset generation right after the commit. */
 int ruleset_image_save(const char *path, const struct ruleset *rs, const struct route_ids *ids,

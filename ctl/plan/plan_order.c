@@ -115,6 +115,15 @@ static int ranked_cmp(const void *pa, const void *pb)
 	return a->route->route->index < b->route->route->index ? -1 : 1;
 }
 
+/* Nearly always: files are written in the order that is meant. */
+static bool is_sorted(const struct ranked *v, unsigned n)
+{
+	for (unsigned i = 1; i < n; i++)
+		if (ranked_cmp(&v[i - 1], &v[i]) > 0)
+			return false;
+	return true;
+}
+
 int plan_order_routes(struct plan *p)
 {
 	struct ranked *v = calloc(p->n_routes + 1, sizeof(*v));
@@ -126,7 +135,8 @@ int plan_order_routes(struct plan *p)
 		v[i].route = &p->routes[i];
 		v[i].key = rank_key_of(p->routes[i].route);
 	}
-	qsort(v, p->n_routes, sizeof(*v), ranked_cmp);
+	if (!is_sorted(v, p->n_routes))
+		qsort(v, p->n_routes, sizeof(*v), ranked_cmp);
 	for (unsigned i = 0; i < p->n_routes; i++) {
 		if (i && rank_key_cmp(&v[i - 1].key, &v[i].key))
 			class ++;

@@ -62,6 +62,11 @@ int state_generations(const struct state *s, uint32_t **v, size_t *n, struct err
 /* Highest generation on disk, live or not (0 = none). One whose N.json was never written is none.
  */
 int state_newest(const struct state *s, uint32_t *generation, struct err *e);
+/* The two halves of state_write_generation(): the config first, then the meta that makes it a
+ * generation. Both fsynced. */
+int state_write_config(const struct state *s, uint32_t generation, const void *config, size_t len,
+		       struct err *e);
+int state_write_meta(const struct state *s, const struct state_meta *m, struct err *e);
 /* Writes N.config and N.json, fsynced, directory too. */
 int state_write_generation(const struct state *s, const struct state_meta *m, const void *config,
 			   size_t len, struct err *e);

@@ -202,32 +202,49 @@ static int make_applied(const struct state *s, struct err *e)
 	return rc;
 }
 
-int state_write_generation(const struct state *s, const struct state_meta *m, const void *config,
-			   size_t len, struct err *e)
+int state_write_config(const struct state *s, uint32_t generation, const void *config, size_t len,
+		       struct err *e)
 {
-	char *config_path = file_of(s, m->generation, "config");
-	char *meta_path = file_of(s, m->generation, "json");
+	char *path = file_of(s, generation, "config");
+	int rc = path ? make_applied(s, e) : out_of_memory(e);
+
+	rc = rc ? rc : io_write_file(path, config, len, 0600, e);
+	free(path);
+	return rc;
+}
+
+int state_write_meta(const struct state *s, const struct state_meta *m, struct err *e)
+{
+	char *path = file_of(s, m->generation, "json");
 	struct buf json = { 0 };
 	int rc;
 
 	if (!m->generation)
 		rc = err_set(e, EINVAL, "generation 0 means none");
-	else if (!config_path || !meta_path)
+	else if (!path)
 		rc = out_of_memory(e);
 	else
 		rc = state_meta_format(m, &json, e);
-	if (!rc)
-		rc = make_applied(s, e);
-	if (!rc)
-		rc = io_write_file(config_path, config, len, 0600, e);
-	if (!rc) {
-		rc = io_write_file(meta_path, json.data, json.len, 0600, e);
-		if (rc)
-			unlink(config_path);
-	}
+	rc = rc ? rc : make_applied(s, e);
+	rc = rc ? rc : io_write_file(path, json.data, json.len, 0600, e);
 	buf_fini(&json);
-	free(config_path);
-	free(meta_path);
+	free(path);
+	return rc;
+}
+
+int state_write_generation(const struct state *s, const struct state_meta *m, const void *config,
+			   size_t len, struct err *e)
+{
+	int rc;
+
+	if (!m->generation)
+		return err_set(e, EINVAL, "generation 0 means none");
+	rc = state_write_config(s, m->generation, config, len, e);
+	if (!rc) {
+		rc = state_write_meta(s, m, e);
+		if (rc)
+			state_delete_generation(s, m->generation, NULL);
+	}
 	return rc;
 }
 
