@@ -131,5 +131,5 @@ help:
 .PHONY: all tools unit fuzz check check-unit check-includes check-netns fuzz-run bench fmt fmt-check lint install uninstall dist clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
--include $(LIB_SRC:%.c=$(O)/fuzz/obj/%.d)
+-include $(LIB_SRC:%.c=$(O)/fuzz/obj/%.d) $(FUZZ_SRC:%.c=$(O)/fuzz/obj/%.d)
 -include $(LIB_OBJ:.o=.d) $(O)/ctl/cli/main.d $(UNIT_SRC:%.c=$(O)/%.d)

@@ -314,11 +314,12 @@ int apply_run(struct session *s, const struct apply_request *r, struct apply_res
 		apply_decide_settings(&j);
 		rc = r->dry_run ? sysctl_check(&j.turn_on, e) : apply_prepare_host(&j);
 		rc = rc ? rc : apply_prepared(&j);
-		if (rc)
-			rc = apply_unprepare_host(&j) ? -ENOTRECOVERABLE : rc;
 	}
+	/* The new files go first: a full disk needs their room for what is put back. */
 	if (rc && !j.again && !r->dry_run)
 		drop_generation(&j);
+	if (rc)
+		rc = apply_unprepare_host(&j) ? -ENOTRECOVERABLE : rc;
 	ruleset_free(j.want);
 	route_ids_fini(&j.ids);
 	free(j.route_ids);
