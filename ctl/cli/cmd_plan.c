@@ -173,6 +173,8 @@ static void print_routes(const struct plan *p)
 		describe_targets(&targets, r);
 		if (r->tier != TIER_NFTABLES)
 			buf_puts(&notes, r->reason);
+		else if (r->unenforced)
+			buf_printf(&notes, "%s is not enforced yet", r->unenforced);
 		else if (r->refusal)
 			buf_puts(&notes, r->refusal);
 		else

@@ -44,6 +44,8 @@ struct plan_route {
 	struct loc reason_loc; /* the key that decided it, or the route */
 	const char *refusal;   /* why this build cannot run it, one clause; NULL = it can */
 	struct loc refusal_loc;
+	const char *
+		unenforced; /* the key of that refusal when the tier is there, but it is not kept */
 	bool decides_early; /* matched by port, protocol and client address alone */
 	bool preserve_source;
 	bool reached;		     /* wins something in some cell */

@@ -327,7 +327,7 @@ static void set_refusal(struct plan *p, struct plan_route *r, const struct plan_
 					  "needs the relay tier: %s (not in this version)", what);
 		return;
 	}
-	what = unenforced_key(p->config, r->route, &r->refusal_loc);
+	r->unenforced = what = unenforced_key(p->config, r->route, &r->refusal_loc);
 	if (what)
 		r->refusal =
 			arena_printf(&p->arena,

@@ -1,6 +1,8 @@
 #!/bin/bash
-# Every route file in examples/ and every JSON block of the README and of docs/ is a valid one.
+# Every route file in examples/ and every JSON block of the README and of docs/ is a valid one, and those
+# that this version can run are applied.
 . "${0%/*}/lib.sh"
+need_kernel nft_fib nft_nat nft_masq
 lab_up
 
 n=0
@@ -10,6 +12,15 @@ for file in "$ROOT"/examples/*.json "$ROOT"/examples/*.yaml "$ROOT"/examples/*.y
 	n=$((n + 1))
 done
 ((n)) || fail "no examples"
+for name in quickstart.json ports.yaml balance.yaml; do
+	expect_exit 0 spctl apply "$ROOT/examples/$name"
+	expect_exit 0 spctl status
+done
+for name in smartproxy.json sni.yaml; do
+	expect_exit 1 spctl apply "$ROOT/examples/$name"
+	expect_match "$err" 'not in this version'
+done
+expect_exit 0 spctl down
 
 for file in "$ROOT"/README.md "$ROOT"/docs/*.md; do
 	[[ -f $file ]] || continue
