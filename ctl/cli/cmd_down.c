@@ -63,9 +63,10 @@ static void print_result(const struct options *o, const struct down_result *r, u
 	}
 	if (o->quiet)
 		return;
-	printf("down: routes and table are gone, %u connection%s ended, %zu sysctl value%s put "
-	       "back\n",
-	       r->flows_ended, r->flows_ended == 1 ? "" : "s", r->sysctls_restored,
+	printf("down: the routes%s are gone, %u tracked connection%s ended, %zu kernel setting%s "
+	       "put back\n",
+	       r->left_for[0] ? "" : " and the table", r->flows_ended,
+	       r->flows_ended == 1 ? "" : "s", r->sysctls_restored,
 	       r->sysctls_restored == 1 ? "" : "s");
 	if (r->left_for[0])
 		printf("left on, with the guard: the kernel settings, which the spctl of table "
