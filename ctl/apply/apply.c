@@ -79,6 +79,7 @@ static int write_pending(struct apply_job *j)
 		.time_ms = clock_wall_ms(),
 		.file = strdup(j->r->file),
 		.table = strdup(j->compile.table),
+		.lenient = j->r->lenient,
 		.names = g->names,
 		.n_names = g->n_names,
 	};
@@ -89,6 +90,8 @@ static int write_pending(struct apply_job *j)
 		rc = session_note_table(j->s, m.table, j->e);
 	rc = rc ? rc : apply_finish_writing(j);
 	rc = rc ? rc : state_write_meta(&j->s->state, &m, j->e);
+	if (!rc)
+		session_write_ids(j->s, &j->ids);
 	free(m.file);
 	free(m.table);
 	FAILPOINT(pending);
@@ -135,14 +138,33 @@ static bool answer_was_lost(int rc)
 	return rc == -ENOBUFS || rc == -EPROTO || rc == -EREMOTEIO;
 }
 
-static bool kernel_has_new(struct apply_job *j)
+/* 1 = the kernel has the new generation, 0 = it has not, -1 = nobody can say. */
+static int kernel_has_new(struct apply_job *j)
 {
 	struct ruleset *head = NULL;
-	bool has = !nft_read_head(j->s->nft, j->compile.table, &head, NULL) && head->ours &&
-		   head->generation == j->compile.generation && head->generation != j->s->live;
+	int has;
 
+	if (nft_read_head(j->s->nft, j->compile.table, &head, NULL))
+		return -1;
+	has = head->ours && head->generation == j->compile.generation && !j->again;
 	ruleset_free(head);
 	return has;
+}
+
+/* The answer is lost: asks the kernel what happened. If that fails, too, everything stays as it
+ * is, pending: the next command finds out. */
+static int settle_lost_answer(struct apply_job *j, int rc)
+{
+	int has = kernel_has_new(j);
+
+	if (has > 0)
+		return 0;
+	if (!has)
+		return rc;
+	err_wrap(j->e, "it is not known whether the transaction happened");
+	err_hint(j->e, "the next spctl command finds out: spctl status");
+	j->e->code = -ENOTRECOVERABLE;
+	return -ENOTRECOVERABLE;
 }
 
 static int commit_want(struct apply_job *j, unsigned flags)
@@ -161,10 +183,11 @@ static int commit_want(struct apply_job *j, unsigned flags)
 					 j->e);
 		if (rc)
 			return rc;
+		ruleset_choose_sizes(j->want, j->s->have);
 	}
 	lap(j, &j->out->times.kernel_us);
-	if (rc && !(flags & NFT_CHECK_ONLY) && answer_was_lost(rc) && kernel_has_new(j))
-		return 0;
+	if (answer_was_lost(rc) && !(flags & NFT_CHECK_ONLY))
+		return settle_lost_answer(j, rc);
 	if (rc && rc != -ERESTART)
 		place_refusal(j, &refusal);
 	return rc;
@@ -193,7 +216,7 @@ static void make_live(struct apply_job *j)
  * Only where UDP routes are or were: a flow that was being set up during the
  * commit shows up in the list a moment later, so it is read twice.
  */
-static void reconcile(struct apply_job *j)
+static void reconcile(struct apply_job *j, bool twice)
 {
 	uint32_t instance = label_instance(j->s->state.instance);
 	const struct addr_set *local = &j->r->gathered->host.local;
@@ -205,7 +228,8 @@ static void reconcile(struct apply_job *j)
 		udp = j->r->plan->cells[i].proto == IPPROTO_UDP;
 	if (!udp)
 		return;
-	if (reconcile_udp(j->r->plan, j->route_ids, local, instance, &first, &e) == 0) {
+	reconcile_udp(j->r->plan, j->route_ids, local, instance, &first, &e);
+	if (!e.code && twice) {
 		clock_sleep_ms(UDP_SECOND_LOOK_MS);
 		reconcile_udp(j->r->plan, j->route_ids, local, instance, &second, &e);
 	}
@@ -225,6 +249,9 @@ static int repair_live(struct apply_job *j)
 		/* Somebody's commit made the image stale: renewed, the next apply is fast again. */
 		if (!j->s->from_image && !j->r->dry_run)
 			session_write_image(j->s, j->want, &j->ids, j->s->genid);
+		/* The command that made this generation live may have been killed before it. */
+		if (!j->r->dry_run)
+			reconcile(j, false);
 		return 0;
 	}
 	j->out->changed = j->out->repaired = true;
@@ -232,7 +259,7 @@ static int repair_live(struct apply_job *j)
 	if (rc || j->r->dry_run)
 		return rc;
 	session_write_image(j->s, j->want, &j->ids, nft_genid_next(j->s->genid));
-	reconcile(j);
+	reconcile(j, true);
 	return 0;
 }
 
@@ -251,7 +278,7 @@ static int apply_new(struct apply_job *j)
 		return rc;
 	j->out->generation = j->compile.generation;
 	make_live(j);
-	reconcile(j);
+	reconcile(j, true);
 	lap(j, &j->out->times.finish_us);
 	return 0;
 }
@@ -316,9 +343,9 @@ int apply_run(struct session *s, const struct apply_request *r, struct apply_res
 		rc = rc ? rc : apply_prepared(&j);
 	}
 	/* The new files go first: a full disk needs their room for what is put back. */
-	if (rc && !j.again && !r->dry_run)
+	if (rc && rc != -ENOTRECOVERABLE && !j.again && !r->dry_run)
 		drop_generation(&j);
-	if (rc)
+	if (rc && rc != -ENOTRECOVERABLE)
 		rc = apply_unprepare_host(&j) ? -ENOTRECOVERABLE : rc;
 	ruleset_free(j.want);
 	route_ids_fini(&j.ids);

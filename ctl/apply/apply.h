@@ -17,7 +17,7 @@ struct apply_request {
 	size_t text_len;
 	const char *file;
 	const char *table;
-	bool dry_run;
+	bool dry_run, lenient;
 };
 
 struct apply_result {

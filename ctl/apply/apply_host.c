@@ -38,8 +38,7 @@ static int commit_guard(struct apply_job *j, bool up, struct err *e)
 
 	o.table = j->guarded_table;
 	o.generation = j->guarded_generation;
-	/* What an earlier apply opened stays guarded. */
-	o.guard_loopback = j->out->route_localnet && (up || !j->before.route_localnet);
+	o.guard_loopback = j->out->route_localnet;
 	guard = ruleset_guard(&o, e);
 	without = up ? ruleset_without_guard(&o, j->s->have, e)
 		     : ruleset_new(o.table, o.owner, o.generation);
@@ -77,18 +76,30 @@ int apply_prepare_host(struct apply_job *j)
 	return rc ? rc : session_read_kernel(j->s, j->guarded_table, j->e);
 }
 
+/* What was on before this apply, and was ours already. */
+static struct sysctl_wants settings_before(const struct apply_job *j)
+{
+	return (struct sysctl_wants){
+		.forward_v4 = j->before.forward_v4 && !j->out->forward_v4,
+		.forward_v6 = j->before.forward_v6 && !j->out->forward_v6,
+		.route_localnet = j->before.route_localnet && !j->out->route_localnet,
+	};
+}
+
 int apply_unprepare_host(struct apply_job *j)
 {
+	struct sysctl_wants keep = settings_before(j);
+	bool stays = keep.forward_v4 || keep.forward_v6 || keep.route_localnet;
 	struct err e = { 0 };
 	int rc;
 
 	if (!j->preparing)
 		return 0;
-	rc = sysctl_restore(j->s->journal, &j->before, &e);
+	rc = sysctl_restore(j->s->journal, &keep, &e);
 	rc = rc ? rc : session_read_kernel(j->s, j->guarded_table, &e);
 	if (!rc && j->table_was_there)
 		rc = commit_guard(j, false, &e);
-	else if (!rc)
+	else if (!rc && !stays) /* somebody took the table away: what is on keeps its guard */
 		rc = nft_commit(j->s->nft, j->s->have, NULL, 0, NFT_COMMIT, NULL, NULL, &e);
 	if (!rc)
 		return 0;

@@ -88,10 +88,9 @@ static int end_flows(struct session *s, unsigned drain_s,
 		     struct err *e)
 {
 	uint32_t instance = label_instance(s->state.instance);
-	int rc = commit_drained(s, session_table(s), e);
+	int rc = 0;
 
-	FAILPOINT(down_drained);
-	if (!rc && drain_s)
+	if (drain_s)
 		rc = wait_for_flows(instance, drain_s, tick, e);
 	if (!rc)
 		rc = conntrack_delete(is_of_instance, &instance, &out->flows_ended, e);
@@ -138,6 +137,30 @@ static int restore_host(struct session *s, const char *table, struct down_result
 	return rc ? rc : session_note_table(s, NULL, e);
 }
 
+static int take_away(struct session *s, const char *table, struct down_result *out, struct err *e)
+{
+	int rc = sysctl_journal_count(s->journal) ? nft_find_other(s->nft, table, out->left_for, e)
+						  : 0;
+
+	if (rc)
+		return rc;
+	rc = out->left_for[0] ? leave_guard(s, table, e) : restore_host(s, table, out, e);
+	rc = rc ? rc : state_forget_live(&s->state, e);
+	FAILPOINT(down_state);
+	return rc;
+}
+
+/* What would stop us half-way is found before anything is touched. */
+static int can_go_through(struct session *s, struct err *e)
+{
+	static const char forward[] = "/proc/sys/net/ipv4/ip_forward";
+	struct counting c = { 0 };
+
+	if (sysctl_journal_count(s->journal) && access(forward, W_OK))
+		return err_sys(e, errno, "cannot write %s", forward);
+	return s->have->exists ? conntrack_each(count_flow, &c, e) : 0;
+}
+
 int down_run(struct session *s, unsigned drain_s, bool (*tick)(unsigned left_s, unsigned flows),
 	     struct down_result *out, struct err *e)
 {
@@ -150,16 +173,21 @@ int down_run(struct session *s, unsigned drain_s, bool (*tick)(unsigned left_s, 
 	out->was_up = s->live || s->have->exists || sysctl_journal_count(s->journal);
 	if (!out->was_up)
 		return 0;
+	rc = can_go_through(s, e);
+	if (rc)
+		return rc;
 	FAILPOINT(down_started);
-	if (s->have->exists)
-		rc = end_flows(s, drain_s, tick, out, e);
+	rc = s->have->exists ? commit_drained(s, table, e) : 0;
 	if (rc)
 		return rc;
-	rc = sysctl_journal_count(s->journal) ? nft_find_other(s->nft, table, out->left_for, e) : 0;
-	if (rc)
-		return rc;
-	rc = out->left_for[0] ? leave_guard(s, table, e) : restore_host(s, table, out, e);
-	rc = rc ? rc : state_forget_live(&s->state, e);
-	FAILPOINT(down_state);
+	FAILPOINT(down_drained);
+	rc = s->have->exists ? end_flows(s, drain_s, tick, out, e) : 0;
+	rc = rc ? rc : take_away(s, table, out, e);
+	/* The routes are gone already: that is not "nothing changed". */
+	if (rc) {
+		err_wrap(e, "the routes are gone, but not all the rest");
+		err_hint(e, "remove the cause and run spctl down again");
+		e->code = rc = -ENOTRECOVERABLE;
+	}
 	return rc;
 }

@@ -3,29 +3,15 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdlib.h>
 
 #include "ctl/host/conntrack.h"
 
-struct by_id {
-	uint32_t id;
-	const struct plan_route *route;
-};
-
 struct wanted {
 	const struct plan *p;
-	struct by_id *v; /* sorted by id */
-	unsigned n;
+	const uint32_t *ids;
 	uint32_t instance;
 	const struct addr_set *local;
 };
-
-static int by_id_cmp(const void *a, const void *b)
-{
-	const struct by_id *x = a, *y = b;
-
-	return x->id < y->id ? -1 : x->id > y->id;
-}
 
 static bool has_target(const struct plan_route *r, const struct ct_flow *f)
 {
@@ -41,49 +27,49 @@ static bool has_target(const struct plan_route *r, const struct ct_flow *f)
 	return false;
 }
 
-/*
- * A flow from before its port had a route: conntrack has it without NAT, so it
- * would go past the route as long as it talks. It ended at this host itself
- * (a routed one has another destination, and is nobody's business).
- */
-static bool goes_past_a_route(const struct wanted *w, const struct ct_flow *f)
+static const struct plan_route *winner_of(const struct wanted *w, const struct ct_flow *f)
 {
 	const struct plan_conn c = { f->local, f->proto, f->local_port, f->client };
 
-	return !f->id && f->proto == IPPROTO_UDP && f->local_port == f->target_port &&
-	       !addr_cmp(&f->local, &f->target) && addr_set_has(w->local, &f->local) &&
-	       plan_find_kernel(w->p, &c);
+	return plan_find_kernel(w->p, &c);
 }
 
+/*
+ * A flow from before its port had a route: conntrack has it without NAT, so it
+ * would go past the route as long as it talks. It ended at this host itself
+ * (a routed one has another destination, and is nobody's business); [::1] and
+ * other zones than ours are never taken by a route.
+ */
+static bool goes_past_a_route(const struct wanted *w, const struct ct_flow *f)
+{
+	bool v6_loopback = f->local.family == ADDR_V6 && addr_is_loopback(&f->local);
+
+	return !f->zone && !v6_loopback && f->local_port == f->target_port &&
+	       !addr_cmp(&f->local, &f->target) && addr_set_has(w->local, &f->local) &&
+	       winner_of(w, f);
+}
+
+/* One of ours goes on only while its route still takes it and still has that target. */
 static bool is_stale(const struct ct_flow *f, void *arg)
 {
 	const struct wanted *w = arg;
-	struct by_id key = { .id = f->id };
-	const struct by_id *hit;
+	const struct plan_route *winner;
 
-	if (goes_past_a_route(w, f))
-		return true;
-	if (!f->id || f->proto != IPPROTO_UDP || f->instance != w->instance)
+	if (f->proto != IPPROTO_UDP)
 		return false;
-	hit = bsearch(&key, w->v, w->n, sizeof(*w->v), by_id_cmp);
-	return !hit || hit->route->tier != TIER_NFTABLES || !has_target(hit->route, f);
+	if (!f->id)
+		return goes_past_a_route(w, f);
+	if (f->instance != w->instance)
+		return false;
+	winner = winner_of(w, f);
+	return !winner || w->ids[winner - w->p->routes] != f->id || !has_target(winner, f);
 }
 
 int reconcile_udp(const struct plan *p, const uint32_t *ids, const struct addr_set *local,
 		  uint32_t instance, unsigned *deleted, struct err *e)
 {
-	struct wanted w = { .p = p, .instance = instance, .local = local };
-	int rc;
+	struct wanted w = { .p = p, .ids = ids, .instance = instance, .local = local };
 
 	*deleted = 0;
-	w.v = calloc(p->n_routes + 1, sizeof(*w.v));
-	if (!w.v)
-		return err_set(e, ENOMEM, "out of memory");
-	for (unsigned i = 0; i < p->n_routes; i++)
-		if (p->routes[i].transport & TRANSPORT_UDP)
-			w.v[w.n++] = (struct by_id){ ids[i], &p->routes[i] };
-	qsort(w.v, w.n, sizeof(*w.v), by_id_cmp);
-	rc = conntrack_delete_any(is_stale, &w, deleted, e);
-	free(w.v);
-	return rc;
+	return conntrack_delete_any(is_stale, &w, deleted, e);
 }

@@ -11,9 +11,9 @@
 
 /*
  * ids[i]: route id of p->routes[i]; local: the host's own addresses. Deletes the
- * conntrack entries of this instance's UDP flows whose route is gone or has that
- * target no more, and of UDP flows to this host that are older than the route
- * that now covers their port; *deleted counts them.
+ * conntrack entries of this instance's UDP flows which their route does not take any
+ * more, or to a target that it has no more, and of UDP flows to this host that are older than the
+ * route that now covers their port; *deleted counts them.
  */
 int reconcile_udp(const struct plan *p, const uint32_t *ids, const struct addr_set *local,
 		  uint32_t instance, unsigned *deleted, struct err *e);

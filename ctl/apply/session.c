@@ -7,9 +7,11 @@
 #include "ctl/apply/session.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "ctl/base/io.h"
@@ -83,7 +85,7 @@ static int load_live(struct session *s, struct err *e)
 
 /* Which generation the kernel's table has: 0 when it is not there or not ours. */
 static int kernel_generation(struct session *s, const char *table, uint32_t *generation,
-			     struct err *e)
+			     bool *exists, struct err *e)
 {
 	struct ruleset *head = NULL;
 	int rc = nft_read_head(s->nft, table, &head, e);
@@ -93,6 +95,7 @@ static int kernel_generation(struct session *s, const char *table, uint32_t *gen
 	*generation = head->exists && head->ours && !strcmp(head->owner, s->state.instance)
 			      ? head->generation
 			      : 0;
+	*exists = head->exists;
 	ruleset_free(head);
 	return 0;
 }
@@ -128,6 +131,7 @@ static int settle_pending(struct session *s, struct err *e)
 {
 	struct state_meta meta = { 0 };
 	uint32_t pending = 0, in_kernel = 0;
+	bool exists = true;
 	int rc = read_pending(s, &pending);
 
 	if (rc)
@@ -136,7 +140,7 @@ static int settle_pending(struct session *s, struct err *e)
 		return pending ? session_set_pending(s, 0, e) : 0;
 	/* A meta that cannot be read was never fsynced: its transaction did not begin. */
 	if (!state_read_generation(&s->state, pending, &meta, NULL, NULL))
-		rc = kernel_generation(s, meta.table, &in_kernel, e);
+		rc = kernel_generation(s, meta.table, &in_kernel, &exists, e);
 	state_meta_fini(&meta);
 	if (rc)
 		return rc;
@@ -145,6 +149,11 @@ static int settle_pending(struct session *s, struct err *e)
 			 "is live",
 			 pending);
 		rc = state_set_live(&s->state, pending, e);
+	} else if (!exists && s->live) {
+		/* The table that could tell is gone: its file stays, as one of the past. */
+		log_info("an earlier command was interrupted, and the table is gone: whether "
+			 "generation %u took effect cannot be said",
+			 pending);
 	} else {
 		log_info("an earlier command was interrupted before generation %u took effect: it "
 			 "is dropped",
@@ -171,6 +180,18 @@ static int open_locked(struct session *s, unsigned timeout_ms, struct err *e)
 
 	rc = rc ? rc : load_live(s, e);
 	return rc ? rc : settle_pending(s, e);
+}
+
+bool session_is_busy(const struct session *s)
+{
+	char *path = state_run_path(&s->state, "lock");
+	int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+	bool busy = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK;
+
+	if (fd >= 0)
+		close(fd);
+	free(path);
+	return busy;
 }
 
 bool session_has_leftovers(struct session *s)
@@ -243,27 +264,38 @@ static int check_owner(const struct session *s, const struct ruleset *rs, struct
 	return e->code;
 }
 
-/* The image is lost (RUN removed): the numbers of the routes are kept in STATE, too. */
+/* The numbers of the routes. STATE has them from before each commit, so it knows best; the
+ * image's serve where that file is lost. */
 static void load_ids(struct session *s)
 {
 	char *path = state_path(&s->state, IDS);
 	struct ruleset *nothing = NULL;
+	struct route_ids ids = { 0 };
 	uint32_t genid;
 
-	if (path && !ruleset_image_load(path, s->state.boot, &nothing, &s->ids, &genid))
+	if (path && !ruleset_image_load(path, s->state.boot, &nothing, &ids, &genid)) {
 		ruleset_free(nothing);
+		route_ids_fini(&s->ids);
+		s->ids = ids;
+	}
 	free(path);
 }
 
-/* Only when they changed: counting up, or fewer of them. */
-static void write_ids(struct session *s, const struct route_ids *ids)
+static bool same_ids(const struct route_ids *a, const struct route_ids *b)
+{
+	return a->n == b->n && a->next_id == b->next_id && a->text.len == b->text.len &&
+	       (!a->n || (!memcmp(a->text.data, b->text.data, a->text.len) &&
+			  !memcmp(a->ids, b->ids, a->n * sizeof(*a->ids))));
+}
+
+void session_write_ids(struct session *s, const struct route_ids *ids)
 {
 	struct ruleset *nothing = ruleset_new("-", s->state.instance, 0);
 	char *path = state_path(&s->state, IDS);
 	struct err e = { 0 };
 
 	if (path && nothing && !ruleset_seal(nothing, &e) &&
-	    (access(path, F_OK) || ids->n != s->ids.n || ids->next_id != s->ids.next_id) &&
+	    (access(path, F_OK) || !same_ids(ids, &s->ids)) &&
 	    ruleset_image_save(path, nothing, ids, s->state.boot, 0, &e))
 		log_debug("route numbers are not kept: %s", e.msg);
 	ruleset_free(nothing);
@@ -277,6 +309,7 @@ static bool load_image(struct session *s, const char *table)
 	char *path = state_run_path(&s->state, IMAGE);
 	struct ruleset *rs = NULL;
 	uint32_t genid = 0, in_kernel = 0;
+	bool exists;
 	int rc = path ? ruleset_image_load(path, s->state.boot, &rs, &s->ids, &genid) : -ENOMEM;
 
 	free(path);
@@ -284,9 +317,10 @@ static bool load_image(struct session *s, const char *table)
 		load_ids(s);
 		return false;
 	}
+	load_ids(s);
 	if (genid == s->genid && rs->generation == s->live && !strcmp(rs->table, table) &&
 	    !strcmp(rs->owner, s->state.instance) &&
-	    !kernel_generation(s, table, &in_kernel, NULL) && in_kernel == s->live) {
+	    !kernel_generation(s, table, &in_kernel, &exists, NULL) && in_kernel == s->live) {
 		rs->exists = rs->ours = true;
 		s->have = rs;
 		s->from_image = true;
@@ -338,7 +372,6 @@ void session_write_image(struct session *s, const struct ruleset *rs, const stru
 		unlink(path);
 	}
 	free(path);
-	write_ids(s, ids);
 }
 
 void session_drop_image(struct session *s)

@@ -52,6 +52,10 @@ bool session_has_leftovers(struct session *s);
 /* Fills have, genid and ids: from the image where nobody committed since, else by reading the
  * whole table. Can be called again after a change. Refuses a table that is not this instance's. */
 int session_read_kernel(struct session *s, const char *table, struct err *e);
+/* Does another spctl hold the lock just now? */
+bool session_is_busy(const struct session *s);
+/* Before a commit: what it is about to number must not be given out again after a kill. */
+void session_write_ids(struct session *s, const struct route_ids *ids);
 /* Writes the image of what is now in the kernel. Failing is no error: the next command reads. */
 void session_write_image(struct session *s, const struct ruleset *rs, const struct route_ids *ids,
 			 uint32_t genid);

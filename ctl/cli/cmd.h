@@ -11,6 +11,7 @@
 
 #include "ctl/base/buf.h"
 #include "ctl/config/config.h"
+#include "ctl/state/state.h"
 
 /* DESIGN: exit codes */
 enum {
@@ -101,8 +102,8 @@ int cmd_exit_code(int rc);
 int cmd_need_root(const struct options *o, const char *what);
 /* --table, then the config's tableName, then the default; refuses what is no name. NULL and *e. */
 const char *cmd_table(const struct options *o, const struct config *c, struct err *e);
-/* "to go back: spctl ..." with the directories and table that this command was given. */
-void cmd_print_way_back(const struct options *o, const char *command, uint32_t generation);
+/* "to go back: spctl apply ..." to an earlier generation as it was applied; NULL = down. */
+void cmd_print_way_back(const struct options *o, const struct state_meta *to);
 bool cmd_colour(const struct options *o, FILE *f);
 
 #endif

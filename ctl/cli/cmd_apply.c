@@ -77,10 +77,8 @@ static void print_text(const struct apply_job *j)
 	       "(%.2f s)\n",
 	       r->generation, j->plan->n_enabled, s, r->stats.elems_added,
 	       r->stats.elems_added == 1 ? "" : "s", r->stats.elems_deleted, seconds);
-	if (j->previous && !r->repaired)
-		cmd_print_way_back(j->o, "apply", j->previous);
-	else
-		cmd_print_way_back(j->o, "down", 0);
+	/* A repair goes back to nothing but a broken table: down is the way out of it. */
+	cmd_print_way_back(j->o, r->repaired || !j->s.meta.generation ? NULL : &j->s.meta);
 }
 
 /* With -v, on stderr: where the time went. */
@@ -157,6 +155,7 @@ static int run(struct apply_job *j)
 		.text_len = j->l.text.len,
 		.file = j->l.file,
 		.dry_run = j->o->dry_run,
+		.lenient = j->o->lenient,
 	};
 	struct err e = { 0 };
 	int rc = open_session(j, &e);

@@ -133,14 +133,17 @@ static void print_override(const char *name, const char *value, const char *usua
 		printf(" --%s %s", name, value);
 }
 
-void cmd_print_way_back(const struct options *o, const char *command, uint32_t generation)
+void cmd_print_way_back(const struct options *o, const struct state_meta *to)
 {
-	printf("to go back: spctl %s", command);
-	if (generation)
-		printf(" %s/applied/%u.config", o->state_dir, generation);
+	printf("to go back: spctl %s", to ? "apply" : "down");
+	if (to)
+		printf(" %s/applied/%u.config", o->state_dir, to->generation);
 	print_override("state-dir", o->state_dir, OPTIONS_STATE_DIR);
 	print_override("run-dir", o->run_dir, OPTIONS_RUN_DIR);
-	print_override("table", o->table, DEFAULT_TABLE);
+	if (to && (o->table || strcmp(to->table, DEFAULT_TABLE)))
+		printf(" --table %s", to->table);
+	if (to && to->lenient)
+		printf(" --lenient");
 	printf("\n");
 }
 

@@ -53,7 +53,8 @@ static int nothing_there(const struct options *o)
 	return EXIT_DONE;
 }
 
-static void print_result(const struct options *o, const struct down_result *r, unsigned last)
+static void print_result(const struct options *o, const struct down_result *r,
+			 const struct state_meta *last)
 {
 	if (o->json) {
 		describe_print_json(json_pack("{s:i,s:b,s:i,s:i,s:s}", "schema", 1, "wasUp", 1,
@@ -72,8 +73,8 @@ static void print_result(const struct options *o, const struct down_result *r, u
 		printf("left on, with the guard: the kernel settings, which the spctl of table "
 		       "inet %s uses; `spctl down` again after that one is down\n",
 		       r->left_for);
-	if (last)
-		cmd_print_way_back(o, "apply", last);
+	if (last->generation)
+		cmd_print_way_back(o, last);
 }
 
 int cmd_down(const struct options *o, int argc, char **argv)
@@ -81,7 +82,6 @@ int cmd_down(const struct options *o, int argc, char **argv)
 	struct down_result result;
 	struct session s;
 	struct err e = { 0 };
-	unsigned last;
 	int rc = cmd_need_root(o, "down changes the kernel's ruleset");
 
 	(void)argc;
@@ -96,14 +96,20 @@ int cmd_down(const struct options *o, int argc, char **argv)
 	/* Where no file says which table it was, the command line may. */
 	if (!s.live && !s.noted_table[0] && o->table)
 		snprintf(s.noted_table, sizeof(s.noted_table), "%s", o->table);
+	if (o->table && strcmp(o->table, session_table(&s))) {
+		err_set(&e, EINVAL, "the table of what is applied is \"%s\", not \"%s\"",
+			session_table(&s), o->table);
+		session_close(&s);
+		return cmd_fail(o, &e, EXIT_USAGE);
+	}
 	catch_signals();
-	last = s.live;
 	rc = down_run(&s, o->drain_s, o->quiet ? tick_quietly : tick, &result, &e);
-	session_close(&s);
 	if (rc)
-		return cmd_fail(o, &e, cmd_exit_code(rc));
-	if (!result.was_up)
-		return nothing_there(o);
-	print_result(o, &result, last);
-	return EXIT_DONE;
+		rc = cmd_fail(o, &e, cmd_exit_code(rc));
+	else if (!result.was_up)
+		nothing_there(o);
+	else
+		print_result(o, &result, &s.meta);
+	session_close(&s);
+	return rc;
 }

@@ -11,11 +11,12 @@
 #include "ctl/base/clock.h"
 #include "ctl/cli/cmd.h"
 #include "ctl/cli/describe.h"
+#include "ctl/cli/report.h"
 #include "ctl/cli/table.h"
 #include "ctl/host/conntrack.h"
 #include "ctl/nft/ruleset_compile.h"
 
-#define BEHIND_TRIES   20
+#define BEHIND_TRIES   100
 #define BEHIND_WAIT_MS 50
 
 struct status {
@@ -83,6 +84,8 @@ static void find_table_drift(struct status *st)
 		want = expected_ruleset(&st->s, st->plan, &e);
 		if (want)
 			ruleset_choose_sizes(want, have);
+		else
+			drift(st, "the table cannot be compared: %s", e.msg);
 		if (want && !ruleset_equal(want, have, what, sizeof(what)))
 			drift(st, "the table was changed: %s", what);
 	}
@@ -100,6 +103,8 @@ static void find_drift(struct status *st)
 	else
 		find_table_drift(st);
 	find_settings_drift(st);
+	/* What an apply at work has done so far is no drift. */
+	st->behind |= st->drift && session_is_busy(&st->s);
 }
 
 static int count_flow(const struct ct_flow *f, void *arg)
@@ -212,11 +217,11 @@ static void print_json(const struct status *st)
 
 	for (unsigned i = 0; i < st->plan->n_routes; i++)
 		json_array_append_new(routes, route_json(st, i));
-	describe_print_json(json_pack("{s:i,s:{s:b,s:n},s:s,s:i,s:b,s:s,s:o,s:[],s:o}", "schema", 1,
+	describe_print_json(json_pack("{s:i,s:{s:b,s:n},s:s,s:i,s:b,s:o,s:o,s:[],s:o}", "schema", 1,
 				      "service", "running", 0, "pid", "table",
 				      session_table(&st->s), "generation", (int)st->s.live, "drift",
-				      st->drift, "driftReason", st->drift_what, "routes", routes,
-				      "certificates", "warnings",
+				      st->drift, "driftReason", report_json_text(st->drift_what),
+				      "routes", routes, "certificates", "warnings",
 				      describe_warnings_json(&st->diags)));
 }
 

@@ -239,7 +239,10 @@ json_t *describe_errors_json(const struct diags *d)
 
 void describe_print_json(json_t *j)
 {
-	json_dumpf(j, stdout, JSON_INDENT(2));
+	if (j)
+		json_dumpf(j, stdout, JSON_INDENT(2));
+	else
+		fputs("{\"schema\":1,\"errors\":[{\"message\":\"out of memory\"}]}", stdout);
 	putchar('\n');
 	json_decref(j);
 }

@@ -5,6 +5,8 @@
  * characters) or a blank (tabs), so that the caret always stands right.
  */
 #include "ctl/cli/report.h"
+#include "ctl/base/log.h"
+#include "ctl/base/text.h"
 
 #include <string.h>
 
@@ -170,11 +172,24 @@ void report_diags_text(FILE *out, const struct diags *d, const char *text, size_
 		fputc('\n', out);
 }
 
+/* JSON is UTF-8; file names and words of the command line may be anything. */
+json_t *report_json_text(const char *s)
+{
+	char shown[1024];
+
+	if (!s)
+		return json_null();
+	if (text_is_utf8(s, strlen(s), NULL))
+		return json_string(s);
+	return json_string(log_escape(s, strlen(s), shown, sizeof(shown)));
+}
+
 static json_t *diag_json(const struct diag *g)
 {
-	return json_pack("{s:s?, s:i, s:i, s:s?, s:s, s:s?}", "file", g->loc.file, "line",
-			 (int)g->loc.line, "col", (int)g->loc.col, "path", g->path, "message",
-			 g->msg, "hint", g->hint);
+	return json_pack("{s:o, s:i, s:i, s:o, s:o, s:o}", "file", report_json_text(g->loc.file),
+			 "line", (int)g->loc.line, "col", (int)g->loc.col, "path",
+			 report_json_text(g->path), "message", report_json_text(g->msg), "hint",
+			 report_json_text(g->hint));
 }
 
 json_t *report_diags_json(const struct diags *d)

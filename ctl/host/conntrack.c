@@ -154,6 +154,7 @@ static bool entry_read(const struct nf_conntrack *ct, bool any, struct entry *ou
 	f->instance = label ? label_word(label, 2) : 0;
 	f->ct_id = nfct_get_attr_u32(ct, ATTR_ID);
 	f->proto = proto;
+	f->zone = out->zone;
 	state = nfct_get_attr_u8(ct, ATTR_TCP_STATE);
 	f->closed = proto == IPPROTO_TCP &&
 		    (state == TCP_CONNTRACK_TIME_WAIT || state == TCP_CONNTRACK_CLOSE);

@@ -16,6 +16,7 @@ struct ct_flow {
 	uint32_t instance; /* label word 2: which spctl made it */
 	uint32_t ct_id;	   /* the kernel's id of the entry */
 	uint8_t proto;
+	uint16_t zone;
 	bool closed;			   /* TCP in TIME_WAIT or CLOSE */
 	struct addr client, local, target; /* original source, original destination, reply source */
 	uint16_t client_port, local_port, target_port;

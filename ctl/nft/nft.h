@@ -29,7 +29,8 @@ int nft_read_head(struct nft *n, const char *table, struct ruleset **out, struct
  * -errno; tried in a check-only transaction, which loads its module. */
 int nft_has_expr(struct nft *n, const char *expr, struct err *e);
 
-/* The name of a table, other than this one, that some spctl made in this namespace; "" = none. */
+/* The name of a table, other than this one, in which some spctl of this namespace has live routes;
+ * "" = none. */
 int nft_find_other(struct nft *n, const char *table, char other[RS_NAME_MAX], struct err *e);
 
 /* A change of one object, for plan output and for the "nothing to do" test. */

@@ -17,6 +17,8 @@ const struct nlmsghdr *nft_next_message(const uint8_t **p, size_t *left);
 /* The number that NLMSG_ERROR and NLMSG_DONE begin with: 0 or a negative errno. */
 int nft_message_code(const struct nlmsghdr *nlh);
 
+#define NFT_MAX_OTHERS 16
+
 /* Collects the answers to one request after the other. */
 struct nft_answer {
 	uint32_t seq;	  /* of the request: other messages are ignored */
@@ -24,8 +26,10 @@ struct nft_answer {
 	bool interrupted; /* the ruleset changed under the dump (NLM_F_DUMP_INTR) */
 	int error;	  /* 0 or the kernel's negative errno */
 	uint32_t genid;
-	uint32_t use, seen;	       /* objects that the table says it has; that came */
-	char other_table[RS_NAME_MAX]; /* another table with a spctl's mark, or "" */
+	uint32_t use, seen; /* objects that the table says it has; that came */
+	/* Other tables with a spctl's mark; more than these are not looked at. */
+	char others[NFT_MAX_OTHERS][RS_NAME_MAX];
+	unsigned n_others;
 };
 
 /* Fills rs (not sealed yet) and a. bytes must be aligned to 4. */

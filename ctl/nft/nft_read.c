@@ -197,6 +197,26 @@ int nft_read_head(struct nft *n, const char *table, struct ruleset **out, struct
 	return read_with(n, table, out, e, read_head);
 }
 
+/* A table that only guards what its spctl turned on has no generation: it is nobody's need. */
+static int first_active(struct nft *n, const struct nft_answer *a, char other[RS_NAME_MAX],
+			struct err *e)
+{
+	other[0] = '\0';
+	for (unsigned i = 0; i < a->n_others; i++) {
+		struct ruleset *head = NULL;
+		int rc = nft_read_head(n, a->others[i], &head, e);
+
+		if (rc)
+			return rc;
+		if (head->exists && head->generation)
+			memcpy(other, a->others[i], RS_NAME_MAX);
+		ruleset_free(head);
+		if (other[0])
+			break;
+	}
+	return 0;
+}
+
 int nft_find_other(struct nft *n, const char *table, char other[RS_NAME_MAX], struct err *e)
 {
 	_Alignas(8) char buf[NFT_REQUEST_MAX];
@@ -206,12 +226,11 @@ int nft_find_other(struct nft *n, const char *table, char other[RS_NAME_MAX], st
 
 	if (!rs)
 		return err_set(e, -ENOMEM, "out of memory");
-	for (int i = 0; i < READ_TRIES && rc == -EINTR; i++)
+	for (int i = 0; i < READ_TRIES && rc == -EINTR; i++) {
+		a.n_others = 0;
 		rc = nft_request(n, nft_request_new(n, buf, NFT_MSG_GETTABLE, NLM_F_DUMP), rs, &a,
 				 e);
+	}
 	ruleset_free(rs);
-	if (rc)
-		return nft_refused(e, rc, "the list of tables");
-	memcpy(other, a.other_table, RS_NAME_MAX);
-	return 0;
+	return rc ? nft_refused(e, rc, "the list of tables") : first_active(n, &a, other, e);
 }

@@ -48,6 +48,7 @@ struct state_meta {
 	uint32_t generation;
 	int64_t time_ms;	     /* wall clock */
 	char *file;		     /* owned */
+	bool lenient;		     /* applied with --lenient */
 	char *table;		     /* owned: nft table name it was applied to */
 	struct resolved_name *names; /* owned, with owned .name strings */
 	unsigned n_names;

@@ -47,9 +47,9 @@ int state_meta_format(const struct state_meta *m, struct buf *out, struct err *e
 
 	for (unsigned i = 0; ok && i < m->n_names; i++)
 		ok = json_array_append_new(names, name_format(&m->names[i])) == 0;
-	root = json_pack("{s:I, s:I, s:s, s:s, s:o}", "generation", (json_int_t)m->generation,
+	root = json_pack("{s:I, s:I, s:s, s:s, s:b, s:o}", "generation", (json_int_t)m->generation,
 			 "timeMs", (json_int_t)m->time_ms, "file", m->file ? m->file : "", "table",
-			 m->table ? m->table : "", "names", names);
+			 m->table ? m->table : "", "lenient", m->lenient, "names", names);
 	text = ok && root ? json_dumps(root, JSON_INDENT(1)) : NULL;
 	json_decref(root);
 	if (!text)
@@ -135,6 +135,7 @@ int state_meta_parse(const char *path, const struct buf *json, uint32_t generati
 	json_t *root = json_loadb(json->data, json->len, JSON_REJECT_DUPLICATES, &where);
 	bool ok = root && root_parse(root, generation, &m);
 
+	m.lenient = json_is_true(json_object_get(root, "lenient"));
 	json_decref(root);
 	if (!ok) {
 		state_meta_fini(&m);

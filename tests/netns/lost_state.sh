@@ -41,6 +41,13 @@ expect_match "$out" 'changed'
 apply y
 expect_exit 0 spctl status
 
+# Without the numbers either nothing can be compared, and that is not "all is well".
+rm "$T/run/image" "$T/state/ids"
+gw nft flush chain inet spctl dec4
+expect_exit 1 spctl status
+apply y
+expect_exit 0 spctl status
+
 # The generations: apply and down work, status does not say that all is well.
 rm -rf "$T/state/applied"
 expect_exit 1 spctl status

@@ -90,3 +90,10 @@ for command in status down; do
 	expect_exit 0 spctl $command --json
 	one_object "$command --json with nothing applied"
 done
+
+# Words that are not UTF-8: still one object, with the error in it.
+bad=$'\xff'
+expect_exit 2 spctl check --json "$T/no-such-$bad.json"
+expect_json "$out" '.schema == 1 and (.errors | length) == 1'
+expect_exit 2 spctl apply --json "--no-such-$bad"
+expect_json "$out" '.schema == 1 and (.errors | length) == 1'
