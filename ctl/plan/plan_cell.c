@@ -19,6 +19,17 @@ struct span {
 	bool own; /* the route names the address that is being swept */
 };
 
+/* One route at one of its listen addresses (ADDR_NONE: at all). */
+struct listen {
+	struct addr address;
+	struct plan_route *route;
+};
+
+/* Cells are found by index: the array that holds them may move. */
+struct cell_range {
+	unsigned from, to; /* to is not included */
+};
+
 struct sweep {
 	struct plan *p;
 	struct diags *d;
@@ -29,6 +40,7 @@ struct sweep {
 	struct span **active;
 	size_t n_active;
 	size_t competitors;
+	struct cell_range all[2]; /* TCP, UDP: of the routes that name no address */
 };
 
 static int add_span(struct sweep *s, uint32_t from, uint32_t to, struct plan_route *r, bool own)
@@ -46,37 +58,9 @@ static int add_span(struct sweep *s, uint32_t from, uint32_t to, struct plan_rou
 	return 0;
 }
 
-static bool names_address(const struct cfg_match *m, const struct addr *address)
-{
-	for (unsigned i = 0; i < m->n_addresses; i++)
-		if (!addr_cmp(&m->addresses[i], address))
-			return true;
-	return false;
-}
-
 static unsigned transport_bit(uint8_t proto)
 {
 	return proto == IPPROTO_TCP ? TRANSPORT_TCP : TRANSPORT_UDP;
-}
-
-/* All ports of the routes that listen at `address` (ADDR_NONE: of those that name none). */
-static int collect_spans(struct sweep *s, const struct addr *address, uint8_t proto)
-{
-	bool all = address->family == ADDR_NONE;
-
-	s->n = 0;
-	for (unsigned i = 0; i < s->p->n_routes; i++) {
-		struct plan_route *r = &s->p->routes[i];
-		const struct cfg_match *m = &r->route->match;
-		bool own = all ? !m->n_addresses : names_address(m, address);
-
-		if (!(r->transport & transport_bit(proto)) || (!own && (all || m->n_addresses)))
-			continue;
-		for (unsigned k = 0; k < m->n_ports; k++)
-			if (add_span(s, m->ports[k].from, m->ports[k].to, r, own))
-				return -ENOMEM;
-	}
-	return 0;
 }
 
 static int span_cmp(const void *a, const void *b)
@@ -84,6 +68,62 @@ static int span_cmp(const void *a, const void *b)
 	const struct span *x = a, *y = b;
 
 	return x->from < y->from ? -1 : x->from > y->from;
+}
+
+/* The first of those cells that reaches up to that port or beyond. */
+static unsigned first_cell(const struct sweep *s, struct cell_range all, uint32_t port)
+{
+	unsigned lo = all.from, hi = all.to;
+
+	while (lo < hi) {
+		unsigned mid = lo + (hi - lo) / 2;
+
+		if (s->p->cells[mid].to < port)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+/* Where the spans so far, sorted, meet routes without address, those compete, too. */
+static int add_competitors(struct sweep *s, struct cell_range all)
+{
+	size_t n_own = s->n;
+	unsigned next = all.from;
+
+	for (size_t i = 0; i < n_own; i++) {
+		uint32_t to = s->spans[i].to;
+		unsigned c = first_cell(s, all, s->spans[i].from);
+
+		for (c = c > next ? c : next; c < all.to && s->p->cells[c].from <= to; c++) {
+			const struct plan_cell *cell = &s->p->cells[c];
+
+			for (unsigned k = 0; k < cell->n_order; k++)
+				if (add_span(s, cell->from, cell->to, cell->order[k], false))
+					return -ENOMEM;
+			next = c + 1;
+		}
+	}
+	return 0;
+}
+
+/* All ports of the routes that compete at one address: l[0..n) name it. */
+static int collect_spans(struct sweep *s, const struct listen *l, size_t n, uint8_t proto)
+{
+	s->n = 0;
+	for (size_t i = 0; i < n; i++) {
+		const struct cfg_match *m = &l[i].route->route->match;
+
+		if (!(l[i].route->transport & transport_bit(proto)))
+			continue;
+		for (unsigned k = 0; k < m->n_ports; k++)
+			if (add_span(s, m->ports[k].from, m->ports[k].to, l[i].route, true))
+				return -ENOMEM;
+	}
+	if (s->n)
+		qsort(s->spans, s->n, sizeof(*s->spans), span_cmp);
+	return add_competitors(s, s->all[proto == IPPROTO_UDP]);
 }
 
 static int u32_cmp(const void *a, const void *b)
@@ -204,50 +244,74 @@ static int sweep_ports(struct sweep *s, const struct addr *address, uint8_t prot
 	return 0;
 }
 
-static int address_cmp(const void *a, const void *b)
+static int listen_cmp(const void *a, const void *b)
 {
-	return addr_cmp(a, b);
+	const struct listen *x = a, *y = b;
+	int rc = addr_cmp(&x->address, &y->address);
+
+	return rc ? rc : rank_cmp(&x->route, &y->route);
 }
 
-/* Every address that some route names, sorted, after "all addresses". */
-static int collect_addresses(const struct plan *p, struct addr **out, size_t *n_out)
+/* Every route at each address that it names, sorted: those that name none come first. */
+static int collect_listens(const struct plan *p, struct listen **out, size_t *n_out)
 {
-	size_t n = 1, k = 1, m = 0;
-	struct addr *v;
+	size_t n = p->n_routes, k = 0, m = 0;
+	struct listen *v;
 
 	for (unsigned i = 0; i < p->n_routes; i++)
 		n += p->routes[i].route->match.n_addresses;
-	v = calloc(n, sizeof(*v));
+	v = calloc(n + 1, sizeof(*v));
 	if (!v)
 		return -ENOMEM;
-	for (unsigned i = 0; i < p->n_routes; i++)
-		for (unsigned a = 0; a < p->routes[i].route->match.n_addresses; a++)
-			v[k++] = p->routes[i].route->match.addresses[a];
-	qsort(v, n, sizeof(*v), address_cmp);
-	for (size_t i = 1; i < n; i++)
-		if (addr_cmp(&v[m], &v[i]))
-			v[++m] = v[i];
+	for (unsigned i = 0; i < p->n_routes; i++) {
+		const struct cfg_match *match = &p->routes[i].route->match;
+
+		if (!match->n_addresses)
+			v[k++].route = &p->routes[i];
+		for (unsigned a = 0; a < match->n_addresses; a++)
+			v[k++] = (struct listen){ match->addresses[a], &p->routes[i] };
+	}
+	qsort(v, k, sizeof(*v), listen_cmp);
+	for (size_t i = 0; i < k; i++)
+		if (!i || listen_cmp(&v[m - 1], &v[i]))
+			v[m++] = v[i];
 	*out = v;
-	*n_out = m + 1;
+	*n_out = m;
+	return 0;
+}
+
+/* l[0..n) listen at the same address. */
+static int sweep_address(struct sweep *s, const struct listen *l, size_t n)
+{
+	static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP };
+
+	for (unsigned i = 0; i < 2; i++) {
+		unsigned from = s->p->n_cells;
+		int rc = collect_spans(s, l, n, protos[i]);
+
+		if (!rc)
+			rc = sweep_ports(s, &l->address, protos[i]);
+		if (rc)
+			return rc;
+		if (l->address.family == ADDR_NONE)
+			s->all[i] = (struct cell_range){ from, s->p->n_cells };
+	}
 	return 0;
 }
 
 int plan_build_cells(struct plan *p, struct diags *d)
 {
-	static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP };
 	struct sweep s = { .p = p, .d = d };
-	struct addr *addresses = NULL;
+	struct listen *l = NULL;
 	size_t n = 0;
-	int rc = collect_addresses(p, &addresses, &n);
+	int rc = collect_listens(p, &l, &n);
 
-	for (size_t i = 0; i < n && !rc; i++) {
-		for (unsigned k = 0; k < 2 && !rc; k++) {
-			rc = collect_spans(&s, &addresses[i], protos[k]);
-			if (!rc)
-				rc = sweep_ports(&s, &addresses[i], protos[k]);
-		}
+	for (size_t i = 0, end; i < n && !rc; i = end) {
+		for (end = i + 1; end < n && !addr_cmp(&l[end].address, &l[i].address); end++)
+			;
+		rc = sweep_address(&s, l + i, end - i);
 	}
-	free(addresses);
+	free(l);
 	free(s.spans);
 	free(s.bounds);
 	free(s.active);
