@@ -41,7 +41,7 @@ int apply_run(struct session *s, const struct apply_request *r, struct apply_res
 struct down_result {
 	bool was_up;
 	unsigned flows_ended;
-	size_t sysctls_restored;
+	struct sysctl_wants restored; /* settings that are as they were before the first apply */
 	/* Another spctl's table: the settings that this one turned on stay for it, and so does
 	 * their guard. A later down takes them back. "" = all is gone. */
 	char left_for[RS_NAME_MAX];

@@ -129,7 +129,7 @@ static int restore_host(struct session *s, const char *table, struct down_result
 {
 	int rc;
 
-	out->sysctls_restored = sysctl_journal_count(s->journal);
+	out->restored = sysctl_journal_wants(s->journal);
 	rc = sysctl_restore(s->journal, NULL, e);
 	FAILPOINT(down_sysctls);
 	rc = rc ? rc : delete_table(s, table, e);

@@ -127,6 +127,14 @@ int gather_past_facts(struct gathered *g, const struct state_meta *past, struct 
 	return gather_host(g, e);
 }
 
+bool gather_has_unresolved(const struct gathered *g)
+{
+	for (unsigned i = 0; i < g->facts.n_names; i++)
+		if (!g->facts.names[i].n)
+			return true;
+	return false;
+}
+
 void gather_fini(struct gathered *g)
 {
 	if (g->have_host)
@@ -152,14 +160,15 @@ static void list_addresses(const struct resolved_name *name, char *out, size_t c
 	}
 }
 
-static bool name_in_use(const struct plan *p, const char *name)
+/* Where a target of that name stands, or NULL: nobody uses it. */
+static const struct cfg_host *first_user(const struct plan *p, const char *name)
 {
 	for (unsigned i = 0; i < p->n_routes; i++)
 		for (unsigned k = 0; k < p->routes[i].n_targets; k++)
 			if (p->routes[i].targets[k].host->kind == HOST_NAME &&
 			    !strcmp(p->routes[i].targets[k].host->text, name))
-				return true;
-	return false;
+				return p->routes[i].targets[k].host;
+	return NULL;
 }
 
 static bool is_localhost(const char *name)
@@ -309,20 +318,26 @@ static void warn_listeners(const struct gathered *g, const struct plan *p, struc
 	}
 }
 
-void gather_warn(const struct gathered *g, const struct plan *p, struct diags *d)
+void gather_warn_lasting(const struct gathered *g, const struct plan *p, struct diags *d)
 {
 	for (unsigned i = 0; i < g->facts.n_names; i++) {
 		const struct resolved_name *name = &g->facts.names[i];
+		const struct cfg_host *user = first_user(p, name->name);
 		char list[RESOLVE_MAX_ADDRS * (ADDR_TEXT + 2)];
 
-		if (is_localhost(name->name) || !name_in_use(p, name->name))
+		if (is_localhost(name->name) || !user)
 			continue;
 		list_addresses(name, list, sizeof(list));
-		diags_add(d, DIAG_WARNING, LOC_NONE, NULL, NULL,
+		diags_add(d, DIAG_WARNING, user->loc, NULL, NULL,
 			  "target \"%s\" was resolved once to %s and is not followed", name->name,
 			  list);
 	}
-	warn_listeners(g, p, d);
 	warn_unfollowed(p, d);
 	warn_time_limits(p, d);
+}
+
+void gather_warn(const struct gathered *g, const struct plan *p, struct diags *d)
+{
+	warn_listeners(g, p, d);
+	gather_warn_lasting(g, p, d);
 }

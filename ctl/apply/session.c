@@ -127,6 +127,27 @@ int session_set_pending(struct session *s, uint32_t generation, struct err *e)
 	return rc;
 }
 
+/* A look from the side settles nothing, but what is true is told by the same rule. */
+static int see_pending(struct session *s, struct err *e)
+{
+	struct state_meta meta = { 0 };
+	uint32_t pending = 0, in_kernel = 0;
+	bool exists;
+
+	/* One that cannot be read, or is gone again, is an apply's at work: the next look sees. */
+	if (read_pending(s, &pending) || !pending || pending == s->live ||
+	    state_read_generation(&s->state, pending, &meta, NULL, NULL))
+		return 0;
+	if (kernel_generation(s, meta.table, &in_kernel, &exists, e) || in_kernel != pending) {
+		state_meta_fini(&meta);
+		return e->code;
+	}
+	state_meta_fini(&s->meta);
+	s->meta = meta;
+	s->live = pending;
+	return 0;
+}
+
 static int settle_pending(struct session *s, struct err *e)
 {
 	struct state_meta meta = { 0 };
@@ -221,6 +242,8 @@ int session_open(struct session *s, const char *state_dir, const char *run_dir, 
 		rc = open_locked(s, timeout_ms, e);
 	else if (!rc)
 		rc = load_live(s, e);
+	if (!rc && !(flags & SESSION_LOCK))
+		rc = see_pending(s, e);
 	rc = rc ? rc : load_journal(s, e);
 	if (rc)
 		session_close(s);

@@ -107,7 +107,8 @@ static int plan_all(struct apply_job *j)
 	j->plan = plan_build(j->l.config, &j->g.facts, &j->l.diags);
 	if (!j->plan) {
 		cmd_report(j->o, &j->l);
-		return EXIT_USAGE;
+		/* The file may be right: it is the name service that failed. */
+		return gather_has_unresolved(&j->g) ? EXIT_FAILED : EXIT_USAGE;
 	}
 	gather_warn(&j->g, j->plan, &j->l.diags);
 	plan_report_refusals(j->plan, &j->l.diags);

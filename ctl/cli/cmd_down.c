@@ -53,22 +53,55 @@ static int nothing_there(const struct options *o)
 	return EXIT_DONE;
 }
 
+static const char *const settings[] = {
+	"net.ipv4.ip_forward",
+	"net.ipv6.conf.all.forwarding",
+	"net.ipv4.conf.all.route_localnet",
+};
+
+/* Names of what is put back; returns how many. */
+static unsigned restored(const struct down_result *r, const char *names[3])
+{
+	const bool is[3] = { r->restored.forward_v4, r->restored.forward_v6,
+			     r->restored.route_localnet };
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < 3; i++)
+		if (is[i])
+			names[n++] = settings[i];
+	return n;
+}
+
+static void print_json(const struct down_result *r)
+{
+	json_t *list = json_array();
+	const char *names[3];
+	unsigned n = restored(r, names);
+
+	for (unsigned i = 0; i < n; i++)
+		json_array_append_new(list, json_string(names[i]));
+	describe_print_json(json_pack("{s:i,s:b,s:i,s:o,s:s?}", "schema", 1, "wasUp", 1,
+				      "flowsEnded", (int)r->flows_ended, "sysctlsRestored", list,
+				      "leftFor", r->left_for[0] ? r->left_for : NULL));
+}
+
 static void print_result(const struct options *o, const struct down_result *r,
 			 const struct state_meta *last)
 {
+	const char *names[3];
+	unsigned n = restored(r, names);
+
 	if (o->json) {
-		describe_print_json(json_pack("{s:i,s:b,s:i,s:i,s:s}", "schema", 1, "wasUp", 1,
-					      "flowsEnded", (int)r->flows_ended, "sysctlsRestored",
-					      (int)r->sysctls_restored, "leftFor", r->left_for));
+		print_json(r);
 		return;
 	}
 	if (o->quiet)
 		return;
-	printf("down: the routes%s are gone, %u tracked connection%s ended, %zu kernel setting%s "
-	       "put back\n",
+	printf("down: the routes%s are gone, %u tracked connection%s ended\n",
 	       r->left_for[0] ? "" : " and the table", r->flows_ended,
-	       r->flows_ended == 1 ? "" : "s", r->sysctls_restored,
-	       r->sysctls_restored == 1 ? "" : "s");
+	       r->flows_ended == 1 ? "" : "s");
+	for (unsigned i = 0; i < n; i++)
+		printf("put back: %s\n", names[i]);
 	if (r->left_for[0])
 		printf("left on, with the guard: the kernel settings, which the spctl of table "
 		       "inet %s uses; `spctl down` again after that one is down\n",

@@ -155,9 +155,11 @@ static int load(struct status *st, struct err *e)
 	if (rc)
 		return rc;
 	st->plan = plan_build(st->config, &st->g.facts, &st->diags);
-	return st->plan
-		       ? 0
-		       : err_set(e, EINVAL, "generation %u cannot be planned any more", st->s.live);
+	diags_fini(&st->diags);
+	if (!st->plan)
+		return err_set(e, EINVAL, "generation %u cannot be planned any more", st->s.live);
+	gather_warn_lasting(&st->g, st->plan, &st->diags);
+	return 0;
 }
 
 static void print_text(struct status *st)
@@ -225,12 +227,22 @@ static void print_json(const struct status *st)
 				      describe_warnings_json(&st->diags)));
 }
 
+/* The file may have changed since: its lines are not shown. */
+static void print_warnings(const struct status *st)
+{
+	if (!st->o->json && !st->o->quiet)
+		report_diags_text(stderr, &st->diags, NULL, 0,
+				  cmd_colour(st->o, stderr));
+}
+
 static int nothing_applied(const struct options *o)
 {
 	if (o->json)
-		describe_print_json(json_pack("{s:i,s:{s:b,s:n},s:i,s:b,s:[],s:[],s:[]}", "schema",
-					      1, "service", "running", 0, "pid", "generation", 0,
-					      "drift", 0, "routes", "certificates", "warnings"));
+		describe_print_json(json_pack(
+			"{s:i,s:{s:b,s:n},s:s,s:i,s:b,s:n,s:[],s:[],s:[]}", "schema", 1, "service",
+			"running", 0, "pid", "table", o->table ? o->table : DEFAULT_TABLE,
+			"generation", 0, "drift", 0, "driftReason", "routes", "certificates",
+			"warnings"));
 	else
 		printf("nothing is applied\n");
 	return EXIT_DONE;
@@ -303,14 +315,18 @@ int cmd_status(const struct options *o, int argc, char **argv)
 	(void)argv;
 	if (code)
 		return code;
-	/* Between an apply's transaction and its bookkeeping the two differ for a moment. */
-	for (unsigned tries = 0; !status_open(&st) && st.behind && tries < BEHIND_TRIES; tries++) {
+	/* An apply may be at work. Where none is, a second look is enough: it has just ended. */
+	for (unsigned tries = 0, idle = 0; !status_open(&st) && st.behind && tries < BEHIND_TRIES;
+	     tries++) {
+		if (!session_is_busy(&st.s) && idle++)
+			break;
 		status_close(&st);
 		clock_sleep_ms(BEHIND_WAIT_MS);
 	}
 	code = st.code;
 	if (st.plan) {
 		count_active(&st);
+		print_warnings(&st);
 		if (o->json)
 			print_json(&st);
 		else

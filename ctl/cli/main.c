@@ -51,6 +51,7 @@ static int max_arguments(const struct command *c)
 static int run_command(const struct command *c, int argc, char **argv)
 {
 	struct options o;
+	struct err e = { 0 };
 	int n = options_parse(c, &o, argc, argv);
 
 	if (n == -2) {
@@ -59,9 +60,9 @@ static int run_command(const struct command *c, int argc, char **argv)
 	}
 	if (n < 0)
 		return EXIT_USAGE;
+	if (o.table && !cmd_table(&o, NULL, &e))
+		return cmd_fail(&o, &e, EXIT_USAGE);
 	if (n > max_arguments(c)) {
-		struct err e = { 0 };
-
 		err_set(&e, EINVAL, "too many arguments: \"%s\"", argv[n - 1]);
 		err_hint(&e, "see: spctl %s --help", c->name);
 		return cmd_fail(&o, &e, EXIT_USAGE);

@@ -19,6 +19,9 @@ config all <<'EOF'
  {"name":"six","match":{"ports":9001},"action":{"type":"forward","targets":[{"host":"fd20::2","port":7000}]}},
  {"name":"local","match":{"ports":9002},"action":{"type":"forward","targets":[{"host":"127.0.0.1","port":8000}]}}]}
 EOF
+put_back='put back: net.ipv4.ip_forward
+put back: net.ipv6.conf.all.forwarding
+put back: net.ipv4.conf.all.route_localnet'
 for round in 1 2; do
 	apply all
 	expect_table
@@ -28,7 +31,13 @@ for round in 1 2; do
 	expect_answer 'G|10.10.0.2|hi' tcp 10.10.0.1:9002
 	expect_eq "$(gw cat /proc/sys/net/ipv6/conf/lan/accept_ra)" 2 'accept_ra while v6 is forwarded'
 	hold old cl tcp 10.10.0.1:9000
-	expect_exit 0 spctl down
+	if ((round == 1)); then
+		expect_exit 0 spctl down
+		expect_eq "$(grep '^put back: ' <<<"$out")" "$put_back" 'what down says'
+	else
+		expect_exit 0 spctl down --json
+		expect_json "$out" '(.sysctlsRestored | length) == 3 and .leftFor == null'
+	fi
 	expect_eq "$(gw nft -s list ruleset)" "$rules" "ruleset after down, round $round"
 	expect_eq "$(sysctls)" "$sys" "sysctls after down, round $round"
 	expect_refused tcp 10.10.0.1:9000

@@ -32,6 +32,19 @@ die() {
 	[[ $code == 137 || $code == 0 ]] || fail "$* with the fail point $point: exit $code"
 }
 
+# What is told of the routes is what they do, and at once: nobody else is at work.
+told_true() {
+	local host=2 t0=$SECONDS
+	[[ $(probe tcp 10.10.0.1:9000) == A* ]] || host=3
+	run spctl status --json
+	((SECONDS - t0 < 3)) || fail "status took $((SECONDS - t0)) s after a kill at $1"
+	expect_json "$out" ".routes[0].targets[0].host == \"10.20.0.$host\"" "status after a kill at $1"
+	# Settings and guards that came before their routes are told, rightly.
+	[[ $host == 2 ]] || expect_json "$out" '.drift == false' "drift after a kill at $1"
+	expect_exit 0 spctl explain --port 9000
+	expect_match "$out" "10\.20\.0\.$host:7000" "explain after a kill at $1"
+}
+
 hit=0
 for point in "${points[@]}"; do
 	# The first apply of all: before it there was nothing.
@@ -49,6 +62,7 @@ for point in "${points[@]}"; do
 	expect_match "$(probe tcp 10.10.0.1:9000)$(probe tcp 10.10.0.1:9001)" \
 		'^(A\|10\.20\.0\.1\|hiA|B\|10\.20\.0\.1\|hiB)\|10\.20\.0\.1\|hi$' "second apply, $point"
 	expect_hold kept 'A|10.20.0.1|one' one
+	told_true "$point"
 	apply new
 	expect_exit 0 spctl status
 	expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000

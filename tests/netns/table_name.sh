@@ -83,3 +83,14 @@ apply plain --table free
 expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9000
 expect_exit 0 spctl down
 expect_eq "$(gw nft list tables)" 'table inet spctl'
+
+# A name that cannot be one is said by every command, wherever it comes from.
+expect_exit 2 spctl status --table 'a b'
+expect_match "$err" '"a b" is no table name'
+expect_exit 2 spctl down --table 'a b'
+export SPCTL_TABLE='a;b'
+expect_exit 2 spctl status
+expect_match "$err" '"a;b" is no table name'
+unset SPCTL_TABLE
+expect_exit 0 spctl status --json
+expect_json "$out" '.table == "spctl"'
