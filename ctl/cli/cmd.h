@@ -79,6 +79,8 @@ int options_parse(const struct command *c, struct options *o, int argc, char **a
 void options_print(FILE *out, const struct command *c);
 /* For completion: the n-th option name that c knows, or NULL. */
 const char *options_name(const struct command *c, unsigned n);
+/* What its value is called: "DIR", or "tcp|udp" where nothing else will do; NULL = a flag. */
+const char *options_arg(const struct command *c, unsigned n);
 
 /* cmd_common.c */
 struct loaded {

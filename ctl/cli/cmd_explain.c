@@ -16,14 +16,21 @@
 struct question {
 	struct plan_conn conn; /* local ADDR_NONE = any address */
 	struct match_facts facts;
-	bool family_known;
 };
 
 struct answer {
 	const struct plan_route *route;
+	enum tier tier; /* for this connection */
 	enum match_answer match;
 	char why[160];
 	bool wins;
+};
+
+struct answers {
+	struct answer *v; /* in their order */
+	unsigned n;
+	const struct answer *winner; /* NULL = none */
+	struct plan_service service; /* the winner's */
 };
 
 /* ---- reading the question ---- */
@@ -48,7 +55,6 @@ static int read_addresses(const struct options *o, struct question *q)
 	    q->conn.local.family != q->conn.client.family)
 		return bad(o, "client", o->client, "of the family of --address");
 	q->facts.client = q->conn.client;
-	q->family_known = q->conn.local.family || q->conn.client.family;
 	return 0;
 }
 
@@ -82,15 +88,6 @@ static int asked_family(const struct question *q)
 	return q->conn.client.family ? q->conn.client.family : q->conn.local.family;
 }
 
-static bool serves_family(const struct plan_route *r, const struct question *q)
-{
-	int family = asked_family(q);
-
-	if (r->tier != TIER_NFTABLES || !q->family_known)
-		return true;
-	return family == ADDR_V4 ? r->v4 : r->v6;
-}
-
 static void judge(struct answer *a, const struct plan_route *r, const struct question *q,
 		  bool *open)
 {
@@ -106,24 +103,31 @@ static void judge(struct answer *a, const struct plan_route *r, const struct que
 		return; /* may win: later ones may, too */
 	*open = false;
 	a->wins = true;
-	if (!serves_family(r, q))
-		snprintf(a->why, sizeof(a->why),
-			 "matches, but has no target of that address family: not served by the "
-			 "kernel");
-	else
-		snprintf(a->why, sizeof(a->why), "matches");
+	snprintf(a->why, sizeof(a->why), "matches");
 }
 
-static unsigned answer_all(const struct plan_cell *cell, const struct question *q,
-			   struct answer **out)
+static void answer_all(struct answers *out, const struct plan *p, const struct plan_cell *cell,
+		       const struct question *q)
 {
-	struct answer *v = cell ? calloc(cell->n_order, sizeof(*v)) : NULL;
+	struct plan_border border;
 	bool open = true;
 
-	for (unsigned i = 0; v && i < cell->n_order; i++)
-		judge(&v[i], cell->order[i], q, &open);
-	*out = v;
-	return v ? cell->n_order : 0;
+	*out = (struct answers){ .v = cell ? calloc(cell->n_order, sizeof(*out->v)) : NULL };
+	if (!out->v)
+		return;
+	border = plan_find_border(p, cell, &q->conn.client);
+	for (out->n = 0; out->n < cell->n_order; out->n++) {
+		struct answer *a = &out->v[out->n];
+		struct plan_service service;
+
+		judge(a, cell->order[out->n], q, &open);
+		plan_serve(p, cell, out->n, &border, &q->conn, &service);
+		a->tier = service.tier;
+		if (!a->wins)
+			continue;
+		out->winner = a;
+		out->service = service;
+	}
 }
 
 static const char *answer_word(const struct answer *a)
@@ -154,73 +158,120 @@ static void print_port(const struct plan_route *r, const struct question *q)
 		printf("port:    %d at the target\n", port);
 }
 
-static void print_winner(const struct answer *a, const struct question *q)
+/* What the routes that may match wait for: "depends on the client (--client)", each once. */
+static void put_missing(struct buf *b, const struct answers *v)
 {
-	struct buf targets = { 0 }, notes = { 0 };
+	for (unsigned i = 0; i < v->n; i++) {
+		const struct answer *a = &v->v[i];
 
-	describe_targets(&targets, a->route);
-	describe_notes(&notes, a->route);
-	printf("route:   %s (priority %d, line %u)\n", a->route->route->name,
-	       a->route->route->priority, a->route->route->loc.line);
-	printf("tier:    %s: %s\n", tier_name(a->route->tier), a->route->reason);
-	if (a->route->refusal)
-		printf("         %s\n", a->route->refusal);
-	printf("targets: %s%s%s\n", targets.data ? targets.data : "-", notes.len ? "  " : "",
-	       notes.data ? notes.data : "");
-	print_port(a->route, q);
-	buf_fini(&targets);
-	buf_fini(&notes);
+		if (a == v->winner)
+			return;
+		if (a->match != MATCH_NEED_MORE || (b->data && strstr(b->data, a->why)))
+			continue;
+		buf_printf(b, "%s%s", b->len ? ", " : "", a->why);
+	}
 }
 
-static void print_text(const struct answer *v, unsigned n, const struct question *q)
+/* A refusal because of another route may concern other ports than that of the question. */
+static bool own_refusal(const struct plan_route *r)
+{
+	return r->refusal && !r->refusal_follows;
+}
+
+static void print_winner(const struct answers *v, const struct question *q)
+{
+	const struct plan_route *r = v->winner->route;
+	struct buf targets = { 0 }, notes = { 0 }, missing = { 0 };
+
+	describe_targets(&targets, r);
+	describe_notes(&notes, r);
+	put_missing(&missing, v);
+	printf("route:   %s (priority %d, line %u)\n", r->route->name, r->route->priority,
+	       r->route->loc.line);
+	if (missing.len)
+		printf("         unless one before it takes it: %s\n", missing.data);
+	printf("tier:    %s: %s\n", tier_name(v->service.tier), v->service.reason);
+	if (own_refusal(r))
+		printf("         %s\n", r->refusal);
+	else if (!v->service.runs)
+		printf("         not in this version\n");
+	printf("targets: %s%s%s\n", targets.data ? targets.data : "-", notes.len ? "  " : "",
+	       notes.data ? notes.data : "");
+	print_port(r, q);
+	buf_fini(&targets);
+	buf_fini(&notes);
+	buf_fini(&missing);
+}
+
+static void print_no_winner(const struct answers *v)
+{
+	struct buf missing = { 0 };
+
+	put_missing(&missing, v);
+	if (missing.len)
+		printf("no route takes it for sure: %s\n", missing.data);
+	else
+		printf("no route takes it\n");
+	buf_fini(&missing);
+}
+
+static void print_order(const struct answers *v)
 {
 	static const char *const head[] = { "#", "ROUTE", "TIER", "ANSWER", "WHY" };
 	struct table t;
-	unsigned winner = n;
 
-	if (!n) {
-		printf("no route listens on %s/%u%s: the kernel's own listener, if any, answers\n",
-		       describe_proto(q->conn.proto), q->conn.port,
-		       q->conn.local.family ? " at that address" : "");
-		return;
-	}
-	for (unsigned i = 0; i < n && winner == n; i++)
-		winner = v[i].wins ? i : n;
-	if (winner < n)
-		print_winner(&v[winner], q);
-	else
-		printf("no route takes it for sure\n");
 	printf("\nin this order:\n");
 	table_init(&t, 5, head);
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0; i < v->n; i++) {
 		table_cellf(&t, "%u", i + 1);
-		table_cell(&t, v[i].route->route->name);
-		table_cell(&t, tier_name(v[i].route->tier));
-		table_cell(&t, answer_word(&v[i]));
-		table_cell(&t, v[i].why);
+		table_cell(&t, v->v[i].route->route->name);
+		table_cell(&t, tier_name(v->v[i].tier));
+		table_cell(&t, answer_word(&v->v[i]));
+		table_cell(&t, v->v[i].why);
 	}
 	table_print(&t, stdout);
 	table_fini(&t);
 }
 
-static void print_json(const struct answer *v, unsigned n, const struct question *q)
+static void print_text(const struct answers *v, const struct question *q)
 {
-	json_t *order = json_array(), *winner = json_null();
-
-	for (unsigned i = 0; i < n; i++) {
-		const struct plan_route *r = v[i].route;
-
-		if (v[i].wins)
-			winner = json_pack("{s:s,s:s,s:s,s:o}", "route", r->route->name, "tier",
-					   tier_name(r->tier), "reason", r->reason, "targets",
-					   describe_targets_json(r));
-		json_array_append_new(order, json_pack("{s:s,s:s,s:s,s:s}", "route", r->route->name,
-						       "tier", tier_name(r->tier), "answer",
-						       answer_word(&v[i]), "why", v[i].why));
+	if (!v->n) {
+		printf("no route listens on %s/%u%s: the kernel's own listener, if any, answers\n",
+		       describe_proto(q->conn.proto), q->conn.port,
+		       q->conn.local.family ? " at that address" : "");
+		return;
 	}
+	if (v->winner)
+		print_winner(v, q);
+	else
+		print_no_winner(v);
+	print_order(v);
+}
+
+static json_t *winner_json(const struct answers *v)
+{
+	const struct plan_service *s = &v->service;
+
+	if (!v->winner)
+		return json_null();
+	return json_pack("{s:s,s:s,s:s,s:b,s:o}", "route", v->winner->route->route->name, "tier",
+			 tier_name(s->tier), "reason", s->reason, "runs",
+			 s->runs && !own_refusal(v->winner->route), "targets",
+			 describe_targets_json(v->winner->route));
+}
+
+static void print_json(const struct answers *v, const struct question *q)
+{
+	json_t *order = json_array();
+
+	for (unsigned i = 0; i < v->n; i++)
+		json_array_append_new(order, json_pack("{s:s,s:s,s:s,s:s}", "route",
+						       v->v[i].route->route->name, "tier",
+						       tier_name(v->v[i].tier), "answer",
+						       answer_word(&v->v[i]), "why", v->v[i].why));
 	describe_print_json(json_pack("{s:i,s:s,s:i,s:o,s:o}", "schema", 1, "protocol",
 				      describe_proto(q->conn.proto), "port", (int)q->conn.port,
-				      "winner", winner, "routes", order));
+				      "winner", winner_json(v), "routes", order));
 }
 
 /* Without an address the wildcard's cell is asked, else any cell of that port. */
@@ -237,14 +288,14 @@ static const struct plan_cell *find_cell(const struct plan *p, const struct plan
 
 static int explain(const struct options *o, const struct plan *p, const struct question *q)
 {
-	struct answer *v;
-	unsigned n = answer_all(find_cell(p, &q->conn), q, &v);
+	struct answers v;
 
+	answer_all(&v, p, find_cell(p, &q->conn), q);
 	if (o->json)
-		print_json(v, n, q);
+		print_json(&v, q);
 	else
-		print_text(v, n, q);
-	free(v);
+		print_text(&v, q);
+	free(v.v);
 	return EXIT_DONE;
 }
 

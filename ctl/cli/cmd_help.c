@@ -205,30 +205,3 @@ int cmd_version(const struct options *o, int argc, char **argv)
 		printf("spctl %s\n", SPCTL_VERSION);
 	return EXIT_DONE;
 }
-
-int cmd_completion(const struct options *o, int argc, char **argv)
-{
-	(void)o;
-	if (argc && strcmp(argv[0], "bash")) {
-		fprintf(stderr, "spctl: completion is written for bash only, not \"%s\"\n",
-			argv[0]);
-		return EXIT_USAGE;
-	}
-	printf("_spctl() {\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} words\n"
-	       "\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n\t\twords=\"");
-	for (size_t i = 0; i < n_commands; i++)
-		printf("%s%s", i ? " " : "", commands[i].name);
-	printf("\"\n\telse\n\t\tcase ${COMP_WORDS[1]} in\n");
-	for (size_t i = 0; i < n_commands; i++) {
-		printf("\t\t%s) words=\"--help", commands[i].name);
-		for (unsigned k = 0; options_name(&commands[i], k); k++)
-			printf(" --%s", options_name(&commands[i], k));
-		printf("\" ;;\n");
-	}
-	printf("\t\t*) words= ;;\n\t\tesac\n\tfi\n"
-	       "\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
-	       "\tcase $cur in -*) ;; *) [ \"$COMP_CWORD\" -gt 1 ] &&\n"
-	       "\t\tmapfile -t COMPREPLY < <(compgen -f -- \"$cur\") ;; esac\n}\n"
-	       "complete -o filenames -F _spctl spctl\n");
-	return EXIT_DONE;
-}

@@ -159,38 +159,90 @@ static void json_change(char op, const char *name, const char *old, const char *
 
 /* ---- output ---- */
 
-static void print_routes(const struct plan *p)
+static bool is_shared(const struct plan_route *r)
+{
+	return r->in_kernel && r->behind;
+}
+
+static void note_route(struct buf *notes, const struct plan_route *r)
+{
+	if (r->tier != TIER_NFTABLES)
+		buf_puts(notes, r->reason);
+	else if (r->unenforced)
+		buf_printf(notes, "%s is not enforced yet", r->unenforced);
+	else if (is_shared(r))
+		buf_puts(notes, "user space has a part: below");
+	else if (r->refusal)
+		buf_puts(notes, r->refusal);
+	else
+		describe_notes(notes, r);
+}
+
+static void add_row(struct table *t, const struct plan_route *r, const char *tier,
+		    const char *notes)
+{
+	struct buf listens = { 0 }, targets = { 0 };
+
+	describe_listens(&listens, r);
+	describe_targets(&targets, r);
+	table_cell(t, r->route->name);
+	table_cellf(t, "%s%s", tier, r->refusal ? " (!)" : "");
+	table_cell(t, listens.data);
+	table_cell(t, targets.data);
+	table_cell(t, notes);
+	buf_fini(&listens);
+	buf_fini(&targets);
+}
+
+/* They have no place in the plan: at the end, as the file has them. */
+static void add_disabled(struct table *t, const struct config *c)
+{
+	for (unsigned i = 0; i < c->n_routes; i++) {
+		const struct plan_route r = { .route = &c->routes[i],
+					      .transport = c->routes[i].match.transport };
+
+		if (!r.route->enabled)
+			add_row(t, &r, "disabled", NULL);
+	}
+}
+
+static void print_table(const struct plan *p)
 {
 	static const char *const head[] = { "ROUTE", "TIER", "LISTENS", "TARGETS", "NOTES" };
 	struct table t;
 
 	table_init(&t, 5, head);
 	for (unsigned i = 0; i < p->n_routes; i++) {
-		const struct plan_route *r = &p->routes[i];
-		struct buf listens = { 0 }, targets = { 0 }, notes = { 0 };
+		struct buf notes = { 0 };
 
-		describe_listens(&listens, r);
-		describe_targets(&targets, r);
-		if (r->tier != TIER_NFTABLES)
-			buf_puts(&notes, r->reason);
-		else if (r->unenforced)
-			buf_printf(&notes, "%s is not enforced yet", r->unenforced);
-		else if (r->refusal)
-			buf_puts(&notes, r->refusal);
-		else
-			describe_notes(&notes, r);
-		table_cell(&t, r->route->name);
-		table_cellf(&t, "%s%s", tier_name(r->tier), r->refusal ? " (!)" : "");
-		table_cell(&t, listens.data);
-		table_cell(&t, targets.data);
-		table_cell(&t, notes.data);
-		buf_fini(&listens);
-		buf_fini(&targets);
+		note_route(&notes, &p->routes[i]);
+		add_row(&t, &p->routes[i], tier_name(p->routes[i].tier), notes.data);
 		buf_fini(&notes);
 	}
-	if (p->n_routes)
-		table_print(&t, stdout);
+	add_disabled(&t, p->config);
+	table_print(&t, stdout);
 	table_fini(&t);
+}
+
+static void print_shared(const struct plan_route *r)
+{
+	const struct plan_behind *rest = r->behind;
+
+	while (rest) {
+		struct buf b = { 0 };
+
+		rest = describe_behind(&b, rest);
+		printf("user space's part of %s: %s\n", r->route->name, b.data ? b.data : "?");
+		buf_fini(&b);
+	}
+}
+
+static void print_routes(const struct plan *p)
+{
+	print_table(p);
+	for (unsigned i = 0; i < p->n_routes; i++)
+		if (is_shared(&p->routes[i]))
+			print_shared(&p->routes[i]);
 	if (p->n_enabled > p->refused)
 		printf("limits: none (this version does not apply the default 100 connections and "
 		       "300 a minute per client)\n");
@@ -235,7 +287,19 @@ static json_t *route_json(const struct plan_route *r)
 	if (r->v6)
 		json_array_append_new(families, json_string("ipv6"));
 	json_object_set_new(j, "families", families);
+	if (is_shared(r))
+		json_object_set_new(j, "userSpace", describe_behind_json(r));
 	return j;
+}
+
+static json_t *disabled_json(const struct config *c)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < c->n_routes; i++)
+		if (!c->routes[i].enabled)
+			json_array_append_new(list, json_string(c->routes[i].name));
+	return list;
 }
 
 static void print_json(const struct live *v, const struct plan *p, const struct diags *d)
@@ -245,9 +309,10 @@ static void print_json(const struct live *v, const struct plan *p, const struct 
 	for (unsigned i = 0; i < p->n_routes; i++)
 		json_array_append_new(routes, route_json(&p->routes[i]));
 	compare_plans(v->plan, p, json_change, changes);
-	describe_print_json(json_pack("{s:i,s:i,s:b,s:o,s:o,s:o}", "schema", 1, "generation",
+	describe_print_json(json_pack("{s:i,s:i,s:b,s:o,s:o,s:o,s:o}", "schema", 1, "generation",
 				      (int)v->generation, "drift", v->drift, "routes", routes,
-				      "changes", changes, "warnings", describe_warnings_json(d)));
+				      "disabled", disabled_json(p->config), "changes", changes,
+				      "warnings", describe_warnings_json(d)));
 }
 
 static int show(const struct options *o, struct loaded *l, const struct plan *p)

@@ -66,6 +66,19 @@ static void put_port_rule(struct buf *b, const struct cfg_target *t)
 		buf_printf(b, " (port %+d)", t->port);
 }
 
+/* port 0 = none */
+static void put_host(struct buf *b, const struct cfg_host *h, int port)
+{
+	if (h->kind == HOST_ADDR)
+		put_address(b, &h->addr, port);
+	else if (h->kind == HOST_UNIX)
+		buf_printf(b, "unix:%s", h->text);
+	else if (port)
+		buf_printf(b, "%s:%d", h->text, port);
+	else
+		buf_puts(b, h->text);
+}
+
 /* As the file has them: for routes that are not the kernel's, or not resolved. */
 static void put_configured(struct buf *b, const struct cfg_action *a)
 {
@@ -73,10 +86,8 @@ static void put_configured(struct buf *b, const struct cfg_action *a)
 		const struct cfg_target *t = &a->targets[i];
 
 		for (unsigned k = 0; k < t->n_hosts; k++) {
-			buf_printf(b, "%s%s%s", i || k ? ", " : "",
-				   t->hosts[k].kind == HOST_UNIX ? "unix:" : "", t->hosts[k].text);
-			if (t->port_kind == PORT_FIXED && t->hosts[k].kind != HOST_UNIX)
-				buf_printf(b, ":%d", t->port);
+			buf_puts(b, i || k ? ", " : "");
+			put_host(b, &t->hosts[k], t->port_kind == PORT_FIXED ? t->port : 0);
 		}
 		put_port_rule(b, t);
 	}
@@ -157,7 +168,50 @@ void describe_notes(struct buf *b, const struct plan_route *r)
 		note(b, "to loopback");
 }
 
+static const char *behind_why(const struct plan_behind *b)
+{
+	return b->before ? "needs the first bytes" : "PROXY protocol from the peers in proxyIPs";
+}
+
+/* Such a route takes only some of the clients from those behind it. */
+static bool is_for_some(const struct plan_behind *b)
+{
+	return !b->before || b->before->route->match.has_client_ip;
+}
+
+const struct plan_behind *describe_behind(struct buf *out, const struct plan_behind *b)
+{
+	const struct plan_behind *first = b;
+	char ports[PLAN_PORTS_TEXT];
+
+	for (; b && b->before == first->before; b = b->next)
+		buf_printf(out, "%s%s", b == first ? "" : ", ", plan_ports_text(b, ports));
+	buf_printf(out, "%s: ", is_for_some(first) ? " for some clients" : "");
+	if (first->before)
+		buf_printf(out, "route \"%s\" before it ", first->before->route->name);
+	buf_puts(out, behind_why(first));
+	return b;
+}
+
 /* ---- JSON ---- */
+
+json_t *describe_behind_json(const struct plan_route *r)
+{
+	json_t *list = json_array();
+
+	for (const struct plan_behind *b = r->behind; b; b = b->next) {
+		char text[ADDR_TEXT];
+
+		json_array_append_new(list,
+				      json_pack("{s:s,s:s,s:[{s:i,s:i}],s:b,s:s?,s:s}", "address",
+						addr_format(&b->address, text), "protocol",
+						describe_proto(b->proto), "ports", "from", b->from,
+						"to", b->to, "someClients", is_for_some(b), "route",
+						b->before ? b->before->route->name : NULL, "reason",
+						behind_why(b)));
+	}
+	return list;
+}
 
 json_t *describe_listeners_json(const struct plan_route *r)
 {

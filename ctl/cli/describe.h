@@ -16,11 +16,15 @@ void describe_targets(struct buf *b, const struct plan_route *r);
 void describe_behaviour(struct buf *b, const struct plan_route *r);
 /* What the operator should know besides: "IPv4 only", "keeps the client's address", ... */
 void describe_notes(struct buf *b, const struct plan_route *r);
+/* "tcp/443, tcp/8443: route \"api\" before it needs the first bytes": b and what follows it with
+ * the same cause. Returns the rest. */
+const struct plan_behind *describe_behind(struct buf *out, const struct plan_behind *b);
 const char *describe_algorithm(enum cfg_algorithm a);
 const char *describe_proto(uint8_t proto);
 
 json_t *describe_listeners_json(const struct plan_route *r);
 json_t *describe_targets_json(const struct plan_route *r);
+json_t *describe_behind_json(const struct plan_route *r);
 json_t *describe_warnings_json(const struct diags *d);
 /* {"errors":[{...}]} */
 json_t *describe_errors_json(const struct diags *d);

@@ -274,10 +274,24 @@ void options_print(FILE *out, const struct command *c)
 			print_option(out, &defs[i]);
 }
 
-const char *options_name(const struct command *c, unsigned n)
+static const struct option_def *nth_option(const struct command *c, unsigned n)
 {
 	for (size_t i = 0; i < N_DEFS; i++)
 		if (takes(c, &defs[i]) && !n--)
-			return defs[i].name;
+			return &defs[i];
 	return NULL;
+}
+
+const char *options_name(const struct command *c, unsigned n)
+{
+	const struct option_def *d = nth_option(c, n);
+
+	return d ? d->name : NULL;
+}
+
+const char *options_arg(const struct command *c, unsigned n)
+{
+	const struct option_def *d = nth_option(c, n);
+
+	return d ? d->arg : NULL;
 }

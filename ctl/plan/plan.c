@@ -129,6 +129,8 @@ struct plan *plan_build(const struct config *c, const struct plan_facts *f, stru
 	if (!p)
 		goto out;
 	p->config = c;
+	p->have_relay = f->have_relay;
+	p->have_proxy = f->have_proxy;
 	rc = init_routes(p, f, d);
 	if (!rc)
 		rc = plan_order_routes(p);
@@ -136,6 +138,8 @@ struct plan *plan_build(const struct config *c, const struct plan_facts *f, stru
 		rc = plan_build_cells(p, d);
 	if (!rc)
 		rc = decide_cells(p);
+	if (!rc)
+		rc = plan_settle_tiers(p, d);
 	if (!rc)
 		rc = plan_check_conflicts(p, d);
 out:
@@ -152,19 +156,20 @@ void plan_free(struct plan *p)
 {
 	if (!p)
 		return;
+	plan_error_fini(p);
 	arena_fini(&p->arena);
 	free(p->cells);
 	free(p);
 }
 
-void plan_report_refusals(const struct plan *p, struct diags *d)
+void plan_report_refusals(struct plan *p, struct diags *d)
 {
 	for (unsigned i = 0; i < p->n_routes; i++) {
 		const struct plan_route *r = &p->routes[i];
 
-		if (r->refusal)
-			diags_add(d, DIAG_ERROR, r->refusal_loc, NULL, NULL, "route \"%s\" %s",
-				  r->route->name, r->refusal);
+		if (r->refusal && !r->refusal_follows)
+			plan_error(p, d, r->route, r->refusal_loc, NULL, "route \"%s\" %s",
+				   r->route->name, r->refusal);
 	}
 }
 

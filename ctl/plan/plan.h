@@ -15,6 +15,7 @@
 #include "ctl/host/resolve.h"
 
 struct host_facts;
+struct doc;
 
 struct plan_facts {
 	const struct host_facts *host;	   /* NULL = unknown: nothing is local, nothing listens */
@@ -34,22 +35,39 @@ struct plan_target {
 	bool redirect; /* local, and what listens there takes any local address */
 };
 
+/* Ports of a kernel route that user space has: another route, before it, needs the first bytes. */
+struct plan_behind {
+	struct plan_behind *next;
+	struct addr address; /* as in plan_cell */
+	uint8_t proto;
+	uint16_t from, to;
+	const struct plan_route *before; /* the best one; NULL = the peers in proxyIPs */
+};
+
 struct plan_route {
 	const struct cfg_route *route;
 	/* The protocols this entry stands for: a `transport: all` route whose TCP half needs user
 	 * space has two entries, TCP first. */
 	enum cfg_transport transport;
+	enum tier own_tier; /* what its own keys ask for */
+	/* Where it is served: its own tier, or that of a route before it which leaves the kernel
+	 * nothing of it. */
 	enum tier tier;
 	const char *reason;    /* why this tier, one clause */
 	struct loc reason_loc; /* the key that decided it, or the route */
 	const char *refusal;   /* why this build cannot run it, one clause; NULL = it can */
 	struct loc refusal_loc;
+	bool refusal_follows; /* from that of another route, which is the one to tell */
 	const char *
 		unenforced; /* the key of that refusal when the tier is there, but it is not kept */
 	bool decides_early; /* matched by port, protocol and client address alone */
 	bool preserve_source;
-	bool reached;		     /* wins something in some cell */
-	struct plan_target *targets; /* kernel targets only: the group of highest priority */
+	bool reached;	/* wins something in some cell */
+	bool in_kernel; /* wins something there in the kernel */
+	/* By address, protocol, port. With in_kernel it is served by the kernel but there. */
+	struct plan_behind *behind, *behind_last;
+	const struct plan_cell *taken_in; /* the first where another ranks before it, or NULL */
+	struct plan_target *targets;	  /* kernel targets only: the group of highest priority */
 	unsigned n_targets;
 	bool v4, v6;	     /* families it serves in the kernel */
 	unsigned rank;	     /* position in the order over all routes: lower is tried first */
@@ -87,7 +105,9 @@ struct plan {
 	struct plan_cell *cells; /* sorted by address (all addresses first), proto, from */
 	unsigned n_cells, cap_cells;
 	bool needs_forward_v4, needs_forward_v6, needs_route_localnet;
+	bool have_relay, have_proxy;
 	unsigned refused; /* routes with a refusal */
+	struct doc *doc;  /* the file again, for the paths of errors; NULL until there is one */
 };
 
 /* Bounds the competitors of all cells together: overlapping ranges multiply. */
@@ -96,8 +116,9 @@ struct plan {
 /* NULL when there is an error (in diags) or no memory. The config and facts are borrowed. */
 struct plan *plan_build(const struct config *c, const struct plan_facts *f, struct diags *d);
 void plan_free(struct plan *p);
-/* One error for each route that this build cannot run: what apply says. */
-void plan_report_refusals(const struct plan *p, struct diags *d);
+/* One error for each route that asks for what this build cannot run: what apply says. Those that
+ * are only behind such a route are not told: they run as soon as it is gone. */
+void plan_report_refusals(struct plan *p, struct diags *d);
 
 /* One connection as the kernel tier sees it. */
 struct plan_conn {
@@ -110,6 +131,32 @@ struct plan_conn {
 const struct plan_cell *plan_find_cell(const struct plan *p, const struct plan_conn *c);
 /* The kernel route that takes it, or NULL (user space, nobody). */
 const struct plan_route *plan_find_kernel(const struct plan *p, const struct plan_conn *c);
+
+/* How the connections that a route gets are served, for those who ask about one. */
+struct plan_service {
+	enum tier tier;
+	bool runs; /* this build has that tier */
+	char reason[400];
+};
+
+/* From competitor number `order` of a cell on, user space decides: that one, `route`, is not the
+ * kernel's. order = n_order: nobody; route NULL otherwise: the client is one of proxyIPs. */
+struct plan_border {
+	unsigned order;
+	const struct plan_route *route;
+};
+
+/* client ADDR_NONE = not known: what holds for every client. */
+struct plan_border plan_find_border(const struct plan *p, const struct plan_cell *cell,
+				    const struct addr *client);
+/* Of competitor number i; c may lack its addresses. */
+void plan_serve(const struct plan *p, const struct plan_cell *cell, unsigned i,
+		const struct plan_border *b, const struct plan_conn *c, struct plan_service *out);
+
+#define PLAN_PORTS_TEXT (ADDR_TEXT + 24)
+/* "tcp/443", "10.1.0.1 udp/53-60". Returns out. */
+const char *plan_ports_text(const struct plan_behind *b, char out[PLAN_PORTS_TEXT]);
+
 /* The port of target t for a connection to `port`; 0 when the offset leaves 1..65535. */
 uint16_t plan_target_port(const struct plan_target *t, uint16_t port);
 /* Targets of one family in r. */

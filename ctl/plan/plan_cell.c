@@ -181,6 +181,17 @@ static struct plan_cell *new_cell(struct plan *p)
 	return &p->cells[p->n_cells++];
 }
 
+static void refuse_overlap(struct sweep *s, const struct cfg_route *r)
+{
+	plan_error(
+		s->p, s->d, r, r->match.ports_loc,
+		"use fewer overlapping port ranges, or fewer listen addresses: routes without an "
+		"address compete again at every address that another names",
+		"too many routes overlap on the same ports: more than %u pairs of route and port "
+		"range, counted anew at each listen address",
+		PLAN_MAX_COMPETITORS);
+}
+
 static int add_cell(struct sweep *s, const struct addr *address, uint8_t proto, uint32_t from,
 		    uint32_t to)
 {
@@ -193,12 +204,7 @@ static int add_cell(struct sweep *s, const struct addr *address, uint8_t proto, 
 		return 0;
 	s->competitors += s->n_active;
 	if (s->competitors > PLAN_MAX_COMPETITORS) {
-		diags_add(s->d, DIAG_ERROR, s->active[0]->route->route->match.ports_loc, NULL,
-			  "use fewer overlapping port ranges, or fewer listen addresses: routes "
-			  "without an address compete again at every address that another names",
-			  "too many routes overlap on the same ports: more than %u pairs of route "
-			  "and port range, counted anew at each listen address",
-			  PLAN_MAX_COMPETITORS);
+		refuse_overlap(s, s->active[0]->route->route);
 		return -E2BIG;
 	}
 	cell = new_cell(s->p);

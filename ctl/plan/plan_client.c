@@ -21,6 +21,8 @@
 #include "ctl/plan/plan_sweep.h"
 
 struct walk {
+	struct plan *p;
+	const struct plan_cell *cell;
 	int family;
 	struct claim *claims;
 	struct claim **room;	     /* of the four heaps */
@@ -126,14 +128,30 @@ static bool serves_in_kernel(const struct plan_route *r, int family)
 	return r->decides_early && r->tier == TIER_NFTABLES && (family == ADDR_V4 ? r->v4 : r->v6);
 }
 
-/* The kernel route that wins where the walk stands; NULL is a gap. */
-static const struct plan_route *winner(const struct walk *w)
+/* Targets whose names nobody resolved may be of either family. */
+static bool might_serve_in_kernel(const struct plan_route *r, int family)
+{
+	return serves_in_kernel(r, family) || (r->tier == TIER_NFTABLES && !r->n_targets);
+}
+
+/* *out: the kernel route that wins where the walk stands; NULL is a gap. 0 or -ENOMEM. */
+static int find_winner(const struct walk *w, const struct plan_route **out)
 {
 	const struct claim *early = claim_heap_top(&w->early), *late = claim_heap_top(&w->late);
 
-	if (!early || (late && late->order < early->order))
-		return NULL;
-	return serves_in_kernel(early->route, w->family) ? early->route : NULL;
+	*out = NULL;
+	if (!early)
+		return 0;
+	if (late && late->order < early->order) {
+		if (!might_serve_in_kernel(early->route, w->family))
+			return 0;
+		return plan_note_behind(w->p, w->cell, early->route, late->route);
+	}
+	if (!serves_in_kernel(early->route, w->family))
+		return 0;
+	early->route->in_kernel = true;
+	*out = early->route;
+	return 0;
 }
 
 /* Neighbours with one winner become one interval. */
@@ -186,15 +204,18 @@ static int sweep(struct walk *w)
 
 	while (more) {
 		const struct plan_route *route;
+		int rc;
 
 		open_ranges(w, &r.lo);
 		drop_ended(&w->early, &r.lo);
 		drop_ended(&w->late, &r.lo);
 		mark_reached(w, &r.lo);
 		r.hi = steady_until(w);
-		route = winner(w);
-		if (route && win(w, &r, route))
-			return -ENOMEM;
+		rc = find_winner(w, &route);
+		if (!rc && route)
+			rc = win(w, &r, route);
+		if (rc)
+			return rc;
 		r.lo = r.hi;
 		more = addr_next(&r.lo) && (w->waiting.n || w->early.n || w->late.n);
 	}
@@ -224,7 +245,7 @@ static int store(struct plan *p, const struct walk *w, struct plan_family *out)
 static int decide_family(struct plan *p, struct plan_cell *cell, int family,
 			 struct plan_family *out)
 {
-	struct walk w = { .family = family };
+	struct walk w = { .p = p, .cell = cell, .family = family };
 	int rc;
 
 	if (cell->address.family != ADDR_NONE && cell->address.family != family)
@@ -252,6 +273,7 @@ static bool decide_simple(struct plan *p, struct plan_cell *cell)
 		cell->v4.all = r;
 	if (serves_in_kernel(r, ADDR_V6) && cell->address.family != ADDR_V4)
 		cell->v6.all = r;
+	r->in_kernel |= cell->v4.all || cell->v6.all;
 	return true;
 }
 

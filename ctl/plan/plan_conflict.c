@@ -240,34 +240,24 @@ static bool same_competitors(const struct plan_cell *a, const struct plan_cell *
 static void tell_unreached(struct diags *d, const struct plan_route *r,
 			   const struct plan_route *taker)
 {
-	diags_add(d, DIAG_WARNING, r->route->loc, NULL,
+	char path[32];
+
+	snprintf(path, sizeof(path), "routes[%u]", r->route->index);
+	diags_add(d, DIAG_WARNING, r->route->loc, path,
 		  "raise its priority or narrow the other route",
 		  "route \"%s\" is never reached: better-ranked routes such as \"%s\" (line %u) "
 		  "take all its connections",
 		  r->route->name, taker->route->name, taker->route->loc.line);
 }
 
-/* Who took its connections: the best-ranked competitor of the first cell where it is behind. */
-static int check_reached(const struct plan *p, struct diags *d)
+static void check_reached(const struct plan *p, struct diags *d)
 {
-	const struct plan_route **taker = calloc(p->n_routes + 1, sizeof(*taker));
+	for (unsigned i = 0; i < p->n_routes && d->warnings < DIAGS_MAX_WARNINGS; i++) {
+		const struct plan_route *r = &p->routes[i];
 
-	if (!taker)
-		return -ENOMEM;
-	for (unsigned i = 0; i < p->n_cells; i++) {
-		const struct plan_cell *cell = &p->cells[i];
-
-		for (unsigned k = 1; k < cell->n_order; k++) {
-			const struct plan_route **t = &taker[cell->order[k] - p->routes];
-
-			*t = *t ? *t : cell->order[0];
-		}
+		if (!r->reached && r->taken_in)
+			tell_unreached(d, r, r->taken_in->order[0]);
 	}
-	for (unsigned i = 0; i < p->n_routes && d->warnings < DIAGS_MAX_WARNINGS; i++)
-		if (!p->routes[i].reached && taker[i])
-			tell_unreached(d, &p->routes[i], taker[i]);
-	free(taker);
-	return 0;
 }
 
 int plan_check_conflicts(struct plan *p, struct diags *d)
@@ -284,7 +274,7 @@ int plan_check_conflicts(struct plan *p, struct diags *d)
 			  "too many routes of equal rank share ports: not all were compared for "
 			  "conflicts");
 	if (!rc && !x.n_told)
-		rc = check_reached(p, d);
+		check_reached(p, d);
 	share_fini(&x.share);
 	free(x.entries);
 	return rc;

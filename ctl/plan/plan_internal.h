@@ -9,6 +9,20 @@
 int plan_route_init(struct plan *p, struct plan_route *r, const struct plan_facts *f,
 		    struct diags *d);
 
+/* plan_tier.c: user space decides about r in this cell, because of `before`. 0 or -ENOMEM. */
+int plan_note_behind(struct plan *p, const struct plan_cell *cell, struct plan_route *r,
+		     const struct plan_route *before);
+/* When all cells are decided: the routes of which the kernel gets nothing, or not all. Errors in
+ * d; 0 or -ENOMEM. */
+int plan_settle_tiers(struct plan *p, struct diags *d);
+bool plan_has_tier(const struct plan *p, enum tier t);
+
+/* plan_error.c: an error at loc, with the path of what stands there; route NULL = outside of the
+ * routes. */
+void plan_error(struct plan *p, struct diags *d, const struct cfg_route *route, struct loc loc,
+		const char *hint, const char *fmt, ...) PRINTF_LIKE(6, 7);
+void plan_error_fini(struct plan *p);
+
 /* plan_order.c: fills rank and rank_class of all routes. 0 or -ENOMEM. */
 int plan_order_routes(struct plan *p);
 /* Two routes of one class that take the same connections: an error each (once a pair);

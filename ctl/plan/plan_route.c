@@ -96,10 +96,10 @@ static int add_named(struct job *j, const struct cfg_target *t, const struct cfg
 	if (!name)
 		return 0;
 	if (!name->n) {
-		diags_add(j->d, DIAG_ERROR, h->loc, NULL,
-			  "use an address, or see that the name resolves",
-			  "target \"%s\" of route \"%s\" cannot be resolved: %s", h->text,
-			  j->r->route->name, name->why);
+		plan_error(j->p, j->d, j->r->route, h->loc,
+			   "use an address, or see that the name resolves",
+			   "target \"%s\" of route \"%s\" cannot be resolved: %s", h->text,
+			   j->r->route->name, name->why);
 		return 0;
 	}
 	for (unsigned i = 0; i < name->n && !rc; i++)
@@ -200,11 +200,11 @@ static void check_offset(struct job *j)
 
 			if (lo >= 1 && hi <= 65535)
 				continue;
-			diags_add(j->d, DIAG_ERROR, t->port_loc, NULL, NULL,
-				  "offset %+d takes port %u of route \"%s\" to %d: target ports "
-				  "are 1 to 65535",
-				  t->port, lo < 1 ? m->ports[k].from : m->ports[k].to,
-				  j->r->route->name, lo < 1 ? lo : hi);
+			plan_error(j->p, j->d, j->r->route, t->port_loc, NULL,
+				   "offset %+d takes port %u of route \"%s\" to %d: target ports "
+				   "are 1 to 65535",
+				   t->port, lo < 1 ? m->ports[k].from : m->ports[k].to,
+				   j->r->route->name, lo < 1 ? lo : hi);
 			return;
 		}
 	}
@@ -245,9 +245,9 @@ static int kernel_targets(struct job *j)
 		need(r, TIER_RELAY, "clients of one address family, targets of the other",
 		     r->route->action.loc);
 	else if (!route_has_names(r->route))
-		diags_add(j->d, DIAG_ERROR, r->route->action.loc, NULL,
-			  "give one target a weight above 0 and no \"backup\"",
-			  "route \"%s\" has no target that takes connections", r->route->name);
+		plan_error(j->p, j->d, r->route, r->route->action.loc,
+			   "give one target a weight above 0 and no \"backup\"",
+			   "route \"%s\" has no target that takes connections", r->route->name);
 	return 0;
 }
 
@@ -309,19 +309,17 @@ static const char *shared_port_need(const struct config *c, const struct plan_ro
 	return NULL;
 }
 
-static void set_refusal(struct plan *p, struct plan_route *r, const struct plan_facts *f)
+static void set_refusal(struct plan *p, struct plan_route *r)
 {
-	bool have = r->tier == TIER_NFTABLES || (r->tier == TIER_RELAY && f->have_relay) ||
-		    (r->tier == TIER_PROXY && f->have_proxy);
 	const char *what;
 
 	r->refusal_loc = r->reason_loc;
-	if (!have) {
+	if (!plan_has_tier(p, r->tier)) {
 		r->refusal = arena_printf(&p->arena, "needs the %s tier: %s (not in this version)",
 					  tier_name(r->tier), r->reason);
 		return;
 	}
-	what = f->have_relay ? NULL : shared_port_need(p->config, r, &r->refusal_loc);
+	what = p->have_relay ? NULL : shared_port_need(p->config, r, &r->refusal_loc);
 	if (what) {
 		r->refusal = arena_printf(&p->arena,
 					  "needs the relay tier: %s (not in this version)", what);
@@ -362,6 +360,7 @@ int plan_route_init(struct plan *p, struct plan_route *r, const struct plan_fact
 		r->v4 = r->v6 = false;
 		r->n_targets = 0; /* others choose among all that the file names */
 	}
-	set_refusal(p, r, f);
+	r->own_tier = r->tier;
+	set_refusal(p, r);
 	return rc;
 }

@@ -18,6 +18,13 @@ config names <<'CONFIG'
  {"name":"web","match":{"ports":80,"domains":"*.test"},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}]}},
  {"name":"else","match":{"ports":80},"action":{"type":"forward","targets":[{"host":"10.20.0.3","port":7000}]}}]}
 CONFIG
+config few <<'CONFIG'
+{"routes":[
+ {"name":"only","match":{"ports":1100,"clientIp":"127.0.0.1"},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}]}},
+ {"name":"sni","match":{"ports":[1200,1201],"domains":"a.test","clientIp":"10.10.0.0/24"},
+  "action":{"type":"forward","tls":{"mode":"passthrough"},"targets":[{"host":"10.20.0.2","port":7000}]}},
+ {"name":"behind","match":{"ports":"1200-1202"},"action":{"type":"forward","targets":[{"host":"10.20.0.3","port":7000}]}}]}
+CONFIG
 # winner ARG...: the name of the route, or "none"
 winner() {
 	run spctl explain "$@" --json
@@ -72,6 +79,40 @@ expect_eq "$(winner "$T/names.json" --port 80 --host other.example --path /)" el
 expect_exit 0 spctl explain "$T/names.json" --port 80 --host api.test --path /v1/x
 expect_match "$out" 'tier:    proxy: HTTP'
 expect_match "$out" 'not in this version'
+
+# All say no, or what they say depends on something.
+expect_exit 0 spctl explain "$T/few.json" --port 1100 --client 10.30.0.2 --address 10.10.0.1
+expect_match "$out" $'^no route takes it\n'
+expect_match "$out" '1 +only +nftables +no +the client is not in clientIp'
+expect_exit 0 spctl explain "$T/few.json" --port 1100
+expect_match "$out" $'^no route takes it for sure: depends on the client \\(--client\\)\n'
+expect_exit 0 spctl explain "$T/few.json" --port 1100 --client 127.0.0.1 --address 127.0.0.1
+expect_match "$out" '^route:   only '
+
+# A route that the kernel could serve, behind one that needs the first bytes: the tier is that of the cell.
+expect_exit 0 spctl explain "$T/few.json" --port 1202
+expect_match "$out" $'\ntier:    nftables: decided by'
+expect_no_match "$out" 'not in this version'
+for question in '--client 10.10.0.2' '--client 10.10.0.2 --sni b.test' '--client 10.10.0.2 --address 10.10.0.1'; do
+	# shellcheck disable=SC2086 # words
+	expect_exit 0 spctl explain "$T/few.json" --port 1201 $question
+	expect_match "$out" '^route:   behind '
+	expect_match "$out" $'\ntier:    relay: route "sni" before it on tcp/1200-1201 needs the first bytes\n +not in this version'
+	expect_match "$out" '2 +behind +relay +WINS'
+	# shellcheck disable=SC2086 # words
+	expect_exit 0 spctl explain "$T/few.json" --port 1201 $question --json
+	expect_json "$out" '.winner | .route == "behind" and .tier == "relay" and .runs == false'
+	expect_json "$out" '.routes[1].tier == "relay"'
+done
+expect_exit 0 spctl explain "$T/few.json" --port 1201 --client 10.30.0.2 --json
+expect_json "$out" '.winner | .route == "behind" and .tier == "nftables" and .runs'
+expect_exit 0 spctl explain "$T/few.json" --port 1201
+expect_match "$out" 'unless one before it takes it: depends on the client'
+expect_match "$out" $'\ntier:    nftables: .*; for some clients not: route "sni" before it'
+expect_exit 0 spctl explain "$T/names.json" --port 80 --host other.example --path /
+expect_match "$out" $'\ntier:    proxy: route "api" before it on tcp/80 needs the first bytes'
+expect_exit 0 spctl explain "$ROOT/examples/sni.yaml" --port 443
+expect_match "$out" $'^route:   nameless .*\ntier:    relay: route "api" before it on tcp/443 needs the first bytes'
 
 # Questions that are none.
 for bad in '' '--port 0' '--port 65536' '--port x' '--port 80 --proto sctp' '--port 80 --client 10.0.0.256' \

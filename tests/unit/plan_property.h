@@ -13,6 +13,7 @@
 #include "ctl/base/buf.h"
 #include "ctl/config/config.h"
 #include "ctl/plan/plan.h"
+#include "ctl/plan/plan_match.h"
 
 static uint64_t rng_state;
 
@@ -155,27 +156,41 @@ static bool oracle_beats(const struct cfg_route *a, const struct cfg_route *b)
 	return a->index < b->index;
 }
 
-/* The kernel's answer is that of the best route that takes this client, if it can be had there. */
-static const struct cfg_route *oracle(const struct config *c, const struct plan_conn *conn)
+/* Of the routes that take this client: with all of them, or with those that need no name. */
+static const struct cfg_route *oracle_best(const struct config *c, const struct plan_conn *conn,
+					   bool nameless)
 {
 	const struct cfg_route *best = NULL;
-	bool family = false;
 
 	for (unsigned i = 0; i < c->n_routes; i++) {
 		const struct cfg_route *r = &c->routes[i];
 
-		if (!oracle_listens(r, conn))
+		if (!oracle_listens(r, conn) || (nameless && r->match.domains.n))
 			continue;
 		if (r->match.has_client_ip && !addr_set_has(&r->match.client_ip, &conn->client))
 			continue;
 		if (!best || oracle_beats(r, best))
 			best = r;
 	}
-	if (!best || best->match.domains.n)
+	return best;
+}
+
+static bool oracle_has_family(const struct cfg_route *r, int family)
+{
+	for (unsigned i = 0; i < r->action.targets[0].n_hosts; i++)
+		if (r->action.targets[0].hosts[i].addr.family == family)
+			return true;
+	return false;
+}
+
+/* The kernel's answer is that of the best route that takes this client, if it can be had there. */
+static const struct cfg_route *oracle(const struct config *c, const struct plan_conn *conn)
+{
+	const struct cfg_route *best = oracle_best(c, conn, false);
+
+	if (!best || best->match.domains.n || !oracle_has_family(best, conn->client.family))
 		return NULL;
-	for (unsigned i = 0; i < best->action.targets[0].n_hosts; i++)
-		family |= best->action.targets[0].hosts[i].addr.family == conn->client.family;
-	return family ? best : NULL;
+	return best;
 }
 
 /* ---- the comparison ---- */
@@ -190,6 +205,62 @@ static void show_wrong(const struct config *c, const struct plan_conn *conn,
 	       conn->proto == IPPROTO_TCP ? "tcp" : "udp", conn->port,
 	       addr_format(&conn->local, local), addr_format(&conn->client, client),
 	       got ? got->route->name : "-", want ? want->name : "-", (int)c->text_len, c->text);
+}
+
+static const struct plan_route *route_of(const struct plan *p, const struct cfg_route *r)
+{
+	for (unsigned i = 0; i < p->n_routes; i++)
+		if (p->routes[i].route == r)
+			return &p->routes[i];
+	return NULL;
+}
+
+/* What explain says about one connection: the kernel's tier where the kernel decides, and only
+ * there, whatever name the client has. */
+static bool explained_right(const struct plan *p, const struct plan_conn *conn,
+			    const struct cfg_route *want)
+{
+	static const char *const names[] = { "a.test", "x.a.test", "c.test", "other.example" };
+	const struct plan_cell *cell = plan_find_cell(p, conn);
+	struct match_facts facts = { .client = conn->client,
+				     .name = names[(conn->port + conn->client.bytes[3]) % 4] };
+	struct plan_border border;
+	struct plan_service s;
+	char why[160];
+	unsigned i = 0;
+
+	if (!cell)
+		return !want;
+	while (i < cell->n_order &&
+	       route_matches(&cell->order[i]->route->match, &facts, why, sizeof(why)) != MATCH_YES)
+		i++;
+	if (i == cell->n_order)
+		return !want;
+	border = plan_find_border(p, cell, &conn->client);
+	plan_serve(p, cell, i, &border, conn, &s);
+	return want ? s.tier == TIER_NFTABLES && cell->order[i]->route == want
+		    : s.tier != TIER_NFTABLES;
+}
+
+/* What the plan says about the route as a whole: that the kernel has something of it, and on which
+ * ports user space has what the kernel could serve. */
+static bool route_told_right(const struct config *c, const struct plan *p,
+			     const struct plan_conn *conn, const struct cfg_route *want)
+{
+	const struct cfg_route *best = oracle_best(c, conn, true);
+	const struct plan_route *r = best ? route_of(p, best) : NULL;
+	const struct plan_cell *cell = plan_find_cell(p, conn);
+	const struct plan_behind *b;
+
+	if (!r || !oracle_has_family(best, conn->client.family))
+		return true;
+	if (want)
+		return r->in_kernel && r->tier == TIER_NFTABLES;
+	for (b = r->behind; b; b = b->next)
+		if (b->proto == conn->proto && b->from <= conn->port && conn->port <= b->to &&
+		    !addr_cmp(&b->address, &cell->address))
+			break;
+	return b && (r->in_kernel ? r->tier == TIER_NFTABLES : r->tier != TIER_NFTABLES);
 }
 
 static unsigned ask_everything(const struct config *c, const struct plan *p, unsigned *asked)
@@ -209,8 +280,10 @@ static unsigned ask_everything(const struct config *c, const struct plan *p, uns
 				continue;
 			got = plan_find_kernel(p, &conn);
 			want = oracle(c, &conn);
-			if ((got ? got->route : NULL) != want && !wrong++ &&
-			    getenv("PLAN_PROPERTY_SHOW"))
+			if (((got ? got->route : NULL) != want ||
+			     !explained_right(p, &conn, want) ||
+			     !route_told_right(c, p, &conn, want)) &&
+			    !wrong++ && getenv("PLAN_PROPERTY_SHOW"))
 				show_wrong(c, &conn, got, want);
 			(*asked)++;
 		}

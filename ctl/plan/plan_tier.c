@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The tier of a route among the others. On a port, from the first route that is
+ * not the kernel's, the rest belongs to user space: a route that could be the
+ * kernel's by its own keys is not when one before it needs the first bytes. It
+ * then has the tier of that one. Where that concerns some of its ports only, it
+ * stays the kernel's, and those ports are kept in a list.
+ *
+ * What a route cannot run because of another is no refusal of its own: the
+ * other one is told, and that is the one to change.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/plan/plan_internal.h"
+#include "ctl/plan/plan_sweep.h"
+
+static const char proxy_peers[] = "PROXY protocol from the peers in proxyIPs";
+
+bool plan_has_tier(const struct plan *p, enum tier t)
+{
+	return t == TIER_NFTABLES || (t == TIER_RELAY ? p->have_relay : p->have_proxy);
+}
+
+const char *plan_ports_text(const struct plan_behind *b, char out[PLAN_PORTS_TEXT])
+{
+	char address[ADDR_TEXT] = "", to[8] = "";
+
+	if (b->address.family != ADDR_NONE)
+		addr_format(&b->address, address);
+	if (b->to != b->from)
+		snprintf(to, sizeof(to), "-%u", b->to);
+	snprintf(out, PLAN_PORTS_TEXT, "%s%s%s/%u%s", address, *address ? " " : "",
+		 b->proto == IPPROTO_TCP ? "tcp" : "udp", b->from, to);
+	return out;
+}
+
+static struct plan_behind behind_in(const struct plan_cell *cell, const struct plan_route *before)
+{
+	return (struct plan_behind){ .address = cell->address,
+				     .proto = cell->proto,
+				     .from = cell->from,
+				     .to = cell->to,
+				     .before = before };
+}
+
+/* ---- collecting, cell by cell ---- */
+
+/* The families and clients of one cell, and the ports next to it, are one entry. */
+static bool joins(struct plan_behind *last, const struct plan_cell *cell,
+		  const struct plan_route *before)
+{
+	if (!last || last->proto != cell->proto || addr_cmp(&last->address, &cell->address))
+		return false;
+	if (last->to >= cell->from)
+		return true;
+	if (last->before != before || last->to + 1 != cell->from)
+		return false;
+	last->to = cell->to;
+	return true;
+}
+
+int plan_note_behind(struct plan *p, const struct plan_cell *cell, struct plan_route *r,
+		     const struct plan_route *before)
+{
+	struct plan_behind *b;
+
+	if (joins(r->behind_last, cell, before))
+		return 0;
+	b = arena_alloc(&p->arena, sizeof(*b));
+	if (!b)
+		return -ENOMEM;
+	*b = behind_in(cell, before);
+	if (r->behind_last)
+		r->behind_last->next = b;
+	else
+		r->behind = b;
+	r->behind_last = b;
+	return 0;
+}
+
+/* ---- the whole route ---- */
+
+static enum tier tier_of(const struct plan_behind *b)
+{
+	return b->before && b->before->own_tier > TIER_RELAY ? b->before->own_tier : TIER_RELAY;
+}
+
+static const char *reason_of(const struct plan_behind *b, char *out, size_t cap)
+{
+	char ports[PLAN_PORTS_TEXT];
+
+	if (b->before)
+		snprintf(out, cap, "route \"%s\" before it on %s %s", b->before->route->name,
+			 plan_ports_text(b, ports),
+			 b->before->decides_early ? "takes its connections"
+						  : "needs the first bytes");
+	else
+		snprintf(out, cap, "%s", proxy_peers);
+	return out;
+}
+
+static void refuse(struct plan *p, struct plan_route *r, char *refusal)
+{
+	if (r->refusal || !refusal)
+		return;
+	r->refusal = refusal;
+	r->refusal_follows = true;
+	p->refused++;
+}
+
+/* The kernel has nothing of it. */
+static int move(struct plan *p, struct plan_route *r, const struct plan_behind *b)
+{
+	char reason[300];
+
+	r->reason = arena_strdup(&p->arena, reason_of(b, reason, sizeof(reason)));
+	if (!r->reason)
+		return -ENOMEM;
+	r->tier = tier_of(b);
+	r->reason_loc = b->before ? b->before->reason_loc : p->config->accept_proxy_protocol_loc;
+	r->v4 = r->v6 = false;
+	r->n_targets = 0; /* as of other routes that are not the kernel's */
+	if (!plan_has_tier(p, r->tier))
+		refuse(p, r,
+		       arena_printf(&p->arena, "needs the %s tier: %s (not in this version)",
+				    tier_name(r->tier), r->reason));
+	return 0;
+}
+
+/* The kernel has some of it, b is what it lacks. */
+static void share(struct plan *p, struct plan_route *r, const struct plan_behind *b)
+{
+	char reason[300];
+
+	for (; b; b = b->next) {
+		if (plan_has_tier(p, tier_of(b)))
+			continue;
+		refuse(p, r,
+		       arena_printf(&p->arena,
+				    "needs the %s tier in part: %s (not in this version)",
+				    tier_name(tier_of(b)), reason_of(b, reason, sizeof(reason))));
+		return;
+	}
+}
+
+/* A file that demands the kernel tier does not get another one because of a neighbour. */
+static void check_demand(struct plan *p, const struct plan_route *r, const struct plan_behind *b,
+			 struct diags *d)
+{
+	const struct cfg_action *a = &r->route->action;
+	char reason[300];
+
+	if (a->engine != ENGINE_NFTABLES || !b->before)
+		return;
+	plan_error(p, d, r->route, a->engine_loc,
+		   "give it a higher priority or a port of its own, or leave forwardingEngine out",
+		   "forwardingEngine \"nftables\" cannot be had: %s (%s:%u:%u)",
+		   reason_of(b, reason, sizeof(reason)), b->before->reason_loc.file,
+		   b->before->reason_loc.line, b->before->reason_loc.col);
+}
+
+/* Every route behind another: the first cell where. */
+static void find_takers(struct plan *p)
+{
+	for (unsigned i = 0; i < p->n_cells; i++) {
+		const struct plan_cell *cell = &p->cells[i];
+
+		for (unsigned k = 1; k < cell->n_order; k++)
+			if (!cell->order[k]->taken_in)
+				cell->order[k]->taken_in = cell;
+	}
+}
+
+static int settle(struct plan *p, struct plan_route *r, struct diags *d)
+{
+	struct plan_behind taken;
+
+	if (r->own_tier != TIER_NFTABLES)
+		return 0;
+	if (r->behind) {
+		check_demand(p, r, r->behind, d);
+		if (!r->in_kernel)
+			return move(p, r, r->behind);
+		share(p, r, r->behind);
+		return 0;
+	}
+	if (r->reached || !r->taken_in || r->taken_in->order[0]->own_tier == TIER_NFTABLES)
+		return 0;
+	taken = behind_in(r->taken_in, r->taken_in->order[0]);
+	return move(p, r, &taken);
+}
+
+int plan_settle_tiers(struct plan *p, struct diags *d)
+{
+	int rc = 0;
+
+	find_takers(p);
+	for (unsigned i = 0; i < p->n_routes && !rc; i++)
+		rc = settle(p, &p->routes[i], d);
+	return rc;
+}
+
+/* ---- one connection ---- */
+
+static bool takes_client(const struct cfg_match *m, const struct addr *client)
+{
+	return !m->has_client_ip ||
+	       (client->family != ADDR_NONE && addr_set_has(&m->client_ip, client));
+}
+
+struct plan_border plan_find_border(const struct plan *p, const struct plan_cell *cell,
+				    const struct addr *client)
+{
+	struct plan_border b = { 0 };
+
+	if (p->config->accept_proxy_protocol && cell->proto == IPPROTO_TCP &&
+	    client->family != ADDR_NONE && addr_set_has(&p->config->proxy_ips, client))
+		return b;
+	for (; b.order < cell->n_order; b.order++) {
+		b.route = cell->order[b.order];
+		if (b.route->own_tier != TIER_NFTABLES &&
+		    takes_client(&b.route->route->match, client))
+			return b;
+	}
+	b.route = NULL;
+	return b;
+}
+
+static const struct plan_behind *find_behind(const struct plan_route *r,
+					     const struct plan_cell *cell)
+{
+	const struct plan_behind *b = r->behind;
+
+	while (b && (b->proto != cell->proto || b->to < cell->from || b->from > cell->to ||
+		     addr_cmp(&b->address, &cell->address)))
+		b = b->next;
+	return b;
+}
+
+static bool wins_in(const struct plan_cell *cell, const struct plan_route *r)
+{
+	const struct plan_family *const families[] = { &cell->v4, &cell->v6 };
+
+	for (unsigned f = 0; f < 2; f++) {
+		if (families[f]->all == r)
+			return true;
+		for (unsigned i = 0; i < families[f]->n; i++)
+			if (families[f]->v[i].winner == r)
+				return true;
+	}
+	return false;
+}
+
+static void say(struct plan_service *s, enum tier tier, const char *reason)
+{
+	s->tier = tier;
+	snprintf(s->reason, sizeof(s->reason), "%s", reason);
+}
+
+/* Which client asks is not known: some may be the kernel's and others not. */
+static void serve_anybody(const struct plan_cell *cell, const struct plan_route *r,
+			  struct plan_service *out)
+{
+	const struct plan_behind *b = find_behind(r, cell);
+	char reason[300];
+
+	say(out, r->tier, r->reason);
+	if (!b)
+		return;
+	reason_of(b, reason, sizeof(reason));
+	if (!wins_in(cell, r))
+		say(out, tier_of(b), reason);
+	else
+		snprintf(out->reason, sizeof(out->reason), "%s; for some clients not: %s",
+			 r->reason, reason);
+}
+
+static bool lacks_family(const struct plan_route *r, const struct plan_conn *c)
+{
+	int family = c->client.family ? c->client.family : c->local.family;
+
+	return r->tier == TIER_NFTABLES && r->n_targets &&
+	       ((family == ADDR_V4 && !r->v4) || (family == ADDR_V6 && !r->v6));
+}
+
+void plan_serve(const struct plan *p, const struct plan_cell *cell, unsigned i,
+		const struct plan_border *b, const struct plan_conn *c, struct plan_service *out)
+{
+	const struct plan_route *r = cell->order[i];
+	struct plan_behind behind = behind_in(cell, b->route);
+	char reason[300];
+
+	if (r->own_tier != TIER_NFTABLES)
+		say(out, r->tier, r->reason);
+	else if (i >= b->order)
+		say(out, tier_of(&behind), reason_of(&behind, reason, sizeof(reason)));
+	else if (lacks_family(r, c))
+		say(out, TIER_RELAY, "no target of the client's address family");
+	else if (c->client.family == ADDR_NONE)
+		serve_anybody(cell, r, out);
+	else
+		say(out, r->tier, r->reason);
+	out->runs = plan_has_tier(p, out->tier);
+}
