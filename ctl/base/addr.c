@@ -82,6 +82,18 @@ bool addr_is_multicast(const struct addr *a)
 	return a->family == ADDR_V6 && a->bytes[0] == 0xff;
 }
 
+bool addr_is_broadcast(const struct addr *a)
+{
+	static const uint8_t ones[4] = { 0xff, 0xff, 0xff, 0xff };
+
+	return a->family == ADDR_V4 && !memcmp(a->bytes, ones, 4);
+}
+
+bool addr_is_link_local_v6(const struct addr *a)
+{
+	return a->family == ADDR_V6 && a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80;
+}
+
 bool addr_next(struct addr *a)
 {
 	for (unsigned i = addr_len(a); i-- > 0;)

@@ -48,6 +48,8 @@ unsigned addr_len(const struct addr *a);		  /* bytes: 4 or 16 */
 bool addr_is_loopback(const struct addr *a);		  /* 127/8, ::1 */
 bool addr_is_unspecified(const struct addr *a);		  /* 0.0.0.0, :: */
 bool addr_is_multicast(const struct addr *a);
+bool addr_is_broadcast(const struct addr *a);	  /* 255.255.255.255 */
+bool addr_is_link_local_v6(const struct addr *a); /* fe80::/10: means nothing without a zone */
 /* Next / previous address; false when there is none (all ones / all zeroes). */
 bool addr_next(struct addr *a);
 bool addr_prev(struct addr *a);

@@ -69,7 +69,7 @@ static int read_into(int fd, const char *path, size_t max_bytes, struct buf *out
 	}
 }
 
-int io_read_file(const char *path, size_t max_bytes, struct buf *out, struct err *e)
+static int read_any(const char *path, size_t max_bytes, struct buf *out, struct err *e)
 {
 	struct stat st;
 	int fd, rc;
@@ -95,6 +95,15 @@ int io_read_file(const char *path, size_t max_bytes, struct buf *out, struct err
 		rc = read_into(fd, path, max_bytes, out, e);
 	}
 	close(fd);
+	return rc;
+}
+
+int io_read_file(const char *path, size_t max_bytes, struct buf *out, struct err *e)
+{
+	int rc = read_any(path, max_bytes, out, e);
+
+	if (rc && e)
+		e->loc.file = path;
 	return rc;
 }
 

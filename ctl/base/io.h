@@ -8,7 +8,7 @@
 #include "ctl/base/buf.h"
 
 /* Reads a file (or "-": stdin) of at most max_bytes into out. Directories, and
- * what is larger, are errors whose sentence names the path. */
+ * what is larger, are errors whose sentence and place name the path (borrowed). */
 int io_read_file(const char *path, size_t max_bytes, struct buf *out, struct err *e);
 /* A file of our own: never through a symbolic link, never anything but a regular file.
  * -ENOENT when there is none. */

@@ -2,6 +2,7 @@
 #include "ctl/base/text.h"
 
 #include <ctype.h>
+#include <endian.h>
 #include <string.h>
 
 #define WORD_MAX 64 /* longer words are not compared: nobody mistypes them into each other */
@@ -130,4 +131,79 @@ bool text_is_utf8(const char *s, size_t n, size_t *bad)
 		i += k;
 	}
 	return true;
+}
+
+/* How many of the `max` bytes at s, at most 8, are of 0x10..0x7f: a column each, no line end. */
+static size_t plain_run(const char *s, size_t max)
+{
+	uint64_t v, other;
+
+	memcpy(&v, s, sizeof(v));
+	v = le64toh(v);
+	/* A borrow comes from a lower byte that is itself marked: the lowest mark is right. */
+	other = (v | (v - 0x1010101010101010ull)) & 0x8080808080808080ull;
+	if (other && (size_t)__builtin_ctzll(other) / 8 < max)
+		return (size_t)__builtin_ctzll(other) / 8;
+	return max < 8 ? max : 8;
+}
+
+/* One byte on. The LF of a CRLF is no second line end. */
+static void place_step(struct text_place *p)
+{
+	char c = p->text[p->pos];
+
+	if (c == '\r' || (c == '\n' && !(p->pos && p->text[p->pos - 1] == '\r'))) {
+		p->line++;
+		p->col = 1;
+	} else if (c != '\n') {
+		p->col += (c & 0xc0) != 0x80;
+	}
+	p->pos++;
+}
+
+struct text_place text_place_start(const char *text, size_t n)
+{
+	return (struct text_place){ text, n, 0, 1, 1 };
+}
+
+void text_place_move(struct text_place *p, size_t pos)
+{
+	if (pos > p->n)
+		pos = p->n;
+	if (pos < p->pos)
+		*p = text_place_start(p->text, p->n);
+	while (p->pos < pos) {
+		size_t run = p->pos + 8 <= p->n ? plain_run(p->text + p->pos, pos - p->pos) : 0;
+
+		p->pos += run;
+		p->col += (uint32_t)run;
+		if (p->pos < pos && run < 8)
+			place_step(p);
+	}
+}
+
+static size_t line_len(const char *s, size_t n)
+{
+	const char *lf = memchr(s, '\n', n);
+	size_t len = lf ? (size_t)(lf - s) : n;
+	const char *cr = memchr(s, '\r', len);
+
+	return cr ? (size_t)(cr - s) : len;
+}
+
+const char *text_line(const char *text, size_t n, uint32_t line, size_t *len)
+{
+	for (;; line--) {
+		size_t k = line_len(text, n);
+
+		if (line <= 1) {
+			*len = k;
+			return text;
+		}
+		if (k == n)
+			return NULL;
+		k += n - k > 1 && text[k] == '\r' && text[k + 1] == '\n' ? 2 : 1;
+		text += k;
+		n -= k;
+	}
 }

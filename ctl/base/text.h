@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* text: small helpers for names: nearest spelling, hashing. */
+/* text: small helpers for names (nearest spelling, hashing) and places in a text. */
 #ifndef CTL_BASE_TEXT_H
 #define CTL_BASE_TEXT_H
 
@@ -14,5 +14,18 @@ const char *text_nearest(const char *word, const char *const *candidates, size_t
 uint64_t text_hash(const void *p, size_t n, uint64_t seed); /* FNV-1a 64 */
 /* Valid UTF-8 without NUL (RFC 3629)? *bad gets the offset of the first bad byte. */
 bool text_is_utf8(const char *s, size_t n, size_t *bad);
+
+/* A place in a text. Lines end with LF, CRLF or CR; columns count characters, not bytes. */
+struct text_place {
+	const char *text;   /* borrowed */
+	size_t n, pos;	    /* bytes of the text, bytes before the place */
+	uint32_t line, col; /* from 1 */
+};
+
+struct text_place text_place_start(const char *text, size_t n);
+/* Moves p to byte `pos`, at most n. Cheap forwards; backwards it begins anew. */
+void text_place_move(struct text_place *p, size_t pos);
+/* The start of a line (from 1), *len without its end; NULL when the text has fewer. */
+const char *text_line(const char *text, size_t n, uint32_t line, size_t *len);
 
 #endif

@@ -231,18 +231,17 @@ static void print_json(const struct status *st)
 static void print_warnings(const struct status *st)
 {
 	if (!st->o->json && !st->o->quiet)
-		report_diags_text(stderr, &st->diags, NULL, 0,
-				  cmd_colour(st->o, stderr));
+		report_diags_text(stderr, &st->diags, NULL, 0, cmd_colour(st->o, stderr));
 }
 
 static int nothing_applied(const struct options *o)
 {
 	if (o->json)
-		describe_print_json(json_pack(
-			"{s:i,s:{s:b,s:n},s:s,s:i,s:b,s:n,s:[],s:[],s:[]}", "schema", 1, "service",
-			"running", 0, "pid", "table", o->table ? o->table : DEFAULT_TABLE,
-			"generation", 0, "drift", 0, "driftReason", "routes", "certificates",
-			"warnings"));
+		describe_print_json(json_pack("{s:i,s:{s:b,s:n},s:s,s:i,s:b,s:n,s:[],s:[],s:[]}",
+					      "schema", 1, "service", "running", 0, "pid", "table",
+					      o->table ? o->table : DEFAULT_TABLE, "generation", 0,
+					      "drift", 0, "driftReason", "routes", "certificates",
+					      "warnings"));
 	else
 		printf("nothing is applied\n");
 	return EXIT_DONE;

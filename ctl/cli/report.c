@@ -26,24 +26,6 @@ static bool is_continuation(char c)
 	return (c & 0xc0) == 0x80;
 }
 
-/* Start of a line (from 1), or NULL when the text has fewer; *len without its end. */
-static const char *find_line(const char *text, size_t len, unsigned line, size_t *out_len)
-{
-	const char *end = text + len, *nl;
-
-	while (--line) {
-		nl = memchr(text, '\n', (size_t)(end - text));
-		if (!nl)
-			return NULL;
-		text = nl + 1;
-	}
-	nl = memchr(text, '\n', (size_t)(end - text));
-	*out_len = (size_t)((nl ? nl : end) - text);
-	if (*out_len && text[*out_len - 1] == '\r')
-		--*out_len;
-	return text;
-}
-
 static unsigned count_columns(const char *s, size_t len)
 {
 	unsigned n = 0;
@@ -80,7 +62,7 @@ static void put_source(FILE *out, const struct paint *pt, const struct diag *g, 
 {
 	unsigned col = g->loc.col ? g->loc.col - 1 : 0, from = 0, columns, to;
 	size_t n = 0;
-	const char *s = find_line(text, len, g->loc.line, &n);
+	const char *s = text_line(text, len, g->loc.line, &n);
 
 	if (!s)
 		return;

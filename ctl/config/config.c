@@ -107,6 +107,7 @@ static void parse_root(struct parse *p, const struct doc_node *root)
 	settle_top(p, root);
 	if (p->routes && !diags_full(p->diags))
 		parse_routes(p);
+	report_unused(p);
 	if (p->diags->errors == before && !p->no_memory)
 		report_grouped(p);
 	/* Names are made of matches: only where all of these are whole. */
@@ -134,7 +135,8 @@ struct config *config_parse(const char *file, const char *text, size_t len,
 	}
 out:
 	if ((!c || p->no_memory) && diags->errors == before)
-		diags_add(diags, DIAG_ERROR, LOC_NONE, NULL, NULL, "out of memory");
+		diags_add(diags, DIAG_ERROR, (struct loc){ file, 0, 0 }, NULL, NULL,
+			  "out of memory");
 	if (p) {
 		names_fini(&p->names);
 		names_fini(&p->ids);

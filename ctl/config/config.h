@@ -88,8 +88,8 @@ struct cfg_load_balancing;
 struct cfg_extra; /* groups that only the proxy reads; see config_groups.h */
 
 struct cfg_target {
-	struct loc loc, port_loc;
-	struct cfg_host *hosts; /* at least one */
+	struct loc loc, port_loc, weight_loc; /* weight_loc.line 0: no weight is given */
+	struct cfg_host *hosts;		      /* at least one */
 	unsigned n_hosts;
 	enum cfg_port_kind port_kind;
 	int port; /* PORT_FIXED: 1..65535; PORT_OFFSET: -65534..65534, not 0 */
@@ -131,7 +131,7 @@ struct cfg_health_check {
 enum cfg_action_type { ACTION_FORWARD, ACTION_SOCKET_HANDLER };
 
 struct cfg_action {
-	struct loc loc, engine_loc;
+	struct loc loc, engine_loc, targets_loc;
 	enum cfg_action_type type;
 	struct cfg_target *targets;
 	unsigned n_targets;

@@ -18,6 +18,8 @@ static void report_unknown(struct parse *p, const struct key_object *o, const st
 
 	if (near)
 		snprintf(hint, sizeof(hint), "did you mean \"%s\"?", near);
+	else if (!strncmp(n->key, "//", 2) || !strncmp(n->key, "/*", 2))
+		snprintf(hint, sizeof(hint), "JSON has no comments; those of YAML begin with #");
 	if (o->open || p->lenient)
 		parse_warn(p, parse_key_loc(p, n), NULL, hint, "unknown key \"%.60s\" is ignored",
 			   n->key);
@@ -25,12 +27,26 @@ static void report_unknown(struct parse *p, const struct key_object *o, const st
 		parse_error(p, parse_key_loc(p, n), NULL, hint, "unknown key \"%.60s\"", n->key);
 }
 
+static bool is_listed(const char *list, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *s = list; (s = strstr(s, name)); s += len)
+		if ((s == list || s[-1] == ' ') && (!s[len] || s[len] == ','))
+			return true;
+	return false;
+}
+
 static void note_unused(struct parse *p, const struct doc_node *n)
 {
 	size_t len = strlen(p->unused);
 
-	if (!len)
+	if (is_listed(p->unused, n->key))
+		return;
+	if (!len) {
 		p->unused_loc = parse_key_loc(p, n);
+		parse_path(p, p->unused_path, sizeof(p->unused_path));
+	}
 	if (len + strlen(n->key) + 3 < sizeof(p->unused))
 		snprintf(p->unused + len, sizeof(p->unused) - len, "%s%s", len ? ", " : "", n->key);
 }

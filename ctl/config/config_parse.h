@@ -71,8 +71,9 @@ struct parse {
 	struct loc preserve_loc;
 	struct addr_set old_allow;
 	struct loc old_allow_loc;
-	char unused[400]; /* names of KEY_UNUSED keys that were seen */
-	struct loc unused_loc;
+	char unused[400];      /* names of KEY_UNUSED keys that were seen */
+	struct loc unused_loc; /* of the first of them */
+	char unused_path[160];
 	struct name_set names, ids;
 	struct grouped http_note, preserve_note, verify_note, host_note;
 };
@@ -122,6 +123,8 @@ void parse_need(struct parse *p, enum tier t, const char *reason, unsigned need_
 /* The same for a key of the top level, whatever is being parsed. */
 void parse_need_at_top(struct parse *p, enum tier t, const char *reason, struct loc loc,
 		       const char *key);
+/* True where the value only turns its key off: false, or an object with "enabled": false. */
+bool parse_is_off(const struct doc_node *n);
 bool text_has_control(const char *s, bool multiline);
 
 enum need_flags { NEED_PLAINTEXT = 1, NEED_TCP_ONLY = 2 };
@@ -169,6 +172,7 @@ void finish_names(struct parse *p, bool make);
 void names_fini(struct name_set *s);
 /* The top level, once its keys but `routes` are read, and once all is (config_top.c). */
 void settle_top(struct parse *p, const struct doc_node *root);
+void report_unused(struct parse *p);
 void report_grouped(struct parse *p);
 void group_add(struct parse *p, struct grouped *g, struct loc loc, const char *key);
 

@@ -173,12 +173,12 @@ static void settle_websocket(struct parse *p, const struct doc_node *n, struct c
 
 	if (!w)
 		return;
-	if (r->action.tls && r->action.tls->mode == TLS_PASSTHROUGH)
-		parse_warn(p, parse_key_loc(p, w), "action.websocket", NULL,
-			   "has no effect with tls.mode \"passthrough\": the frames are encrypted");
-	else
+	if (!r->action.tls || r->action.tls->mode != TLS_PASSTHROUGH)
 		parse_need(p, TIER_PROXY, "WebSocket handling", NEED_PLAINTEXT, parse_loc(p, w),
 			   "action.websocket");
+	else if (!parse_is_off(w))
+		parse_warn(p, parse_key_loc(p, w), "action.websocket", NULL,
+			   "has no effect with tls.mode \"passthrough\": the frames are encrypted");
 }
 
 /* --- contradictions ------------------------------------------------------------------- */

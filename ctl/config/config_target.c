@@ -12,6 +12,7 @@
 
 #define UNIX_PATH_MAX_BYTES 107 /* sun_path without its NUL */
 #define HOST_MAX_BYTES	    253
+#define LINK_LOCAL_HINT	    "write another address of the target: a global or unique local one"
 
 /* --- templates ----------------------------------------------------------------- */
 
@@ -89,6 +90,8 @@ static const char *host_hint(const char *s)
 
 	if (strstr(s, "://"))
 		return "write only the host: no scheme, no path";
+	if (colon && strchr(colon, '%'))
+		return "an address with a zone cannot be a target: " LINK_LOCAL_HINT;
 	if (*s == '[')
 		return "write an IPv6 address without brackets";
 	if (strchr(s, '/'))
@@ -158,6 +161,13 @@ static int check_address(struct parse *p, const struct doc_node *n, const struct
 	if (addr_is_multicast(&h->addr))
 		return parse_error(p, parse_loc(p, n), NULL, NULL,
 				   "%s is a multicast address, no target", n->string);
+	if (addr_is_broadcast(&h->addr))
+		return parse_error(p, parse_loc(p, n), NULL, "name one host",
+				   "%s is the broadcast address, no target", n->string);
+	if (addr_is_link_local_v6(&h->addr))
+		return parse_error(p, parse_loc(p, n), NULL, LINK_LOCAL_HINT,
+				   "%s is a link-local address: which link is meant cannot be said",
+				   n->string);
 	return 0;
 }
 

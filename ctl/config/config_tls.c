@@ -74,14 +74,17 @@ int parse_key_ciphers(struct parse *p, const struct key *k, const struct doc_nod
 {
 	struct cfg_tls *t = base;
 	struct buf b = { 0 };
+	unsigned i = 0;
 	int r = 0;
 
 	if (n->type != DOC_LIST)
 		return parse_text(p, k, n, &t->ciphers);
-	for (const struct doc_node *e = n->child; e && !r; e = e->next) {
+	for (const struct doc_node *e = n->child; e && !r; e = e->next, i++) {
 		const char *one;
 
+		parse_push_index(p, i);
 		r = parse_text(p, k, e, &one);
+		parse_pop(p);
 		if (!r)
 			buf_printf(&b, "%s%s", b.len ? ":" : "", one);
 	}
@@ -94,6 +97,15 @@ int parse_key_ciphers(struct parse *p, const struct key *k, const struct doc_nod
 	return r;
 }
 
+/* Nothing is lost when the key has no effect. */
+static bool is_idle(const struct doc_node *n)
+{
+	const struct doc_node *mode = n->type == DOC_MAP ? doc_find(n, "mode") : NULL;
+
+	return parse_is_off(n) ||
+	       (mode && mode->type == DOC_STRING && !strcmp(mode->string, "none"));
+}
+
 void finish_tls(struct parse *p, const struct doc_node *n, void *base)
 {
 	static const char *const idle[] = {
@@ -103,14 +115,14 @@ void finish_tls(struct parse *p, const struct doc_node *n, void *base)
 	const struct cfg_tls *t = base;
 	const struct doc_node *verify = doc_find(n, "verifyTarget");
 
-	if (t->mode == TLS_TERMINATE && verify)
+	if (t->mode == TLS_TERMINATE && verify && !is_idle(verify))
 		parse_warn(
 			p, parse_loc(p, verify), "verifyTarget", NULL,
 			"has no effect with mode \"terminate\": the target is not spoken TLS to");
 	for (size_t i = 0; t->mode == TLS_PASSTHROUGH && i < sizeof(idle) / sizeof(idle[0]); i++) {
 		const struct doc_node *v = doc_find(n, idle[i]);
 
-		if (v)
+		if (v && !is_idle(v))
 			parse_warn(p, parse_key_loc(p, v), idle[i], NULL,
 				   "has no effect with mode \"passthrough\": the bytes are not "
 				   "opened");

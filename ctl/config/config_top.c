@@ -160,8 +160,12 @@ void settle_top(struct parse *p, const struct doc_node *root)
 		parse_error(p, parse_loc(p, accept), "acceptProxyProtocol",
 			    "name the peers to trust in proxyIPs",
 			    "needs proxyIPs: nobody is trusted to announce addresses");
+}
+
+void report_unused(struct parse *p)
+{
 	if (p->unused[0])
-		parse_warn(p, p->unused_loc, NULL, NULL,
+		parse_warn(p, p->unused_loc, p->unused_path, NULL,
 			   "keys without a meaning here are ignored: %s", p->unused);
 }
 

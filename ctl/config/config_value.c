@@ -99,24 +99,21 @@ void parse_need_at_top(struct parse *p, enum tier t, const char *reason, struct 
 	p->path[0] = first;
 }
 
-/* False where the value turns its key off: nothing is asked for then. */
+bool parse_is_off(const struct doc_node *n)
+{
+	const struct doc_node *on = n->type == DOC_MAP ? doc_find(n, "enabled") : n;
+
+	return on && on->type == DOC_BOOL && !on->boolean;
+}
+
+/* False where the value says nothing, or turns its key off. */
 static bool node_asks(const struct doc_node *n)
 {
-	const struct doc_node *on;
-
-	switch ((enum doc_type)n->type) {
-	case DOC_BOOL:
-		return n->boolean;
-	case DOC_NULL:
+	if (n->type == DOC_NULL)
 		return false;
-	case DOC_LIST:
-		return n->n > 0;
-	case DOC_MAP:
-		on = doc_find(n, "enabled");
-		return n->n > 0 && !(on && on->type == DOC_BOOL && !on->boolean);
-	default:
-		return true;
-	}
+	if (n->type == DOC_LIST || n->type == DOC_MAP)
+		return n->n > 0 && !parse_is_off(n);
+	return !parse_is_off(n);
 }
 
 static void note_need(struct parse *p, const struct key *k, const struct doc_node *n)

@@ -6,6 +6,10 @@
  * what its anchor names; the copies are counted, which bounds the "billion
  * laughs"; an anchor that is still open cannot be copied, which ends recursion.
  *
+ * Of libfyaml's marks only the offset is used: read as JSON, it counts a CRLF
+ * as two lines. Line and column are our own (text_place), and so the same for
+ * both languages and for whoever shows the line.
+ *
  * Known: libfyaml 0.7.12 loses 4 KiB for each quoted string with dozens of
  * escapes (fy_token_get_text); its API has no other way to the text.
  */
@@ -23,6 +27,8 @@
 #include <string.h>
 
 #include "ctl/config/doc_scalar.h"
+
+#define WRITTEN_MAX 80 /* bytes of a number that are kept, more than are shown */
 
 struct intern { /* open addressing; cap is a power of two */
 	const char **v;
@@ -45,6 +51,7 @@ struct builder {
 	struct doc *doc;
 	struct diags *diags;
 	const char *file, *text;
+	struct text_place at; /* of the last event that has one */
 	struct frame stack[DOC_MAX_DEPTH];
 	unsigned depth, documents;
 	struct intern keys;
@@ -56,16 +63,51 @@ struct builder {
 static int refuse(struct builder *b, uint32_t line, uint32_t col, const char *hint, const char *fmt,
 		  ...) PRINTF_LIKE(5, 6);
 
+struct path {
+	char text[160];
+	size_t len;
+};
+
+/* The step into a map by its key, into a list by its index. NULL key in a map: no step. */
+static void add_step(struct path *p, const struct doc_node *parent, const char *key, uint32_t index)
+{
+	size_t room = sizeof(p->text) - p->len;
+
+	if (p->len >= sizeof(p->text))
+		return;
+	if (parent->type == DOC_LIST)
+		p->len += (size_t)snprintf(p->text + p->len, room, "[%u]", index);
+	else if (key)
+		p->len += (size_t)snprintf(p->text + p->len, room, "%s%s", p->len ? "." : "", key);
+}
+
+/* Where the builder stands: the value that comes next, or the map whose key comes next. */
+static const char *path_here(const struct builder *b, struct path *p)
+{
+	*p = (struct path){ 0 };
+	for (unsigned i = 0; i < b->depth; i++) {
+		const struct doc_node *n = b->stack[i].node;
+
+		if (i + 1 < b->depth)
+			add_step(p, n, b->stack[i + 1].node->key, n->n - 1);
+		else
+			add_step(p, n, b->stack[i].key, n->n);
+	}
+	return p->text;
+}
+
 static int refuse(struct builder *b, uint32_t line, uint32_t col, const char *hint, const char *fmt,
 		  ...)
 {
+	struct path path;
 	char msg[400];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(msg, sizeof(msg), fmt, ap);
 	va_end(ap);
-	diags_add(b->diags, DIAG_ERROR, (struct loc){ b->file, line, col }, NULL, hint, "%s", msg);
+	diags_add(b->diags, DIAG_ERROR, (struct loc){ b->file, line, col }, path_here(b, &path),
+		  hint, "%s", msg);
 	return -EINVAL;
 }
 
@@ -114,6 +156,7 @@ static const char *intern_key(struct builder *b, const char *s, size_t len)
 static void report_duplicate(struct builder *b, const struct doc_node *first,
 			     const struct doc_node *again)
 {
+	b->stack[b->depth - 1].key = again->key;
 	refuse(b, again->key_line, again->key_col, NULL,
 	       "key \"%.60s\" stands twice in one object, first at %u:%u", again->key,
 	       first->key_line, first->key_col);
@@ -186,15 +229,33 @@ static int attach(struct builder *b, struct doc_node *n)
 	return 0;
 }
 
-static struct doc_node *node_new(struct builder *b, enum doc_type type, uint32_t line, uint32_t col)
+/* tail: bytes behind the node, for written[]. */
+static struct doc_node *node_new(struct builder *b, enum doc_type type, size_t tail, uint32_t line,
+				 uint32_t col)
 {
-	struct doc_node *n = arena_alloc(&b->doc->arena, sizeof(*n));
+	struct doc_node *n = arena_alloc(&b->doc->arena, sizeof(*n) + tail);
 
 	if (n) {
 		n->type = (uint8_t)type;
 		n->line = line;
 		n->col = col;
 	}
+	return n;
+}
+
+/* A copy that is not in any list yet; a list or map is copied without its children. */
+static struct doc_node *node_copy(struct builder *b, const struct doc_node *from)
+{
+	bool is_tree = from->type == DOC_MAP || from->type == DOC_LIST;
+	size_t tail = from->type == DOC_INT || from->type == DOC_FLOAT ? from->n : 0;
+	struct doc_node *n = arena_alloc(&b->doc->arena, sizeof(*n) + tail);
+
+	if (!n)
+		return NULL;
+	memcpy(n, from, sizeof(*n) + tail);
+	n->next = NULL;
+	if (is_tree)
+		n->child = NULL;
 	return n;
 }
 
@@ -243,7 +304,7 @@ static int open_node(struct builder *b, enum doc_type type, struct fy_token *anc
 		return refuse(b, line, col, NULL, "tags (\"!...\") have no meaning here");
 	if (b->depth == DOC_MAX_DEPTH)
 		return refuse(b, line, col, NULL, "nested deeper than %d levels", DOC_MAX_DEPTH);
-	n = node_new(b, type, line, col);
+	n = node_new(b, type, 0, line, col);
 	if (!n)
 		return -ENOMEM;
 	r = note_anchor(b, anchor, n);
@@ -256,9 +317,11 @@ static int open_node(struct builder *b, enum doc_type type, struct fy_token *anc
 
 static int close_node(struct builder *b)
 {
-	const struct doc_node *n = b->stack[--b->depth].node;
+	const struct doc_node *n = b->stack[b->depth - 1].node;
+	int r = n->type == DOC_MAP ? find_duplicates(b, n) : 0;
 
-	return n->type == DOC_MAP ? find_duplicates(b, n) : 0;
+	b->depth--;
+	return r;
 }
 
 static int add_key(struct builder *b, const struct doc_scalar *s)
@@ -293,11 +356,14 @@ static int check_scalar(struct builder *b, const struct doc_scalar *s)
 
 static int add_value(struct builder *b, const struct doc_scalar *s, struct fy_token *anchor)
 {
-	struct doc_node *n = node_new(b, s->type, s->line, s->col);
+	size_t written = !s->respelled ? 0 : s->len < WRITTEN_MAX ? s->len : WRITTEN_MAX;
+	struct doc_node *n = node_new(b, s->type, written, s->line, s->col);
 	int r;
 
 	if (!n)
 		return -ENOMEM;
+	n->n = (uint32_t)written;
+	memcpy(n->written, s->text, written);
 	if (s->type == DOC_STRING) {
 		n->string = arena_strndup(&b->doc->arena, s->text, s->len);
 		n->n = (uint32_t)s->len;
@@ -307,8 +373,6 @@ static int add_value(struct builder *b, const struct doc_scalar *s, struct fy_to
 		n->boolean = s->boolean;
 	} else if (s->type == DOC_INT) {
 		n->integer = s->integer;
-	} else if (s->type == DOC_FLOAT) {
-		n->number = s->number;
 	}
 	r = note_anchor(b, anchor, n);
 	return r ? r : attach(b, n);
@@ -350,13 +414,10 @@ static int copy_children(struct builder *b, const struct doc_node *from, struct 
 			return refuse(b, b->stack[b->depth - 1].node->line,
 				      b->stack[b->depth - 1].node->col, NULL,
 				      "aliases expand to more than %d values", DOC_MAX_ALIAS_NODES);
-		n = arena_alloc(&b->doc->arena, sizeof(*n));
+		n = node_copy(b, c);
 		if (!n)
 			return -ENOMEM;
-		*n = *c;
-		n->next = NULL;
 		if (c->type == DOC_MAP || c->type == DOC_LIST) {
-			n->child = NULL;
 			r = copy_children(b, c, n, depth + 1);
 			if (r)
 				return r;
@@ -409,15 +470,12 @@ static int add_alias(struct builder *b, struct fy_event *e, uint32_t line, uint3
 	if (++b->alias_nodes > DOC_MAX_ALIAS_NODES)
 		return refuse(b, line, col, NULL, "aliases expand to more than %d values",
 			      DOC_MAX_ALIAS_NODES);
-	n = node_new(b, from->type, line, col);
+	n = node_copy(b, from);
 	if (!n)
 		return -ENOMEM;
-	*n = *from;
-	n->next = NULL;
 	n->line = line;
 	n->col = col;
 	if (from->type == DOC_MAP || from->type == DOC_LIST) {
-		n->child = NULL;
 		r = copy_children(b, from, n, b->depth + 1);
 		if (r)
 			return r;
@@ -436,15 +494,27 @@ static int on_document(struct builder *b, struct fy_event *e, uint32_t line, uin
 	return 0;
 }
 
+/* An empty value has no mark: its place is that of its key, or of what stands before it. */
+static void find_place(struct builder *b, const struct fy_mark *m, uint32_t *line, uint32_t *col)
+{
+	const struct frame *f = b->depth ? &b->stack[b->depth - 1] : NULL;
+
+	if (m)
+		text_place_move(&b->at, m->input_pos);
+	*line = !m && f && f->key ? f->key_line : b->at.line;
+	*col = !m && f && f->key ? f->key_col : b->at.col;
+}
+
 static int on_event(struct builder *b, struct fy_event *e)
 {
 	const struct fy_mark *m = fy_event_start_mark(e);
-	uint32_t line = m ? (uint32_t)m->line + 1 : 1, col = m ? (uint32_t)m->column + 1 : 1;
+	uint32_t line, col;
 	/* The mark of a quoted scalar stands behind its quote. */
 	bool quoted = e->type == FYET_SCALAR && e->scalar.value && m && m->input_pos &&
 		      (b->text[m->input_pos - 1] == '"' || b->text[m->input_pos - 1] == '\'') &&
 		      fy_scalar_token_get_style(e->scalar.value) != FYSS_PLAIN;
 
+	find_place(b, m, &line, &col);
 	switch (e->type) {
 	case FYET_DOCUMENT_START:
 		return on_document(b, e, line, col);
@@ -466,6 +536,22 @@ static int on_event(struct builder *b, struct fy_event *e)
 	}
 }
 
+static void report_syntax(struct builder *b, const struct fy_diag_error *e, const char *hint)
+{
+	const struct fy_mark *from = e->fyt ? fy_token_start_mark(e->fyt) : NULL;
+	const struct fy_mark *to = e->fyt ? fy_token_end_mark(e->fyt) : NULL;
+	size_t end = to && to->input_pos < b->at.n ? to->input_pos : b->at.n;
+	size_t pos = from && from->input_pos < end ? from->input_pos : end, comment = end;
+
+	/* A comment is a plain scalar to libfyaml; in quotes it would be none. */
+	if (from && b->doc->is_json && strstr(e->msg, "plain scalar"))
+		comment = doc_text_find_comment(b->text, pos, end);
+	if (from)
+		text_place_move(&b->at, comment < end ? comment : from->input_pos);
+	refuse(b, b->at.line, b->at.col, hint, "not valid %s: %s",
+	       b->doc->is_json ? "JSON" : "YAML", comment < end ? "a comment begins here" : e->msg);
+}
+
 static void report_libfyaml(struct builder *b, struct fy_diag *fd)
 {
 	const char *hint = b->doc->is_json ? "the file starts like JSON, so it is read as JSON: no "
@@ -475,13 +561,12 @@ static void report_libfyaml(struct builder *b, struct fy_diag *fd)
 	void *it = NULL;
 	bool any = false;
 
+	b->depth = 0; /* the reader is ahead of the builder: no path */
 	while ((e = fy_diag_errors_iterate(fd, &it))) {
 		if (e->type < FYET_ERROR)
 			continue;
 		any = true;
-		refuse(b, e->line > 0 ? (uint32_t)e->line : 1,
-		       e->column > 0 ? (uint32_t)e->column : 1, hint, "%s: %s",
-		       b->doc->is_json ? "not valid JSON" : "not valid YAML", e->msg);
+		report_syntax(b, e, hint);
 	}
 	if (!any && !b->diags->errors)
 		refuse(b, 1, 1, hint, "not valid %s", b->doc->is_json ? "JSON" : "YAML");
@@ -534,26 +619,21 @@ out:
 
 static int check_bytes(struct builder *b, size_t len)
 {
+	struct text_place at = b->at;
 	size_t bad;
-	uint32_t line = 1, col = 1;
 
 	if (text_is_utf8(b->text, len, &bad))
 		return 0;
-	for (size_t i = 0; i < bad; i++) {
-		if (b->text[i] == '\n') {
-			line++;
-			col = 1;
-		} else if ((b->text[i] & 0xc0) != 0x80) {
-			col++;
-		}
-	}
+	text_place_move(&at, bad);
 	if (!b->text[bad])
-		return refuse(b, line, col, NULL, "the file holds a NUL byte: it is not text");
-	return refuse(b, line, col, "save the file as UTF-8", "byte 0x%02x is not valid UTF-8",
-		      (unsigned char)b->text[bad]);
+		return refuse(b, at.line, at.col, NULL,
+			      "the file holds a NUL byte: it is not text");
+	return refuse(b, at.line, at.col, "save the file as UTF-8",
+		      "byte 0x%02x is not valid UTF-8", (unsigned char)b->text[bad]);
 }
 
-int doc_parse(struct doc *d, const char *file, const char *text, size_t len, struct diags *diags)
+/* d->is_json says as what. */
+static int build(struct doc *d, const char *file, const char *text, size_t len, struct diags *diags)
 {
 	struct builder *b = calloc(1, sizeof(*b));
 	unsigned before = diags->errors;
@@ -561,12 +641,8 @@ int doc_parse(struct doc *d, const char *file, const char *text, size_t len, str
 
 	if (!b)
 		return -ENOMEM;
-	if (len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) {
-		text += 3;
-		len -= 3;
-	}
 	*b = (struct builder){ .doc = d, .diags = diags, .file = file, .text = text };
-	d->is_json = doc_text_is_json(text, len);
+	b->at = text_place_start(text, len);
 	r = check_bytes(b, len);
 	if (!r)
 		r = doc_text_is_blank(text, len) ? refuse(b, 1, 1, NULL, "the file is empty")
@@ -579,6 +655,29 @@ int doc_parse(struct doc *d, const char *file, const char *text, size_t len, str
 	free(b->anchors);
 	free(b);
 	return r;
+}
+
+/* Comments as in JavaScript may have become part of a key: then it is YAML, if a strange one. */
+static bool is_yaml_map(const char *file, const char *text, size_t len)
+{
+	struct doc d = { 0 };
+	struct diags unused = { 0 };
+	bool is_map = !build(&d, file, text, len, &unused) && d.root->type == DOC_MAP;
+
+	diags_fini(&unused);
+	doc_fini(&d);
+	return is_map;
+}
+
+int doc_parse(struct doc *d, const char *file, const char *text, size_t len, struct diags *diags)
+{
+	if (len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) {
+		text += 3;
+		len -= 3;
+	}
+	d->is_json = doc_text_is_json(text, len) ||
+		     (doc_text_is_json_with_comments(text, len) && !is_yaml_map(file, text, len));
+	return build(d, file, text, len, diags);
 }
 
 void doc_fini(struct doc *d)

@@ -3,9 +3,10 @@
  * doc: JSON or YAML text as a tree in which every key and value has its place.
  *
  * Which of the two it is, is decided by content: text that starts with '{' or
- * '[' the way JSON does is JSON and nothing else. Strings are unescaped, valid
- * UTF-8 and without NUL. The tree lives in the arena of its struct doc and is
- * read-only; nothing in it points into the text. One thread.
+ * '[' the way JSON does is JSON and nothing else. Where only comments as in
+ * JavaScript stand before that, it is JSON (which refuses them) unless YAML can
+ * make a map of it. Strings are unescaped, valid UTF-8 and without NUL. The tree lives in the arena
+ * of its struct doc and is read-only; nothing in it points into the text. One thread.
  */
 #ifndef CTL_CONFIG_DOC_H
 #define CTL_CONFIG_DOC_H
@@ -27,15 +28,17 @@ struct doc_node {
 	const char *key;	    /* equal keys are the same pointer; NULL in a list */
 	uint32_t key_line, key_col; /* all places count from 1 */
 	uint32_t line, col;
-	uint32_t n; /* children, or bytes of the string */
+	uint32_t n; /* children, bytes of the string, or bytes of written[] */
 	uint8_t type;
 	union {
 		struct doc_node *child;
 		const char *string;
 		int64_t integer;
-		double number;
 		bool boolean;
 	};
+	/* Of a DOC_FLOAT, and of a DOC_INT that is not plain (0x10, 1e3, 80.0): as it stands in
+	 * the file. It makes nodes of different sizes. */
+	char written[];
 };
 
 struct doc {
@@ -49,7 +52,7 @@ int doc_parse(struct doc *d, const char *file, const char *text, size_t len, str
 void doc_fini(struct doc *d);
 /* The value of a key of a map, or NULL. */
 const struct doc_node *doc_find(const struct doc_node *map, const char *key);
-/* `the string "x"`, `the number 5`, `a list`; for error sentences. Returns out. */
+/* `the string "x"`, `5`, `a list`; for error sentences. Returns out. */
 const char *doc_describe(const struct doc_node *n, char *out, size_t cap);
 
 #endif

@@ -70,6 +70,15 @@ static bool looks_like_float(const char *s)
 	return !*s;
 }
 
+/* Printed again, it looks the same. */
+static bool is_plain_integer(const char *s)
+{
+	if (!strcmp(s, "0"))
+		return true;
+	s += *s == '-';
+	return *s >= '1' && *s <= '9';
+}
+
 static bool is_special_float(const char *s)
 {
 	static const char *const words[] = { ".inf",  ".Inf",  ".INF",	"+.inf", "+.Inf",
@@ -81,22 +90,21 @@ static bool is_special_float(const char *s)
 
 static void number_type(struct doc_scalar *s, const char *text)
 {
+	double v;
+
 	if (parse_integer(text, &s->integer)) {
 		s->type = DOC_INT;
+		s->respelled = !is_plain_integer(text);
 		return;
 	}
-	if (is_special_float(text)) {
-		s->type = DOC_FLOAT;
-		s->number = strchr("nN", text[1]) ? (double)NAN : (double)INFINITY;
-		return;
-	}
-	if (!looks_like_float(text))
+	if (!is_special_float(text) && !looks_like_float(text))
 		return;
 	s->type = DOC_FLOAT;
-	s->number = strtod(text, NULL);
-	if (fabs(s->number) < 9e15 && s->number == trunc(s->number)) {
+	s->respelled = true;
+	v = is_special_float(text) ? (double)NAN : strtod(text, NULL);
+	if (fabs(v) < 9e15 && v == trunc(v)) {
 		s->type = DOC_INT;
-		s->integer = (int64_t)s->number;
+		s->integer = (int64_t)v;
 	}
 }
 
@@ -107,10 +115,15 @@ void doc_scalar_type(struct doc_scalar *s, bool is_json)
 	static const char *const null[] = { "", "~", "null", "Null", "NULL", NULL };
 	char text[NUMBER_MAX + 1];
 
-	(void)is_json; /* in JSON libfyaml lets only the lower-case words through */
+	/* In JSON libfyaml lets only numbers and the lower-case words through. */
 	s->type = DOC_STRING;
-	if (!s->plain || s->len > NUMBER_MAX)
+	if (!s->plain)
 		return;
+	if (s->len > NUMBER_MAX) {
+		s->type = is_json ? DOC_FLOAT : DOC_STRING;
+		s->respelled = is_json;
+		return;
+	}
 	memcpy(text, s->text, s->len);
 	text[s->len] = '\0';
 	if (is_one_of(text, null))
@@ -123,6 +136,9 @@ void doc_scalar_type(struct doc_scalar *s, bool is_json)
 	}
 }
 
+/* The first byte from i on that is not to be skipped. */
+typedef size_t skip_fn(const char *text, size_t len, size_t i);
+
 static size_t skip_blank(const char *t, size_t len, size_t i)
 {
 	while (i < len && strchr(" \t\r\n", t[i]) && t[i])
@@ -130,16 +146,61 @@ static size_t skip_blank(const char *t, size_t len, size_t i)
 	return i;
 }
 
-bool doc_text_is_json(const char *text, size_t len)
+static bool is_comment(const char *text, size_t len, size_t i)
 {
-	size_t i = skip_blank(text, len, 0), k;
+	return i + 1 < len && text[i] == '/' && (text[i + 1] == '/' || text[i + 1] == '*');
+}
+
+/* Behind the comment that begins at i. */
+static size_t skip_comment(const char *text, size_t len, size_t i)
+{
+	bool line = text[i + 1] == '/';
+
+	for (i += line ? 2 : 3; i < len; i++) {
+		if (line && (text[i] == '\n' || text[i] == '\r'))
+			return i;
+		if (!line && text[i] == '/' && text[i - 1] == '*')
+			return i + 1;
+	}
+	return len;
+}
+
+static size_t skip_comments(const char *text, size_t len, size_t i)
+{
+	i = skip_blank(text, len, i);
+	while (is_comment(text, len, i))
+		i = skip_blank(text, len, skip_comment(text, len, i));
+	return i;
+}
+
+size_t doc_text_find_comment(const char *text, size_t from, size_t to)
+{
+	for (size_t i = from; i < to; i++)
+		if (is_comment(text, to, i) && (i == from || strchr(" \t\r\n", text[i - 1])))
+			return i;
+	return to;
+}
+
+static bool starts_as_json(const char *text, size_t len, skip_fn *skip)
+{
+	size_t i = skip(text, len, 0), k;
 
 	if (i == len || (text[i] != '{' && text[i] != '['))
 		return false;
-	k = skip_blank(text, len, i + 1);
+	k = skip(text, len, i + 1);
 	if (k == len || !text[k])
 		return true;
 	return strchr(text[i] == '{' ? "\"}" : "\"{[]-0123456789", text[k]) != NULL;
+}
+
+bool doc_text_is_json(const char *text, size_t len)
+{
+	return starts_as_json(text, len, skip_blank);
+}
+
+bool doc_text_is_json_with_comments(const char *text, size_t len)
+{
+	return !doc_text_is_json(text, len) && starts_as_json(text, len, skip_comments);
 }
 
 bool doc_text_is_blank(const char *text, size_t len)
@@ -165,6 +226,15 @@ static void describe_string(const struct doc_node *n, char *out, size_t cap)
 	snprintf(out, cap, "the string \"%s\"", shown);
 }
 
+static void describe_number(const struct doc_node *n, char *out, size_t cap)
+{
+	if (n->n)
+		snprintf(out, cap, "%.*s%s", n->n > NUMBER_MAX ? NUMBER_MAX : (int)n->n, n->written,
+			 n->n > NUMBER_MAX ? "..." : "");
+	else
+		snprintf(out, cap, "%" PRId64, n->integer);
+}
+
 const char *doc_describe(const struct doc_node *n, char *out, size_t cap)
 {
 	switch ((enum doc_type)n->type) {
@@ -175,10 +245,8 @@ const char *doc_describe(const struct doc_node *n, char *out, size_t cap)
 		snprintf(out, cap, "%s", n->boolean ? "true" : "false");
 		break;
 	case DOC_INT:
-		snprintf(out, cap, "%" PRId64, n->integer);
-		break;
 	case DOC_FLOAT:
-		snprintf(out, cap, "%.15g", n->number);
+		describe_number(n, out, cap);
 		break;
 	case DOC_STRING:
 		describe_string(n, out, cap);

@@ -14,12 +14,16 @@ struct doc_scalar {
 	enum doc_type type;
 	bool boolean;
 	int64_t integer;
-	double number;
+	bool respelled; /* a number that would be shown otherwise than it is written */
 };
 
 void doc_scalar_type(struct doc_scalar *s, bool is_json);
 /* Starts the way JSON does: '{' or '[' and then what only JSON would put there. */
 bool doc_text_is_json(const char *text, size_t len);
+/* The same but for comments as in JavaScript, which neither JSON nor YAML has. */
+bool doc_text_is_json_with_comments(const char *text, size_t len);
 bool doc_text_is_blank(const char *text, size_t len);
+/* The first comment as in JavaScript that begins in from..to, or `to`. */
+size_t doc_text_find_comment(const char *text, size_t from, size_t to);
 
 #endif

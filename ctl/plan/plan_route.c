@@ -219,6 +219,14 @@ static bool route_has_names(const struct cfg_route *r)
 	return false;
 }
 
+/* The weight where one alone is the cause, else the targets. */
+static struct loc idle_loc(const struct cfg_action *a)
+{
+	if (a->n_targets == 1 && !a->targets[0].weight && a->targets[0].weight_loc.line)
+		return a->targets[0].weight_loc;
+	return a->targets_loc.line ? a->targets_loc : a->loc;
+}
+
 static int kernel_targets(struct job *j)
 {
 	struct plan_route *r = j->r;
@@ -245,7 +253,7 @@ static int kernel_targets(struct job *j)
 		need(r, TIER_RELAY, "clients of one address family, targets of the other",
 		     r->route->action.loc);
 	else if (!route_has_names(r->route))
-		plan_error(j->p, j->d, r->route, r->route->action.loc,
+		plan_error(j->p, j->d, r->route, idle_loc(&r->route->action),
 			   "give one target a weight above 0 and no \"backup\"",
 			   "route \"%s\" has no target that takes connections", r->route->name);
 	return 0;

@@ -197,6 +197,28 @@ static void overlap_is_seen_from_both_sides(void **state)
 	addr_set_fini(&b);
 }
 
+static void addresses_that_are_no_host_are_known(void **state)
+{
+	static const struct {
+		const char *text;
+		bool broadcast, link_local;
+	} cases[] = {
+		{ "255.255.255.255", true, false },  { "::ffff:255.255.255.255", true, false },
+		{ "255.255.255.254", false, false }, { "ffff:ffff::", false, false },
+		{ "fe80::1", false, true },	     { "febf:ffff::1", false, true },
+		{ "fe7f::1", false, false },	     { "fec0::1", false, false },
+		{ "254.128.0.1", false, false },     { "fd00::1", false, false },
+	};
+	struct addr a;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		assert_true(addr_parse(cases[i].text, &a));
+		assert_int_equal(addr_is_broadcast(&a), cases[i].broadcast);
+		assert_int_equal(addr_is_link_local_v6(&a), cases[i].link_local);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,6 +229,7 @@ int main(void)
 		cmocka_unit_test(bits_of_a_range_round_up),
 		cmocka_unit_test(next_and_prev_carry_and_stop_at_the_ends),
 		cmocka_unit_test(overlap_is_seen_from_both_sides),
+		cmocka_unit_test(addresses_that_are_no_host_are_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -259,6 +259,90 @@ static void utf8_is_checked_to_the_byte(void **state)
 
 /* ---- log, clock ---- */
 
+static void places_count_characters_and_every_kind_of_line_end(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t pos;
+		uint32_t line, col;
+	} cases[] = {
+		{ "", 0, 1, 1 },
+		{ "ab", 1, 1, 2 },
+		{ "ab", 2, 1, 3 },
+		{ "ab", 9, 1, 3 },
+		{ "a\nb", 2, 2, 1 },
+		{ "a\r\nb", 3, 2, 1 },
+		{ "a\rb", 2, 2, 1 },
+		{ "a\r\rb\n\nc", 6, 5, 1 },
+		{ "\r\n\r\nx", 4, 3, 1 },
+		{ "a\n\rb", 3, 3, 1 },
+		{ "\tx", 1, 1, 2 },
+		{ "\xc3\xa9x", 2, 1, 2 },
+		{ "\xf0\x9f\x98\x80\xe2\x82\xacx", 7, 1, 3 },
+		{ "0123456789abcdef\r\n0123456789abcdef", 30, 2, 13 },
+		{ "0123456789\xc3\xa9"
+		  "abcdefghijklm",
+		  20, 1, 20 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct text_place p = text_place_start(cases[i].text, strlen(cases[i].text));
+
+		text_place_move(&p, cases[i].pos);
+		if (p.line != cases[i].line || p.col != cases[i].col)
+			fail_msg("case %zu: %u:%u", i, p.line, p.col);
+	}
+}
+
+/* In steps of any length, forwards and back, the place is the same. */
+static void a_place_does_not_depend_on_the_way_to_it(void **state)
+{
+	static const char text[] =
+		"{\r\n\t\"a\": \"\xc3\xa9 \xe2\x82\xac\",\r\r\n"
+		"        \"long enough for a run\": 1,\n\n\"b\":\x7f\x0f\x10 2}\r";
+	struct text_place once, steps;
+
+	(void)state;
+	for (size_t step = 1; step < 20; step++) {
+		steps = text_place_start(text, sizeof(text) - 1);
+		for (size_t pos = 0; pos < sizeof(text); pos += step) {
+			once = text_place_start(text, sizeof(text) - 1);
+			text_place_move(&once, pos);
+			text_place_move(&steps, pos);
+			assert_memory_equal(&once, &steps, sizeof(once));
+		}
+	}
+	text_place_move(&once, 3);
+	assert_int_equal(once.line, 2);
+	assert_int_equal(once.col, 1);
+}
+
+static void lines_are_found_whatever_ends_them(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t line;
+		const char *want;
+	} cases[] = {
+		{ "a\nbc\n", 1, "a" },	 { "a\nbc\n", 2, "bc" }, { "a\nbc\n", 3, "" },
+		{ "a\nbc\n", 4, NULL },	 { "a\r\nbc", 2, "bc" }, { "a\r\nbc", 1, "a" },
+		{ "a\rbc\rd", 2, "bc" }, { "a\rbc\rd", 3, "d" }, { "a\r\r\nd", 2, "" },
+		{ "a\r\r\nd", 3, "d" },	 { "", 1, "" },		 { "", 2, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		size_t len = 0;
+		const char *s =
+			text_line(cases[i].text, strlen(cases[i].text), cases[i].line, &len);
+
+		assert_int_equal(s == NULL, cases[i].want == NULL);
+		if (s && (len != strlen(cases[i].want) || memcmp(s, cases[i].want, len)))
+			fail_msg("case %zu: %.*s", i, (int)len, s);
+	}
+}
+
 static void foreign_bytes_are_escaped_and_cut(void **state)
 {
 	char out[64], small[10];
@@ -336,6 +420,8 @@ static void what_is_no_file_is_said_so(void **state)
 	assert_int_equal(io_read_file(in_dir("missing"), 100, &b, &e), -ENOENT);
 	assert_non_null(strstr(e.msg, "cannot open"));
 	assert_non_null(strstr(e.msg, "missing"));
+	assert_non_null(e.loc.file);
+	assert_string_equal(e.loc.file, in_dir("missing"));
 	assert_int_equal(io_read_file(dir, 100, &b, &e), -EISDIR);
 	assert_non_null(strstr(e.msg, "is a directory, not a file"));
 	/* A FIFO that nobody writes to must not hang us. */
@@ -455,6 +541,9 @@ int main(void)
 		cmocka_unit_test(distance_counts_edits_and_swaps),
 		cmocka_unit_test(the_nearest_name_is_near),
 		cmocka_unit_test(utf8_is_checked_to_the_byte),
+		cmocka_unit_test(places_count_characters_and_every_kind_of_line_end),
+		cmocka_unit_test(a_place_does_not_depend_on_the_way_to_it),
+		cmocka_unit_test(lines_are_found_whatever_ends_them),
 		cmocka_unit_test(foreign_bytes_are_escaped_and_cut),
 		cmocka_unit_test(time_is_written_in_utc),
 		cmocka_unit_test(files_are_read_whole_up_to_a_limit),

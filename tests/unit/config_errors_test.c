@@ -110,7 +110,14 @@ static void mistakes_are_named_with_place_path_and_way_out(void **state)
 		{ "{\"fromPort\":1,\"routes\":[{" M ",\"action\":{" T "}}]}",
 		  "2: fromPort: \"fromPort\" is not supported: write a route with match.ports" },
 		{ "{\"httpProxyPort\":1,\"pfx\":\"x\",\"routes\":[{" M ",\"action\":{" T "}}]}",
-		  "warning 2: : keys without a meaning here are ignored: httpProxyPort, pfx" },
+		  "warning 2: httpProxyPort: keys without a meaning here are ignored: "
+		  "httpProxyPort, "
+		  "pfx" },
+		{ R(M ",\"action\":{" T ",\"nftables\":{\"priority\":1,\"logFormat\":2}}},{"
+		      "\"match\":{\"ports\":2},\"action\":{" T ",\"nftables\":{\"priority\":3}}"),
+		  "warning 114: routes[0].action.nftables.priority: keys without a meaning here "
+		  "are "
+		  "ignored: priority, logFormat" },
 		{ R(M ",\"action\":{\"type\":\"forward\",\"targets\":[{\"host\":\"10.0.0.256\","
 		      "\"port\":1}]}"),
 		  "79: routes[0].action.targets[0].host: must be an address, a host name or "
@@ -123,8 +130,48 @@ static void mistakes_are_named_with_place_path_and_way_out(void **state)
 		      "\"port\":1}]}"),
 		  "79: routes[0].action.targets[0].host: unknown template variable {domian} [did "
 		  "you mean {domain}?]" },
+		{ R(M ",\"action\":{\"type\":\"forward\",\"targets\":[{\"host\":\"224.0.0.1\","
+		      "\"port\":1}]}"),
+		  "79: routes[0].action.targets[0].host: 224.0.0.1 is a multicast address, no "
+		  "target" },
+		{ R(M
+		    ",\"action\":{\"type\":\"forward\",\"targets\":[{\"host\":\"255.255.255.255\","
+		    "\"port\":1}]}"),
+		  "79: routes[0].action.targets[0].host: 255.255.255.255 is the broadcast address, "
+		  "no target [name one host]" },
+		{ R(M ",\"action\":{\"type\":\"forward\",\"targets\":[{\"host\":[\"fd00::1\","
+		      "\"fe80::1\"],\"port\":1}]}"),
+		  "90: routes[0].action.targets[0].host[1]: fe80::1 is a link-local address: which "
+		  "link is meant cannot be said [write another address of the target: a global or "
+		  "unique local one]" },
+		{ R(M ",\"action\":{\"type\":\"forward\",\"targets\":[{\"host\":\"fe80::1%eth0\","
+		      "\"port\":1}]}"),
+		  "79: routes[0].action.targets[0].host: must be an address, a host name or "
+		  "\"unix:/path\", not the string \"fe80::1%eth0\" [an address with a zone cannot "
+		  "be a target: write another address of the target: a global or unique local "
+		  "one]" },
+		{ R("\"match\":{\"ports\":123456789012345678901234567890},\"action\":{" T "}"),
+		  "30: routes[0].match.ports: must be a whole number from 1 to 65535, not "
+		  "123456789012345678901234567890" },
+		{ R("\"match\":{\"ports\":1e400},\"action\":{" T "}"),
+		  "30: routes[0].match.ports: must be a whole number from 1 to 65535, not 1e400" },
+		{ R(M ",\"action\":{" T ",\"tls\":{\"mode\":\"terminate\",\"ciphers\":[\"a\",1],"
+		      "\"certificate\":{\"certFile\":\"/c\",\"keyFile\":\"/k\"}}}"),
+		  "143: routes[0].action.tls.ciphers[1]: must be a string, not 1" },
+		{ R(M ",\"name\":\"a\",\"name\":\"b\",\"action\":{" T "}"),
+		  "44: routes[0].name: key \"name\" stands twice in one object, first at 1:33" },
 		{ R(M ",\"tls\":{\"mode\":\"passthrough\"},\"action\":{" T "}"),
 		  "warning 33: routes[0].tls: \"tls\" is now written in \"action\"" },
+		{ "{ /* c */ \"routes\":[{" M ",\"action\":{" T "}}]}",
+		  "3: /* c */ \"routes\": unknown key \"/* c */ \"routes\"\" [JSON has no "
+		  "comments; "
+		  "those of YAML begin with #]" },
+		{ "{\n // c\n \"routes\":[{" M ",\"action\":{" T "}}]}",
+		  "2: : not valid JSON: a comment begins here [the file starts like JSON, so it is "
+		  "read as JSON: no comments, no trailing commas]" },
+		{ "// c\n{\"routes\":[{" M ",\"action\":{" T "}}]}",
+		  "1: : not valid JSON: a comment begins here [the file starts like JSON, so it is "
+		  "read as JSON: no comments, no trailing commas]" },
 		{ R(M ",\"action\":{" T ",\"options\":{\"x\":1}," TLS_T "}"),
 		  "warning 113: routes[0].action.options.x: unknown key \"x\" is ignored" },
 	};
@@ -140,6 +187,41 @@ static void mistakes_are_named_with_place_path_and_way_out(void **state)
 		bad++;
 	}
 	assert_int_equal(bad, 0);
+}
+
+#define PASS "\"tls\":{\"mode\":\"passthrough\""
+
+/* Where a key has no effect, a value that only turns it off is no mistake. */
+static void what_is_turned_off_needs_no_warning(void **state)
+{
+	static const struct {
+		const char *text, *want;
+	} cases[] = {
+		{ R(M ",\"action\":{" T "," PASS "},\"websocket\":{\"enabled\":false}}"), "" },
+		{ R(M ",\"action\":{" T "," PASS "},\"websocket\":{\"enabled\":true}}"),
+		  "warning 131: routes[0].action.websocket: has no effect with tls.mode "
+		  "\"passthrough\": the frames are encrypted" },
+		{ R(M ",\"action\":{" T "," PASS "},\"websocket\":{\"pingInterval\":1000}}"),
+		  "warning 131: routes[0].action.websocket: has no effect with tls.mode "
+		  "\"passthrough\": the frames are encrypted" },
+		{ R(M ",\"action\":{" T "," PASS ",\"acme\":{\"enabled\":false}}}"), "" },
+		{ R(M ",\"action\":{" T "," PASS ",\"clientAuth\":{\"mode\":\"none\"}}}"), "" },
+		{ R(M ",\"action\":{" T "," PASS ",\"verifyTarget\":false}}"), "" },
+		{ R(M ",\"action\":{" T "," PASS ",\"verifyTarget\":true}}"),
+		  "warning 130: routes[0].action.tls.verifyTarget: has no effect with mode "
+		  "\"passthrough\": the bytes are not opened" },
+		{ R(M ",\"action\":{" T ",\"tls\":{\"mode\":\"terminate\",\"verifyTarget\":false,"
+		      "\"certificate\":{\"certFile\":\"/c\",\"keyFile\":\"/k\"}}}"),
+		  "" },
+	};
+	char got[2000];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		run(cases[i].text, false, got, sizeof(got));
+		if (strcmp(got, cases[i].want))
+			fail_msg("%s\n got: %s\nwant: %s", cases[i].text, got, cases[i].want);
+	}
 }
 
 static void lenient_turns_unknown_keys_into_warnings(void **state)
@@ -386,6 +468,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mistakes_are_named_with_place_path_and_way_out),
+		cmocka_unit_test(what_is_turned_off_needs_no_warning),
 		cmocka_unit_test(lenient_turns_unknown_keys_into_warnings),
 		cmocka_unit_test(two_table_names_are_refused_with_both_places),
 		cmocka_unit_test(at_most_twenty_errors_are_kept),

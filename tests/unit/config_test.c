@@ -166,6 +166,10 @@ static void values_land_in_their_structs(void **state)
 	assert_int_equal(r->action.targets[0].port_kind, PORT_OFFSET);
 	assert_int_equal(r->action.targets[0].port, -10);
 	assert_int_equal(r->action.targets[0].weight, 3);
+	assert_int_equal(r->action.targets[0].weight_loc.line, 10);
+	assert_int_equal(r->action.targets[0].weight_loc.col, 64);
+	assert_int_equal(r->action.targets_loc.line, 10);
+	assert_int_equal(r->action.targets_loc.col, 16);
 	assert_true(r->action.targets[0].backup);
 	assert_true(r->action.nftables->use_ip_sets);
 	assert_string_equal(c->table_name, "t");

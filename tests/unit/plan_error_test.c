@@ -99,7 +99,7 @@ static void errors_have_the_path_of_their_key(void **state)
 		  "offset +1000", "routes[1].action.targets[0].port" },
 		{ FIRST FX_ROUTE("web", "ports: 80",
 				 "targets: [{host: 10.2.0.2, port: 80, weight: 0}]"),
-		  "has no target", "routes[1].action" },
+		  "has no target", "routes[1].action.targets[0].weight" },
 	};
 
 	(void)state;
