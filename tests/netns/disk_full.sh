@@ -46,7 +46,12 @@ for room in 0 4 8 12; do
 	expect_match "$err" 'no space left on device' "$room KiB of room"
 	expect_eq "$(gw nft -s list ruleset)" "$table" "ruleset with $room KiB of room"
 	expect_eq "$(sysctls)" "$now" "sysctls with $room KiB of room"
-	expect_eq "$(files)" "$before" "STATE with $room KiB of room"
+	# Where even the note that all is put back does not fit, the older one stays: it does no harm.
+	if [[ $err == *'put back all the same'* ]]; then
+		expect_eq "$(files | grep -v sysctl)" "$(grep -v sysctl <<<"$before")" "STATE with $room KiB of room"
+	else
+		expect_eq "$(files)" "$before" "STATE with $room KiB of room"
+	fi
 	expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9000
 	expect_refused tcp 10.10.0.1:9001
 	expect_hold kept 'A|10.20.0.1|on' on
