@@ -127,14 +127,6 @@ int gather_past_facts(struct gathered *g, const struct state_meta *past, struct 
 	return gather_host(g, e);
 }
 
-bool gather_has_unresolved(const struct gathered *g)
-{
-	for (unsigned i = 0; i < g->facts.n_names; i++)
-		if (!g->facts.names[i].n)
-			return true;
-	return false;
-}
-
 void gather_fini(struct gathered *g)
 {
 	if (g->have_host)

@@ -61,6 +61,7 @@ struct diags {
 	struct diag *v;
 	size_t n, cap;
 	unsigned errors, warnings; /* all that were reported, kept or not */
+	unsigned outside;	   /* of the errors: those for which the text is not to blame */
 };
 
 void diags_fini(struct diags *d);

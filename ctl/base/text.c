@@ -147,18 +147,49 @@ static size_t plain_run(const char *s, size_t max)
 	return max < 8 ? max : 8;
 }
 
-/* One byte on. The LF of a CRLF is no second line end. */
+/* Does a line end with the byte at i? The LF of a CRLF is no second line end. */
+static bool ends_line(const char *text, size_t i)
+{
+	return text[i] == '\r' || (text[i] == '\n' && !(i && text[i - 1] == '\r'));
+}
+
+static uint32_t columns_of(char c)
+{
+	return c != '\n' && (c & 0xc0) != 0x80;
+}
+
 static void place_step(struct text_place *p)
 {
-	char c = p->text[p->pos];
-
-	if (c == '\r' || (c == '\n' && !(p->pos && p->text[p->pos - 1] == '\r'))) {
+	if (ends_line(p->text, p->pos)) {
 		p->line++;
 		p->col = 1;
-	} else if (c != '\n') {
-		p->col += (c & 0xc0) != 0x80;
+	} else {
+		p->col += columns_of(p->text[p->pos]);
 	}
 	p->pos++;
+}
+
+static void count_column(struct text_place *p)
+{
+	p->col = 1;
+	for (size_t i = p->pos; i && !ends_line(p->text, i - 1); i--)
+		p->col += columns_of(p->text[i - 1]);
+}
+
+/* Costs the way back, and the line where it ends if that is another one. */
+static void place_back(struct text_place *p, size_t pos)
+{
+	uint32_t line = p->line;
+
+	while (p->pos > pos) {
+		p->pos--;
+		if (ends_line(p->text, p->pos))
+			p->line--;
+		else
+			p->col -= columns_of(p->text[p->pos]);
+	}
+	if (p->line != line)
+		count_column(p);
 }
 
 struct text_place text_place_start(const char *text, size_t n)
@@ -170,8 +201,7 @@ void text_place_move(struct text_place *p, size_t pos)
 {
 	if (pos > p->n)
 		pos = p->n;
-	if (pos < p->pos)
-		*p = text_place_start(p->text, p->n);
+	place_back(p, pos);
 	while (p->pos < pos) {
 		size_t run = p->pos + 8 <= p->n ? plain_run(p->text + p->pos, pos - p->pos) : 0;
 
@@ -184,11 +214,11 @@ void text_place_move(struct text_place *p, size_t pos)
 
 static size_t line_len(const char *s, size_t n)
 {
-	const char *lf = memchr(s, '\n', n);
-	size_t len = lf ? (size_t)(lf - s) : n;
-	const char *cr = memchr(s, '\r', len);
+	size_t i = 0;
 
-	return cr ? (size_t)(cr - s) : len;
+	while (i < n && s[i] != '\n' && s[i] != '\r')
+		i++;
+	return i;
 }
 
 const char *text_line(const char *text, size_t n, uint32_t line, size_t *len)

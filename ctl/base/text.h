@@ -23,7 +23,7 @@ struct text_place {
 };
 
 struct text_place text_place_start(const char *text, size_t n);
-/* Moves p to byte `pos`, at most n. Cheap forwards; backwards it begins anew. */
+/* Moves p to byte `pos`, at most n. Costs the way there; backwards, also the line where it ends. */
 void text_place_move(struct text_place *p, size_t pos);
 /* The start of a line (from 1), *len without its end; NULL when the text has fewer. */
 const char *text_line(const char *text, size_t n, uint32_t line, size_t *len);

@@ -96,6 +96,8 @@ bool cmd_load(struct loaded *l, const char *file, bool lenient);
 void cmd_unload(struct loaded *l);
 /* Prints all that was found, as text on stderr or, with --json, errors as JSON on stdout. */
 void cmd_report(const struct options *o, const struct loaded *l);
+/* The exit code of a file that has errors: EXIT_FAILED when it may be right all the same. */
+int cmd_file_code(const struct loaded *l);
 /* One error without a file: text on stderr, or JSON on stdout. Returns `code`. */
 int cmd_fail(const struct options *o, const struct err *e, int code);
 /* The exit code that belongs to a failure of session or apply. */

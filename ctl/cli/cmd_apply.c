@@ -107,8 +107,7 @@ static int plan_all(struct apply_job *j)
 	j->plan = plan_build(j->l.config, &j->g.facts, &j->l.diags);
 	if (!j->plan) {
 		cmd_report(j->o, &j->l);
-		/* The file may be right: it is the name service that failed. */
-		return gather_has_unresolved(&j->g) ? EXIT_FAILED : EXIT_USAGE;
+		return cmd_file_code(&j->l);
 	}
 	gather_warn(&j->g, j->plan, &j->l.diags);
 	plan_report_refusals(j->plan, &j->l.diags);

@@ -97,6 +97,11 @@ int cmd_fail(const struct options *o, const struct err *e, int code)
 	return code;
 }
 
+int cmd_file_code(const struct loaded *l)
+{
+	return l->diags.errors == l->diags.outside ? EXIT_FAILED : EXIT_USAGE;
+}
+
 int cmd_need_root(const struct options *o, const char *what)
 {
 	struct err e = { 0 };

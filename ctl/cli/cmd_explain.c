@@ -343,7 +343,7 @@ int cmd_explain(const struct options *o, int argc, char **argv)
 		rc = cmd_fail(o, &e, EXIT_FAILED);
 	if (!rc) {
 		p = plan_build(l.config, &g.facts, &l.diags);
-		rc = p ? explain(o, p, &q) : EXIT_USAGE;
+		rc = p ? explain(o, p, &q) : cmd_file_code(&l);
 	}
 	if (!p && l.diags.errors)
 		cmd_report(o, &l);

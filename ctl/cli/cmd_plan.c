@@ -356,6 +356,7 @@ int cmd_plan(const struct options *o, int argc, char **argv)
 		rc = show(o, &l, p);
 	} else {
 		cmd_report(o, &l);
+		rc = cmd_file_code(&l);
 	}
 out:
 	plan_free(p);

@@ -100,6 +100,7 @@ static int add_named(struct job *j, const struct cfg_target *t, const struct cfg
 			   "use an address, or see that the name resolves",
 			   "target \"%s\" of route \"%s\" cannot be resolved: %s", h->text,
 			   j->r->route->name, name->why);
+		j->d->outside++;
 		return 0;
 	}
 	for (unsigned i = 0; i < name->n && !rc; i++)

@@ -66,6 +66,14 @@ expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
 expect_exit 1 spctl apply "$T/two.json" --timeout 5 --json
 expect_json "$out" '.errors[0] | .line == 4 and .col == 12'
 
+expect_exit 1 spctl plan "$T/two.json" --timeout 5
+expect_exit 1 spctl explain "$T/two.json" --port 9001 --timeout 5
+# Where the file has an error of its own, too, it is that.
+sed 's/"name":"bad","match":{"ports":9001}/"name":"bad","match":{"ports":9000}/' "$T/two.json" >"$T/both.json"
+for command in apply plan; do
+	expect_exit 2 spctl $command "$T/both.json" --timeout 5
+done
+
 # A name that resolved before and fails now keeps its addresses, with a warning.
 hosts </dev/null
 sed 's/"ports":9000/"ports":[9000,9005]/' "$T/named.json" >"$T/more.json"

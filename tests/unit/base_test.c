@@ -313,9 +313,37 @@ static void a_place_does_not_depend_on_the_way_to_it(void **state)
 			assert_memory_equal(&once, &steps, sizeof(once));
 		}
 	}
+	for (size_t from = 0; from < sizeof(text); from++) {
+		for (size_t to = 0; to < sizeof(text); to++) {
+			once = steps = text_place_start(text, sizeof(text) - 1);
+			text_place_move(&once, to);
+			text_place_move(&steps, from);
+			text_place_move(&steps, to);
+			assert_memory_equal(&once, &steps, sizeof(once));
+		}
+	}
 	text_place_move(&once, 3);
 	assert_int_equal(once.line, 2);
 	assert_int_equal(once.col, 1);
+}
+
+static void a_late_line_is_found_in_one_pass(void **state)
+{
+	enum { LINES = 1000000 };
+	char *text = malloc(2 * LINES);
+	size_t len;
+
+	(void)state;
+	assert_non_null(text);
+	for (size_t i = 0; i < LINES; i++)
+		memcpy(text + 2 * i, "#\r", 2);
+	alarm(60);
+	for (unsigned i = 0; i < 20; i++) {
+		assert_ptr_equal(text_line(text, 2 * LINES, LINES, &len), text + 2 * (LINES - 1));
+		assert_int_equal(len, 1);
+	}
+	alarm(0);
+	free(text);
 }
 
 static void lines_are_found_whatever_ends_them(void **state)
@@ -543,6 +571,7 @@ int main(void)
 		cmocka_unit_test(utf8_is_checked_to_the_byte),
 		cmocka_unit_test(places_count_characters_and_every_kind_of_line_end),
 		cmocka_unit_test(a_place_does_not_depend_on_the_way_to_it),
+		cmocka_unit_test(a_late_line_is_found_in_one_pass),
 		cmocka_unit_test(lines_are_found_whatever_ends_them),
 		cmocka_unit_test(foreign_bytes_are_escaped_and_cut),
 		cmocka_unit_test(time_is_written_in_utc),

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -349,11 +350,31 @@ static void json_is_told_by_its_first_characters(void **state)
 	}
 }
 
+/* libfyaml's marks go back at each pair in brackets. Quadratic would be minutes. */
+static void marks_that_go_back_cost_no_more_than_the_way(void **state)
+{
+	struct buf text = { 0 };
+	struct diags d = { 0 };
+	struct doc doc = { 0 };
+
+	(void)state;
+	buf_puts(&text, "routes:\n");
+	for (unsigned i = 0; i < 160000; i++)
+		buf_puts(&text, "- [a: b]\n");
+	alarm(60);
+	assert_int_equal(doc_parse(&doc, "f", text.data, text.len, &d), 0);
+	alarm(0);
+	doc_fini(&doc);
+	diags_fini(&d);
+	buf_fini(&text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bad_text_is_refused_with_its_place),
 		cmocka_unit_test(places_do_not_depend_on_the_line_ends),
+		cmocka_unit_test(marks_that_go_back_cost_no_more_than_the_way),
 		cmocka_unit_test(comments_in_json_are_named_where_they_begin),
 		cmocka_unit_test(errors_of_the_tree_have_paths),
 		cmocka_unit_test(numbers_are_shown_as_they_are_written),
