@@ -235,6 +235,8 @@ static void print_shared(const struct plan_route *r)
 		printf("user space's part of %s: %s\n", r->route->name, b.data ? b.data : "?");
 		buf_fini(&b);
 	}
+	if (r->behind_more)
+		printf("user space's part of %s: more ports, not listed here\n", r->route->name);
 }
 
 static void print_routes(const struct plan *p)
@@ -289,6 +291,8 @@ static json_t *route_json(const struct plan_route *r)
 	json_object_set_new(j, "families", families);
 	if (is_shared(r))
 		json_object_set_new(j, "userSpace", describe_behind_json(r));
+	if (is_shared(r))
+		json_object_set_new(j, "userSpaceMore", json_boolean(r->behind_more));
 	return j;
 }
 

@@ -173,20 +173,14 @@ static const char *behind_why(const struct plan_behind *b)
 	return b->before ? "needs the first bytes" : "PROXY protocol from the peers in proxyIPs";
 }
 
-/* Such a route takes only some of the clients from those behind it. */
-static bool is_for_some(const struct plan_behind *b)
-{
-	return !b->before || b->before->route->match.has_client_ip;
-}
-
 const struct plan_behind *describe_behind(struct buf *out, const struct plan_behind *b)
 {
 	const struct plan_behind *first = b;
 	char ports[PLAN_PORTS_TEXT];
 
-	for (; b && b->before == first->before; b = b->next)
+	for (; b && b->before == first->before && b->partly == first->partly; b = b->next)
 		buf_printf(out, "%s%s", b == first ? "" : ", ", plan_ports_text(b, ports));
-	buf_printf(out, "%s: ", is_for_some(first) ? " for some clients" : "");
+	buf_printf(out, "%s: ", first->partly ? " for some clients" : "");
 	if (first->before)
 		buf_printf(out, "route \"%s\" before it ", first->before->route->name);
 	buf_puts(out, behind_why(first));
@@ -206,7 +200,7 @@ json_t *describe_behind_json(const struct plan_route *r)
 				      json_pack("{s:s,s:s,s:[{s:i,s:i}],s:b,s:s?,s:s}", "address",
 						addr_format(&b->address, text), "protocol",
 						describe_proto(b->proto), "ports", "from", b->from,
-						"to", b->to, "someClients", is_for_some(b), "route",
+						"to", b->to, "someClients", b->partly, "route",
 						b->before ? b->before->route->name : NULL, "reason",
 						behind_why(b)));
 	}

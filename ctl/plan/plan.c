@@ -162,15 +162,26 @@ void plan_free(struct plan *p)
 	free(p);
 }
 
-void plan_report_refusals(struct plan *p, struct diags *d)
+static unsigned report_refusals(struct plan *p, struct diags *d, bool that_follow)
 {
+	unsigned told = 0;
+
 	for (unsigned i = 0; i < p->n_routes; i++) {
 		const struct plan_route *r = &p->routes[i];
 
-		if (r->refusal && !r->refusal_follows)
-			plan_error(p, d, r->route, r->refusal_loc, NULL, "route \"%s\" %s",
-				   r->route->name, r->refusal);
+		if (!r->refusal || r->refusal_follows != that_follow)
+			continue;
+		plan_error(p, d, r->route, r->refusal_loc, NULL, "route \"%s\" %s", r->route->name,
+			   r->refusal);
+		told++;
 	}
+	return told;
+}
+
+void plan_report_refusals(struct plan *p, struct diags *d)
+{
+	if (!report_refusals(p, d, false))
+		report_refusals(p, d, true);
 }
 
 uint16_t plan_target_port(const struct plan_target *t, uint16_t port)

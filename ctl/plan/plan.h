@@ -37,12 +37,17 @@ struct plan_target {
 
 /* Ports of a kernel route that user space has: another route, before it, needs the first bytes. */
 struct plan_behind {
-	struct plan_behind *next;
-	struct addr address; /* as in plan_cell */
+	struct plan_behind *next, *prev;
+	const struct plan_cell *cell; /* the last one of these ports */
+	struct addr address;	      /* as in plan_cell */
 	uint8_t proto;
 	uint16_t from, to;
-	const struct plan_route *before; /* the best one; NULL = the peers in proxyIPs */
+	/* Of the highest tier, and of those the best; NULL = the peers in proxyIPs. */
+	const struct plan_route *before;
+	bool partly; /* for some clients: for others the kernel serves it there */
 };
+
+#define PLAN_BEHIND_KEPT 16 /* entries per route */
 
 struct plan_route {
 	const struct cfg_route *route;
@@ -62,12 +67,20 @@ struct plan_route {
 		unenforced; /* the key of that refusal when the tier is there, but it is not kept */
 	bool decides_early; /* matched by port, protocol and client address alone */
 	bool preserve_source;
-	bool reached;	/* wins something in some cell */
-	bool in_kernel; /* wins something there in the kernel */
+	bool reached;			/* wins something in some cell */
+	bool in_kernel;			/* wins something there in the kernel */
+	const struct plan_cell *won_in; /* the last where it does */
 	/* By address, protocol, port. With in_kernel it is served by the kernel but there. */
 	struct plan_behind *behind, *behind_last;
-	const struct plan_cell *taken_in; /* the first where another ranks before it, or NULL */
-	struct plan_target *targets;	  /* kernel targets only: the group of highest priority */
+	unsigned n_behind;
+	bool behind_more;		/* than PLAN_BEHIND_KEPT */
+	const struct plan_route *front; /* the `before` of the highest tier, and where */
+	const struct plan_cell *front_cell;
+	/* A better-ranked route that has connections which it would have had, and where; of the
+	 * kernel if there is one. NULL = none. */
+	const struct plan_route *taker;
+	const struct plan_cell *taken_in;
+	struct plan_target *targets; /* kernel targets only: the group of highest priority */
 	unsigned n_targets;
 	bool v4, v6;	     /* families it serves in the kernel */
 	unsigned rank;	     /* position in the order over all routes: lower is tried first */

@@ -25,10 +25,13 @@ struct walk {
 	const struct plan_cell *cell;
 	int family;
 	struct claim *claims;
-	struct claim **room;	     /* of the four heaps */
+	struct claim **room;   /* of the five heaps, and of opened */
+	struct claim **opened; /* those with a range that begins where the walk stands */
+	unsigned n_opened;
 	struct claim_heap waiting;   /* by where the next range begins */
 	struct claim_heap early;     /* by rank: decided by port, protocol and client alone */
 	struct claim_heap late;	     /* by rank: those that need the first bytes; proxyIPs */
+	struct claim_heap proxy;     /* by rank: what of `late` needs the proxy tier */
 	struct claim_heap unreached; /* by rank: what of `late` was not reached yet */
 	struct plan_interval *won;
 	unsigned n_won, cap_won;
@@ -37,13 +40,15 @@ struct walk {
 static int walk_init(struct walk *w, unsigned n)
 {
 	w->claims = calloc(n, sizeof(*w->claims));
-	w->room = calloc(4 * (size_t)n, sizeof(struct claim *));
+	w->room = calloc(6 * (size_t)n, sizeof(struct claim *));
 	if (!w->claims || !w->room)
 		return -ENOMEM;
 	w->waiting = (struct claim_heap){ w->room, 0, claim_begins_before };
 	w->early = (struct claim_heap){ w->room + n, 0, claim_ranks_before };
 	w->late = (struct claim_heap){ w->room + 2 * (size_t)n, 0, claim_ranks_before };
 	w->unreached = (struct claim_heap){ w->room + 3 * (size_t)n, 0, claim_ranks_before };
+	w->proxy = (struct claim_heap){ w->room + 4 * (size_t)n, 0, claim_ranks_before };
+	w->opened = w->room + 5 * (size_t)n;
 	return 0;
 }
 
@@ -76,18 +81,27 @@ static void add_claims(struct walk *w, const struct config *c, const struct plan
 
 		add_claim(w, i + 1, r, match_clients(&r->route->match));
 		/* Nothing is left for those behind it. */
-		if (r->decides_early && !r->route->match.has_client_ip)
+		if (r->decides_early && !r->route->match.has_client_ip) {
+			while (++i < cell->n_order)
+				plan_note_taken(cell, cell->order[i], r);
 			return;
+		}
 	}
 }
 
 /* The next range of each claim that begins at `at`. */
 static void open_ranges(struct walk *w, const struct addr *at)
 {
+	w->n_opened = 0;
 	while (w->waiting.n && !addr_cmp(&claim_heap_top(&w->waiting)->next->lo, at)) {
 		struct claim *c = claim_begin_next(&w->waiting);
 		bool early = c->route && c->route->decides_early;
 
+		w->opened[w->n_opened++] = c;
+		if (!early && c->route && c->route->own_tier == TIER_PROXY && !c->is_proxy) {
+			claim_heap_push(&w->proxy, c);
+			c->is_proxy = true;
+		}
 		if (!c->competes)
 			claim_heap_push(early ? &w->early : &w->late, c);
 		c->competes = true;
@@ -98,10 +112,24 @@ static void open_ranges(struct walk *w, const struct addr *at)
 	}
 }
 
-static void drop_ended(struct claim_heap *h, const struct addr *at)
+static void drop_ended(struct walk *w, const struct addr *at)
 {
-	while (h->n && claim_ended(claim_heap_top(h), at))
-		claim_heap_pop(h)->competes = false;
+	while (w->early.n && claim_ended(claim_heap_top(&w->early), at))
+		claim_heap_pop(&w->early)->competes = false;
+	while (w->late.n && claim_ended(claim_heap_top(&w->late), at))
+		claim_heap_pop(&w->late)->competes = false;
+	while (w->proxy.n && claim_ended(claim_heap_top(&w->proxy), at))
+		claim_heap_pop(&w->proxy)->is_proxy = false;
+}
+
+/* Who begins behind one that decides early begins in vain. */
+static void note_taken(const struct walk *w)
+{
+	const struct claim *best = claim_heap_top(&w->early);
+
+	for (unsigned i = 0; best && i < w->n_opened; i++)
+		if (w->opened[i]->route && best->order < w->opened[i]->order)
+			plan_note_taken(w->cell, w->opened[i]->route, best->route);
 }
 
 /* Reached is who has no better-ranked route before him that decides early. A route that needs
@@ -138,6 +166,7 @@ static bool might_serve_in_kernel(const struct plan_route *r, int family)
 static int find_winner(const struct walk *w, const struct plan_route **out)
 {
 	const struct claim *early = claim_heap_top(&w->early), *late = claim_heap_top(&w->late);
+	const struct claim *proxy = claim_heap_top(&w->proxy);
 
 	*out = NULL;
 	if (!early)
@@ -145,11 +174,13 @@ static int find_winner(const struct walk *w, const struct plan_route **out)
 	if (late && late->order < early->order) {
 		if (!might_serve_in_kernel(early->route, w->family))
 			return 0;
+		if (proxy && proxy->order < early->order)
+			late = proxy;
 		return plan_note_behind(w->p, w->cell, early->route, late->route);
 	}
 	if (!serves_in_kernel(early->route, w->family))
 		return 0;
-	early->route->in_kernel = true;
+	plan_note_win(w->cell, early->route);
 	*out = early->route;
 	return 0;
 }
@@ -207,9 +238,9 @@ static int sweep(struct walk *w)
 		int rc;
 
 		open_ranges(w, &r.lo);
-		drop_ended(&w->early, &r.lo);
-		drop_ended(&w->late, &r.lo);
+		drop_ended(w, &r.lo);
 		mark_reached(w, &r.lo);
+		note_taken(w);
 		r.hi = steady_until(w);
 		rc = find_winner(w, &route);
 		if (!rc && route)

@@ -255,8 +255,8 @@ static void check_reached(const struct plan *p, struct diags *d)
 	for (unsigned i = 0; i < p->n_routes && d->warnings < DIAGS_MAX_WARNINGS; i++) {
 		const struct plan_route *r = &p->routes[i];
 
-		if (!r->reached && r->taken_in)
-			tell_unreached(d, r, r->taken_in->order[0]);
+		if (!r->reached && r->taker)
+			tell_unreached(d, r, r->taker);
 	}
 }
 

@@ -9,9 +9,15 @@
 int plan_route_init(struct plan *p, struct plan_route *r, const struct plan_facts *f,
 		    struct diags *d);
 
-/* plan_tier.c: user space decides about r in this cell, because of `before`. 0 or -ENOMEM. */
+/* plan_tier.c, for some clients of a cell: user space decides about r, because of `before`. 0 or
+ * -ENOMEM. */
 int plan_note_behind(struct plan *p, const struct plan_cell *cell, struct plan_route *r,
 		     const struct plan_route *before);
+/* The kernel serves r. */
+void plan_note_win(const struct plan_cell *cell, struct plan_route *r);
+/* `taker` is before r and has them. */
+void plan_note_taken(const struct plan_cell *cell, struct plan_route *r,
+		     const struct plan_route *taker);
 /* When all cells are decided: the routes of which the kernel gets nothing, or not all. Errors in
  * d; 0 or -ENOMEM. */
 int plan_settle_tiers(struct plan *p, struct diags *d);

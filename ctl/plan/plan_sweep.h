@@ -14,7 +14,7 @@ struct claim {
 	unsigned order;			     /* smaller is tried first */
 	const struct addr_range *open;	     /* the range that began last, NULL = none did */
 	const struct addr_range *next, *end; /* those that have not begun */
-	bool competes, unreached;	     /* is in the heap of that name (plan_client.c) */
+	bool competes, unreached, is_proxy;  /* is in the heap of that name (plan_client.c) */
 };
 
 /* A binary heap over room that the caller owns: room[n] for n claims. */

@@ -39,54 +39,107 @@ const char *plan_ports_text(const struct plan_behind *b, char out[PLAN_PORTS_TEX
 
 static struct plan_behind behind_in(const struct plan_cell *cell, const struct plan_route *before)
 {
-	return (struct plan_behind){ .address = cell->address,
+	return (struct plan_behind){ .cell = cell,
+				     .address = cell->address,
 				     .proto = cell->proto,
 				     .from = cell->from,
 				     .to = cell->to,
 				     .before = before };
 }
 
+/* Before which the kernel serves nothing; NULL = the peers in proxyIPs. */
+static enum tier tier_before(const struct plan_route *before)
+{
+	return before && before->own_tier > TIER_RELAY ? before->own_tier : TIER_RELAY;
+}
+
+/* To reach what is behind several routes, all of them must have had what they need. */
+static bool is_better(const struct plan_route *a, const struct plan_route *b)
+{
+	if (tier_before(a) != tier_before(b))
+		return tier_before(a) > tier_before(b);
+	return b && (!a || a->rank < b->rank);
+}
+
 /* ---- collecting, cell by cell ---- */
 
-/* The families and clients of one cell, and the ports next to it, are one entry. */
-static bool joins(struct plan_behind *last, const struct plan_cell *cell,
-		  const struct plan_route *before)
+/* Its cell is done: are its ports those next to the ones before, with the same cause? */
+static bool joins(struct plan_behind *b)
 {
-	if (!last || last->proto != cell->proto || addr_cmp(&last->address, &cell->address))
+	struct plan_behind *prev = b->prev;
+
+	if (!prev || prev->proto != b->proto || prev->before != b->before ||
+	    prev->partly != b->partly || prev->to + 1 != b->from ||
+	    addr_cmp(&prev->address, &b->address))
 		return false;
-	if (last->to >= cell->from)
-		return true;
-	if (last->before != before || last->to + 1 != cell->from)
-		return false;
-	last->to = cell->to;
+	prev->to = b->to;
+	prev->cell = b->cell;
 	return true;
 }
 
-int plan_note_behind(struct plan *p, const struct plan_cell *cell, struct plan_route *r,
-		     const struct plan_route *before)
+static struct plan_behind *new_behind(struct plan *p, struct plan_route *r)
 {
-	struct plan_behind *b;
+	struct plan_behind *b = arena_alloc(&p->arena, sizeof(*b));
 
-	if (joins(r->behind_last, cell, before))
-		return 0;
-	b = arena_alloc(&p->arena, sizeof(*b));
 	if (!b)
-		return -ENOMEM;
-	*b = behind_in(cell, before);
+		return NULL;
+	*b = (struct plan_behind){ .prev = r->behind_last };
 	if (r->behind_last)
 		r->behind_last->next = b;
 	else
 		r->behind = b;
 	r->behind_last = b;
+	r->n_behind++;
+	return b;
+}
+
+int plan_note_behind(struct plan *p, const struct plan_cell *cell, struct plan_route *r,
+		     const struct plan_route *before)
+{
+	struct plan_behind *b = r->behind_last, *prev;
+
+	if (!r->front_cell || is_better(before, r->front)) {
+		r->front = before;
+		r->front_cell = cell;
+	}
+	if (b && b->cell == cell) {
+		b->before = is_better(before, b->before) ? before : b->before;
+		return 0;
+	}
+	if (!b || !joins(b)) {
+		if (r->n_behind == PLAN_BEHIND_KEPT) {
+			r->behind_more = true;
+			return 0;
+		}
+		b = new_behind(p, r);
+		if (!b)
+			return -ENOMEM;
+	}
+	prev = b->prev;
+	*b = behind_in(cell, before);
+	b->prev = prev;
+	b->partly = r->won_in == cell;
 	return 0;
 }
 
-/* ---- the whole route ---- */
-
-static enum tier tier_of(const struct plan_behind *b)
+void plan_note_win(const struct plan_cell *cell, struct plan_route *r)
 {
-	return b->before && b->before->own_tier > TIER_RELAY ? b->before->own_tier : TIER_RELAY;
+	r->in_kernel = true;
+	r->won_in = cell;
+	if (r->behind_last && r->behind_last->cell == cell)
+		r->behind_last->partly = true;
 }
+
+void plan_note_taken(const struct plan_cell *cell, struct plan_route *r,
+		     const struct plan_route *taker)
+{
+	if (r->taker && (r->taker->own_tier == TIER_NFTABLES || taker->own_tier != TIER_NFTABLES))
+		return;
+	r->taker = taker;
+	r->taken_in = cell;
+}
+
+/* ---- the whole route ---- */
 
 static const char *reason_of(const struct plan_behind *b, char *out, size_t cap)
 {
@@ -119,7 +172,7 @@ static int move(struct plan *p, struct plan_route *r, const struct plan_behind *
 	r->reason = arena_strdup(&p->arena, reason_of(b, reason, sizeof(reason)));
 	if (!r->reason)
 		return -ENOMEM;
-	r->tier = tier_of(b);
+	r->tier = tier_before(b->before);
 	r->reason_loc = b->before ? b->before->reason_loc : p->config->accept_proxy_protocol_loc;
 	r->v4 = r->v6 = false;
 	r->n_targets = 0; /* as of other routes that are not the kernel's */
@@ -130,20 +183,17 @@ static int move(struct plan *p, struct plan_route *r, const struct plan_behind *
 	return 0;
 }
 
-/* The kernel has some of it, b is what it lacks. */
+/* The kernel has some of it, b is of the rest what asks for most. */
 static void share(struct plan *p, struct plan_route *r, const struct plan_behind *b)
 {
 	char reason[300];
 
-	for (; b; b = b->next) {
-		if (plan_has_tier(p, tier_of(b)))
-			continue;
-		refuse(p, r,
-		       arena_printf(&p->arena,
-				    "needs the %s tier in part: %s (not in this version)",
-				    tier_name(tier_of(b)), reason_of(b, reason, sizeof(reason))));
+	if (plan_has_tier(p, tier_before(b->before)))
 		return;
-	}
+	refuse(p, r,
+	       arena_printf(&p->arena, "needs the %s tier in part: %s (not in this version)",
+			    tier_name(tier_before(b->before)),
+			    reason_of(b, reason, sizeof(reason))));
 }
 
 /* A file that demands the kernel tier does not get another one because of a neighbour. */
@@ -162,42 +212,42 @@ static void check_demand(struct plan *p, const struct plan_route *r, const struc
 		   b->before->reason_loc.line, b->before->reason_loc.col);
 }
 
-/* Every route behind another: the first cell where. */
-static void find_takers(struct plan *p)
+/* What of it asks for most: the entry, or its cell where that was not kept. */
+static struct plan_behind front_of(const struct plan_route *r)
 {
-	for (unsigned i = 0; i < p->n_cells; i++) {
-		const struct plan_cell *cell = &p->cells[i];
-
-		for (unsigned k = 1; k < cell->n_order; k++)
-			if (!cell->order[k]->taken_in)
-				cell->order[k]->taken_in = cell;
-	}
+	for (const struct plan_behind *b = r->behind; b; b = b->next)
+		if (b->before == r->front)
+			return *b;
+	return behind_in(r->front_cell, r->front);
 }
 
 static int settle(struct plan *p, struct plan_route *r, struct diags *d)
 {
-	struct plan_behind taken;
+	struct plan_behind b;
 
 	if (r->own_tier != TIER_NFTABLES)
 		return 0;
-	if (r->behind) {
-		check_demand(p, r, r->behind, d);
-		if (!r->in_kernel)
-			return move(p, r, r->behind);
-		share(p, r, r->behind);
-		return 0;
+	if (r->behind && joins(r->behind_last)) {
+		r->behind_last = r->behind_last->prev;
+		r->behind_last->next = NULL;
 	}
-	if (r->reached || !r->taken_in || r->taken_in->order[0]->own_tier == TIER_NFTABLES)
+	if (r->behind)
+		b = front_of(r);
+	else if (!r->reached && r->taker && r->taker->own_tier != TIER_NFTABLES)
+		b = behind_in(r->taken_in, r->taker);
+	else
 		return 0;
-	taken = behind_in(r->taken_in, r->taken_in->order[0]);
-	return move(p, r, &taken);
+	check_demand(p, r, &b, d);
+	if (!r->in_kernel)
+		return move(p, r, &b);
+	share(p, r, &b);
+	return 0;
 }
 
 int plan_settle_tiers(struct plan *p, struct diags *d)
 {
 	int rc = 0;
 
-	find_takers(p);
 	for (unsigned i = 0; i < p->n_routes && !rc; i++)
 		rc = settle(p, &p->routes[i], d);
 	return rc;
@@ -229,15 +279,37 @@ struct plan_border plan_find_border(const struct plan *p, const struct plan_cell
 	return b;
 }
 
-static const struct plan_behind *find_behind(const struct plan_route *r,
-					     const struct plan_cell *cell)
+static bool clients_overlap(const struct cfg_match *a, const struct cfg_match *b)
 {
-	const struct plan_behind *b = r->behind;
+	return !a->has_client_ip || !b->has_client_ip ||
+	       addr_set_overlaps(&a->client_ip, &b->client_ip);
+}
 
-	while (b && (b->proto != cell->proto || b->to < cell->from || b->from > cell->to ||
-		     addr_cmp(&b->address, &cell->address)))
-		b = b->next;
-	return b;
+static bool peers_are_clients(const struct plan *p, const struct plan_cell *cell,
+			      const struct cfg_match *m)
+{
+	return p->config->accept_proxy_protocol && cell->proto == IPPROTO_TCP &&
+	       p->config->proxy_ips.n &&
+	       (!m->has_client_ip || addr_set_overlaps(&p->config->proxy_ips, &m->client_ip));
+}
+
+/* What some clients of competitor number i must pass before it; false = nothing. */
+static bool find_before(const struct plan *p, const struct plan_cell *cell, unsigned i,
+			const struct plan_route **before)
+{
+	const struct cfg_match *m = &cell->order[i]->route->match;
+	bool found = peers_are_clients(p, cell, m);
+
+	*before = NULL;
+	for (unsigned k = 0; k < i; k++) {
+		const struct plan_route *r = cell->order[k];
+
+		if (r->decides_early || !clients_overlap(&r->route->match, m))
+			continue;
+		*before = !found || is_better(r, *before) ? r : *before;
+		found = true;
+	}
+	return found;
 }
 
 static bool wins_in(const struct plan_cell *cell, const struct plan_route *r)
@@ -261,18 +333,20 @@ static void say(struct plan_service *s, enum tier tier, const char *reason)
 }
 
 /* Which client asks is not known: some may be the kernel's and others not. */
-static void serve_anybody(const struct plan_cell *cell, const struct plan_route *r,
+static void serve_anybody(const struct plan *p, const struct plan_cell *cell, unsigned i,
 			  struct plan_service *out)
 {
-	const struct plan_behind *b = find_behind(r, cell);
+	const struct plan_route *r = cell->order[i], *before;
+	struct plan_behind b;
 	char reason[300];
 
 	say(out, r->tier, r->reason);
-	if (!b)
+	if (!find_before(p, cell, i, &before))
 		return;
-	reason_of(b, reason, sizeof(reason));
+	b = behind_in(cell, before);
+	reason_of(&b, reason, sizeof(reason));
 	if (!wins_in(cell, r))
-		say(out, tier_of(b), reason);
+		say(out, tier_before(before), reason);
 	else
 		snprintf(out->reason, sizeof(out->reason), "%s; for some clients not: %s",
 			 r->reason, reason);
@@ -293,14 +367,19 @@ void plan_serve(const struct plan *p, const struct plan_cell *cell, unsigned i,
 	struct plan_behind behind = behind_in(cell, b->route);
 	char reason[300];
 
+	for (unsigned k = b->order; k < i; k++)
+		if (cell->order[k]->own_tier != TIER_NFTABLES &&
+		    takes_client(&cell->order[k]->route->match, &c->client) &&
+		    is_better(cell->order[k], behind.before))
+			behind.before = cell->order[k];
 	if (r->own_tier != TIER_NFTABLES)
 		say(out, r->tier, r->reason);
 	else if (i >= b->order)
-		say(out, tier_of(&behind), reason_of(&behind, reason, sizeof(reason)));
+		say(out, tier_before(behind.before), reason_of(&behind, reason, sizeof(reason)));
 	else if (lacks_family(r, c))
 		say(out, TIER_RELAY, "no target of the client's address family");
 	else if (c->client.family == ADDR_NONE)
-		serve_anybody(cell, r, out);
+		serve_anybody(p, cell, i, out);
 	else
 		say(out, r->tier, r->reason);
 	out->runs = plan_has_tier(p, out->tier);

@@ -260,7 +260,8 @@ static bool route_told_right(const struct config *c, const struct plan *p,
 		if (b->proto == conn->proto && b->from <= conn->port && conn->port <= b->to &&
 		    !addr_cmp(&b->address, &cell->address))
 			break;
-	return b && (r->in_kernel ? r->tier == TIER_NFTABLES : r->tier != TIER_NFTABLES);
+	return (b || r->behind_more) &&
+	       (r->in_kernel ? r->tier == TIER_NFTABLES : r->tier != TIER_NFTABLES);
 }
 
 static unsigned ask_everything(const struct config *c, const struct plan *p, unsigned *asked)

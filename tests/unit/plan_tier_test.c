@@ -13,7 +13,11 @@
 #define SNI(p, name, match)                                                                     \
 	"- {name: " name ", priority: " p ", match: {" match "}, action: {type: forward, " FX_A \
 	", tls: {mode: passthrough}}}\n"
-#define API	    SNI("5", "api", "ports: 443, domains: a.test")
+#define API SNI("5", "api", "ports: 443, domains: a.test")
+#define KERN(p, name, match)                                                                    \
+	"- {name: " name ", priority: " p ", match: {" match "}, action: {type: forward, " FX_A \
+	"}}\n"
+#define HTTP	    KERN /* its match asks for the proxy */
 #define KERNEL	    "decided by port, protocol and client address alone"
 #define NOT_HERE    " (not in this version)"
 #define BEHIND(p)   "route \"api\" before it on " p " needs the first bytes"
@@ -29,9 +33,10 @@ static const char *behind_text(const struct plan_route *r)
 	for (const struct plan_behind *b = r->behind; b && len < sizeof(out); b = b->next) {
 		char ports[PLAN_PORTS_TEXT];
 
-		len += (size_t)snprintf(out + len, sizeof(out) - len, "%s%s %s", len ? ", " : "",
+		len += (size_t)snprintf(out + len, sizeof(out) - len, "%s%s %s%s", len ? ", " : "",
 					plan_ports_text(b, ports),
-					b->before ? b->before->route->name : "-");
+					b->before ? b->before->route->name : "-",
+					b->partly ? " partly" : "");
 	}
 	return out;
 }
@@ -71,7 +76,7 @@ static const struct {
 	/* For some clients. */
 	{ "", SNI("5", "api", "ports: 443, clientIp: 10.0.0.0/8, domains: a.test") CATCH,
 	  TIER_NFTABLES, KERNEL, "needs the relay tier in part: " BEHIND("tcp/443") NOT_HERE,
-	  "tcp/443 api" },
+	  "tcp/443 api partly" },
 	/* None of its clients, and clients of a family that it does not serve. */
 	{ "",
 	  SNI("5", "api", "ports: 443, clientIp: 10.0.0.0/8, domains: a.test")
@@ -102,9 +107,31 @@ static const struct {
 	  "- {name: all, priority: 1, match: {ports: 443}, action: {type: forward, " FX_A
 	  "}}\n" CATCH,
 	  TIER_NFTABLES, KERNEL, NULL, "" },
+	/* Its taker is the kernel's; who cannot have any of its clients is no cause. */
+	{ "",
+	  SNI("9", "api", "ports: 443, clientIp: 192.0.2.0/24, domains: a.test")
+		  KERN("5", "kern", "ports: 443, clientIp: 10.0.0.0/8")
+			  FX_ROUTE("rest", "ports: 443, clientIp: 10.1.0.0/16", FX_A),
+	  TIER_NFTABLES, KERNEL, NULL, "" },
+	{ "",
+	  SNI("9", "api", "ports: 443, clientIp: 192.0.2.0/24, domains: a.test")
+		  KERN("5", "kern", "ports: 443") CATCH,
+	  TIER_NFTABLES, KERNEL, NULL, "" },
+	/* Behind two it has the tier of the one that asks for more, for whichever clients. */
+	{ "",
+	  SNI("9", "px", "ports: 443, clientIp: 0.0.0.0/1, domains: a.test")
+		  HTTP("7", "api", "ports: 443, path: /x")
+			  FX_ROUTE("rest", "ports: [443, 8443]", FX_A),
+	  TIER_NFTABLES, KERNEL, "needs the proxy tier in part: " BEHIND("tcp/443") NOT_HERE,
+	  "tcp/443 api" },
+	{ "",
+	  SNI("9", "px", "ports: 443, clientIp: 10.0.0.0/8, domains: a.test")
+		  HTTP("8", "api", "ports: 443, path: /x, clientIp: 20.0.0.0/8") CATCH,
+	  TIER_NFTABLES, KERNEL, "needs the proxy tier in part: " BEHIND("tcp/443") NOT_HERE,
+	  "tcp/443 api partly" },
 	/* A reason of its own to be refused is kept, and told. */
 	{ PROXY_PEERS, CATCH, TIER_NFTABLES, KERNEL, "needs the relay tier: " PEERS NOT_HERE,
-	  "tcp/443 -" },
+	  "tcp/443 - partly" },
 	{ PROXY_PEERS, FX_ROUTE("rest", "ports: 443, clientIp: 10.0.0.7", FX_A), TIER_RELAY, PEERS,
 	  "needs the relay tier: " PEERS NOT_HERE, "tcp/443 -" },
 	{ PROXY_PEERS, FX_ROUTE("rest", "ports: 443, transport: udp", FX_A), TIER_NFTABLES, KERNEL,
@@ -248,6 +275,37 @@ static void clients_that_are_all_named_leave_nothing_to_the_kernel(void **state)
 	fx_end();
 }
 
+/* To be behind both, what both need was read. */
+static void a_connection_behind_two_has_the_higher_tier(void **state)
+{
+	(void)state;
+	fx_plan(SNI("9", "px", "ports: 443, clientIp: 10.0.0.0/8, domains: a.test")
+			HTTP("7", "api", "ports: 443, path: /x") CATCH);
+	assert_string_equal(service("10.1.0.1", 443, "10.0.0.9"), "proxy: " BEHIND("tcp/443"));
+	assert_string_equal(service("10.1.0.1", 443, "200.0.0.1"), "proxy: " BEHIND("tcp/443"));
+	assert_string_equal(service(NULL, 443, NULL), "proxy: " BEHIND("tcp/443"));
+	fx_end();
+}
+
+/* Wide routes over many single ports: what is kept of them is bounded. */
+static void only_so_many_ports_are_kept(void **state)
+{
+	struct buf text = { 0 };
+	const struct plan_route *r;
+
+	(void)state;
+	for (unsigned i = 0; i < 3 * PLAN_BEHIND_KEPT; i++)
+		buf_printf(&text, SNI("5", "s%u", "ports: %u, domains: a.test"), i, 1000 + 2 * i);
+	buf_puts(&text, FX_ROUTE("rest", "ports: 1-65535", FX_A));
+	fx_plan(text.data);
+	r = fx_route("rest");
+	assert_int_equal(r->n_behind, PLAN_BEHIND_KEPT);
+	assert_true(r->behind_more);
+	assert_true(r->refusal_follows);
+	fx_end();
+	buf_fini(&text);
+}
+
 static void peers_that_announce_others_are_user_spaces(void **state)
 {
 	(void)state;
@@ -267,6 +325,8 @@ int main(void)
 		cmocka_unit_test(a_demand_for_the_kernel_is_an_error_with_both_places),
 		cmocka_unit_test(one_connection_has_the_tier_of_its_cell_and_client),
 		cmocka_unit_test(clients_that_are_all_named_leave_nothing_to_the_kernel),
+		cmocka_unit_test(a_connection_behind_two_has_the_higher_tier),
+		cmocka_unit_test(only_so_many_ports_are_kept),
 		cmocka_unit_test(peers_that_announce_others_are_user_spaces),
 	};
 
