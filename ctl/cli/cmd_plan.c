@@ -168,8 +168,6 @@ static void note_route(struct buf *notes, const struct plan_route *r)
 {
 	if (r->tier != TIER_NFTABLES)
 		buf_puts(notes, r->reason);
-	else if (r->unenforced)
-		buf_printf(notes, "%s is not enforced yet", r->unenforced);
 	else if (is_shared(r))
 		buf_puts(notes, "user space has a part: below");
 	else if (r->refusal)
@@ -239,6 +237,26 @@ static void print_shared(const struct plan_route *r)
 		printf("user space's part of %s: more ports, not listed here\n", r->route->name);
 }
 
+static void print_limit(unsigned limit, const char *unit, bool given)
+{
+	printf("%u%s%s", limit, unit, given ? "" : " (default)");
+}
+
+/* What each client may do over all routes together. */
+static void print_limits(const struct config *c)
+{
+	bool conns = c->max_connections_per_ip, rate = c->connection_rate_per_minute;
+
+	printf("limits: ");
+	if (conns)
+		print_limit(c->max_connections_per_ip, "/client", c->max_connections_per_ip_given);
+	if (conns && rate)
+		printf(", ");
+	if (rate)
+		print_limit(c->connection_rate_per_minute, "/min", c->connection_rate_given);
+	printf("%s\n", conns || rate ? "" : "none");
+}
+
 static void print_routes(const struct plan *p)
 {
 	print_table(p);
@@ -246,8 +264,7 @@ static void print_routes(const struct plan *p)
 		if (is_shared(&p->routes[i]))
 			print_shared(&p->routes[i]);
 	if (p->n_enabled > p->refused)
-		printf("limits: none (this version does not apply the default 100 connections and "
-		       "300 a minute per client)\n");
+		print_limits(p->config);
 	if (p->refused)
 		printf("(!) %u of %u rows cannot run in this version: apply refuses the file\n",
 		       p->refused, p->n_routes);

@@ -8,6 +8,7 @@
  * are cut into messages of at most ELEM_LIST_MAX bytes of list.
  */
 #include <arpa/inet.h>
+#include <endian.h>
 #include <inttypes.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -32,7 +33,8 @@
 /* More than any message without an element list; a rule of ours is under 2 KiB. */
 #define SMALL_MSG_MAX (16 * 1024)
 /* An element with two attributes more than we write, 16-byte fields each. */
-#define ELEM_MAX 256
+#define ELEM_MAX	  256
+#define LIMIT_BURST_BYTES 65536u
 
 bool nft_batch_failed(const struct nft_batch *b)
 {
@@ -361,6 +363,24 @@ static void put_data(struct nlmsghdr *nlh, const struct rs_set_def *def, const u
 	mnl_attr_nest_end(nlh, nest);
 }
 
+/* `limit rate over N bytes/second`; the bucket holds one second and a whole GSO packet more. */
+static void put_limit(struct nlmsghdr *nlh, const uint8_t *data)
+{
+	struct nlattr *nest = mnl_attr_nest_start(nlh, NFTA_SET_ELEM_EXPR), *inner;
+	uint64_t rate;
+
+	memcpy(&rate, data, sizeof(rate));
+	mnl_attr_put_strz(nlh, NFTA_EXPR_NAME, "limit");
+	inner = mnl_attr_nest_start(nlh, NFTA_EXPR_DATA);
+	mnl_attr_put_u64(nlh, NFTA_LIMIT_RATE, htobe64(rate));
+	mnl_attr_put_u64(nlh, NFTA_LIMIT_UNIT, htobe64(1));
+	mnl_attr_put_u32(nlh, NFTA_LIMIT_BURST, htonl(LIMIT_BURST_BYTES));
+	mnl_attr_put_u32(nlh, NFTA_LIMIT_TYPE, htonl(NFT_LIMIT_PKT_BYTES));
+	mnl_attr_put_u32(nlh, NFTA_LIMIT_FLAGS, htonl(NFT_LIMIT_F_INV));
+	mnl_attr_nest_end(nlh, inner);
+	mnl_attr_nest_end(nlh, nest);
+}
+
 static void put_elem(struct nlmsghdr *nlh, const struct rs_set_def *def, const uint8_t *elem,
 		     bool with_data)
 {
@@ -372,7 +392,9 @@ static void put_elem(struct nlmsghdr *nlh, const struct rs_set_def *def, const u
 	key = mnl_attr_nest_start(nlh, NFTA_SET_ELEM_KEY);
 	mnl_attr_put(nlh, NFTA_DATA_VALUE, def->key_len, elem);
 	mnl_attr_nest_end(nlh, key);
-	if (with_data)
+	if (with_data && rs_set_def_is_limits(def))
+		put_limit(nlh, elem + def->key_len + sizeof(flags));
+	else if (with_data)
 		put_data(nlh, def, elem + def->key_len + sizeof(flags));
 	mnl_attr_nest_end(nlh, nest);
 }
@@ -393,7 +415,7 @@ void nft_batch_elem(struct nft_batch *b, uint16_t type, const struct rs_set *s, 
 	*slot = i;
 	last_note(b)->n++;
 	elem = rs_elem(s, b->open_stride, i);
-	with_data = type == NFT_MSG_NEWSETELEM && (s->def.flags & NFT_SET_MAP) &&
+	with_data = type == NFT_MSG_NEWSETELEM && rs_set_data_len(&s->def) &&
 		    !(rs_elem_flags(&s->def, elem) & RS_ELEM_INTERVAL_END);
 	put_elem(open_message(b), &s->def, elem, with_data);
 }

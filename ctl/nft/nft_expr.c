@@ -186,6 +186,70 @@ void nx_counter(struct nx *x)
 	append(x, "counter");
 }
 
+static struct nftnl_expr *connlimit_over(uint32_t count)
+{
+	struct nftnl_expr *ex = nftnl_expr_alloc("connlimit");
+
+	put_u32(ex, NFTNL_EXPR_CONNLIMIT_COUNT, count);
+	put_u32(ex, NFTNL_EXPR_CONNLIMIT_FLAGS, NFT_CONNLIMIT_F_INV);
+	return ex;
+}
+
+void nx_connlimit_over(struct nx *x, uint32_t count)
+{
+	struct nftnl_expr *ex = x->failed ? NULL : connlimit_over(count);
+
+	if (ex)
+		nftnl_rule_add_expr(x->rule, ex);
+	else
+		x->failed = true;
+}
+
+/* Takes the state over. */
+static void dynset(struct nx *x, const char *set, uint32_t op, uint32_t sreg, uint64_t timeout_ms,
+		   struct nftnl_expr *state)
+{
+	struct nftnl_expr *ex = state ? append(x, "dynset") : NULL;
+
+	if (!ex) {
+		x->failed = true;
+		if (state)
+			nftnl_expr_free(state);
+		return;
+	}
+	put_str(x, ex, NFTNL_EXPR_DYNSET_SET_NAME, set);
+	put_u32(ex, NFTNL_EXPR_DYNSET_SREG_KEY, sreg);
+	put_u32(ex, NFTNL_EXPR_DYNSET_OP, op);
+	if (timeout_ms)
+		nftnl_expr_set_u64(ex, NFTNL_EXPR_DYNSET_TIMEOUT, timeout_ms);
+	nftnl_expr_add_expr(ex, NFTNL_EXPR_DYNSET_EXPR, state);
+}
+
+void nx_dynset_counter(struct nx *x, const char *set, uint32_t sreg)
+{
+	dynset(x, set, NFT_DYNSET_OP_ADD, sreg, 0, nftnl_expr_alloc("counter"));
+}
+
+void nx_dynset_rate_over(struct nx *x, const char *set, uint32_t sreg, uint32_t per_minute,
+			 uint64_t timeout_ms)
+{
+	struct nftnl_expr *ex = nftnl_expr_alloc("limit");
+
+	if (ex) {
+		nftnl_expr_set_u64(ex, NFTNL_EXPR_LIMIT_RATE, per_minute);
+		nftnl_expr_set_u64(ex, NFTNL_EXPR_LIMIT_UNIT, 60);
+	}
+	put_u32(ex, NFTNL_EXPR_LIMIT_BURST, per_minute);
+	put_u32(ex, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
+	put_u32(ex, NFTNL_EXPR_LIMIT_FLAGS, NFT_LIMIT_F_INV);
+	dynset(x, set, NFT_DYNSET_OP_UPDATE, sreg, timeout_ms, ex);
+}
+
+void nx_dynset_connlimit_over(struct nx *x, const char *set, uint32_t sreg, uint32_t count)
+{
+	dynset(x, set, NFT_DYNSET_OP_ADD, sreg, 0, connlimit_over(count));
+}
+
 static void reject(struct nx *x, uint32_t type, uint8_t code)
 {
 	struct nftnl_expr *ex = append(x, "reject");
@@ -349,4 +413,17 @@ void nx_ct_label_set(struct nx *x, const uint32_t words[4])
 {
 	nx_imm(x, NFT_REG_1, words, LABEL_WORDS * sizeof(words[0]));
 	nx_ct_set(x, NFT_CT_LABELS, NFT_REG_1);
+}
+
+void nx_ct_direction(struct nx *x, bool reply)
+{
+	const uint8_t direction = reply; /* IP_CT_DIR_ORIGINAL is 0, IP_CT_DIR_REPLY 1 */
+
+	nx_ct(x, NFT_CT_DIRECTION, NFT_REG_1);
+	nx_cmp(x, NFT_CMP_EQ, NFT_REG_1, &direction, 1);
+}
+
+void nx_load_label(struct nx *x)
+{
+	nx_ct(x, NFT_CT_LABELS, NFT_REG_1);
 }

@@ -41,6 +41,9 @@ void nx_vmap(struct nx *x, const char *map, uint32_t sreg);
 void nx_verdict(struct nx *x, int verdict,
 		const char *chain); /* NF_ACCEPT, NF_DROP, NFT_GOTO, NFT_RETURN ... */
 void nx_counter(struct nx *x);
+/* The rule goes on only while more than `count` connections are alive that were led through it;
+ * each new one is entered (ct count over). */
+void nx_connlimit_over(struct nx *x, uint32_t count);
 void nx_reject_tcp_reset(struct nx *x);
 void nx_reject_port_unreach(struct nx *x);
 /* nf NFPROTO_IPV4/6; areg, pmin, pmax: registers, 0 = not given. */
@@ -54,6 +57,18 @@ void nx_jhash(struct nx *x, uint32_t sreg, uint32_t len, uint32_t modulus, uint3
 void nx_fib(struct nx *x, uint32_t flags, uint32_t result, uint32_t dreg);
 /* tcp option maxseg size set rt mtu */
 void nx_mss_clamp(struct nx *x);
+
+/*
+ * Dynamic sets: the element of that key is made by the first packet that comes by, with a state of
+ * its own. A full set ends the rule, as if the state had said no.
+ */
+void nx_dynset_counter(struct nx *x, const char *set, uint32_t sreg);
+/* Goes on when the key has come more than `burst` times at once, then per_minute; an element
+ * that is not met for timeout_ms goes. */
+void nx_dynset_rate_over(struct nx *x, const char *set, uint32_t sreg, uint32_t per_minute,
+			 uint64_t timeout_ms);
+/* Goes on when the key has more than `count` live connections. */
+void nx_dynset_connlimit_over(struct nx *x, const char *set, uint32_t sreg, uint32_t count);
 
 /* Common beginnings. */
 void nx_is_v4(struct nx *x);
@@ -70,5 +85,9 @@ void nx_load_daddr(struct nx *x, uint8_t nf, unsigned r);
 void nx_ct_label_test(struct nx *x, unsigned word, uint32_t mask, bool nonzero);
 /* ct label set { words } : labels are OR-ed into what the flow has. */
 void nx_ct_label_set(struct nx *x, const uint32_t words[4]);
+/* Continue only for packets of the original direction, or only for those of the reply. */
+void nx_ct_direction(struct nx *x, bool reply);
+/* The 16-byte label into NX_R(0). */
+void nx_load_label(struct nx *x);
 
 #endif

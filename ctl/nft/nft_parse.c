@@ -266,6 +266,10 @@ static void parse_set(const struct nlmsghdr *nlh, struct ruleset *rs, struct nft
 	if (!name_fits(rs, name))
 		return;
 	memcpy(def.name, name, strlen(name) + 1);
+	if (!(def.flags & NFT_SET_MAP) && !strncmp(name, RS_LIMIT_SET, strlen(RS_LIMIT_SET))) {
+		def.data_type = RS_DATA_LIMIT;
+		def.data_len = sizeof(uint64_t);
+	}
 	s = ruleset_set(rs, &def, RS_NO_PLACE);
 	if (!s || !foreign)
 		return;
@@ -279,6 +283,8 @@ struct elem {
 	const uint8_t *key, *data;
 	const char *chain;
 	uint32_t flags;
+	uint64_t limit; /* bytes a second */
+	bool has_limit;
 };
 
 static const uint8_t *get_value(const struct nlattr *nest, size_t len)
@@ -305,6 +311,22 @@ static const char *get_goto(const struct nlattr *nest)
 	return get_str(verdict.v[NFTA_VERDICT_CHAIN]);
 }
 
+/* The rate of a `limit rate over N bytes/second`, the only state that we give an element. */
+static bool get_limit(const struct nlattr *nest, struct elem *el)
+{
+	struct attrs ex = attrs_of_nest(nest), limit;
+	const char *name = get_str(ex.v[NFTA_EXPR_NAME]);
+
+	if (!name || strcmp(name, "limit") || !ex.v[NFTA_EXPR_DATA])
+		return false;
+	limit = attrs_of_nest(ex.v[NFTA_EXPR_DATA]);
+	el->limit = be64_or_0(limit.v[NFTA_LIMIT_RATE]);
+	el->has_limit = be64_or_0(limit.v[NFTA_LIMIT_UNIT]) == 1 &&
+			be32_or(limit.v[NFTA_LIMIT_TYPE], 0) == NFT_LIMIT_PKT_BYTES &&
+			be32_or(limit.v[NFTA_LIMIT_FLAGS], 0) == NFT_LIMIT_F_INV;
+	return el->has_limit;
+}
+
 /* False for what we never write. */
 static bool parse_elem(const struct nlattr *nest, const struct rs_set_def *def, bool verdict,
 		       struct elem *el)
@@ -326,9 +348,12 @@ static bool parse_elem(const struct nlattr *nest, const struct rs_set_def *def, 
 			if (!get_be32(a, &el->flags) || el->flags & ~(uint32_t)RS_ELEM_INTERVAL_END)
 				return false;
 			break;
+		case NFTA_SET_ELEM_EXPR:
+			if (!rs_set_def_is_limits(def) || !get_limit(a, el))
+				return false;
+			break;
 		case NFTA_SET_ELEM_KEY_END:
 		case NFTA_SET_ELEM_OBJREF:
-		case NFTA_SET_ELEM_EXPR:
 		case NFTA_SET_ELEM_EXPRESSIONS:
 			return false;
 		default:
@@ -345,6 +370,10 @@ static bool add_elem(struct ruleset *rs, struct rs_set *s, const struct nlattr *
 
 	if (!parse_elem(nest, &s->def, verdict, &el))
 		return false;
+	if (rs_set_def_is_limits(&s->def)) {
+		rs_set_add(s, rs, el.key, el.flags, &el.limit, RS_NO_PLACE);
+		return el.has_limit;
+	}
 	if (el.flags & RS_ELEM_INTERVAL_END || !is_map) {
 		rs_set_add(s, rs, el.key, el.flags, NULL, RS_NO_PLACE);
 		return true;

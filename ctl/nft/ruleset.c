@@ -194,8 +194,15 @@ bool rs_set_def_is_verdict(const struct rs_set_def *def)
 	return (def->flags & NFT_SET_MAP) && def->data_type == NFT_DATA_VERDICT;
 }
 
+bool rs_set_def_is_limits(const struct rs_set_def *def)
+{
+	return !(def->flags & NFT_SET_MAP) && def->data_type == RS_DATA_LIMIT;
+}
+
 size_t rs_set_data_len(const struct rs_set_def *def)
 {
+	if (rs_set_def_is_limits(def))
+		return def->data_len;
 	if (!(def->flags & NFT_SET_MAP))
 		return 0;
 	return rs_set_def_is_verdict(def) ? RS_NAME_MAX : def->data_len;

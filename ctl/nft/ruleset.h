@@ -37,6 +37,12 @@ enum rs_type {
 	RS_TYPE_MARK = 19,
 	RS_TYPE_IFNAME = 41,
 };
+/*
+ * A plain set whose elements carry a limit of their own (`limit rate over`): 8 bytes of data, bytes
+ * a second in host order. The kernel keeps no type for that, so such a set is known by its name.
+ */
+#define RS_DATA_LIMIT	0xfffffffeu
+#define RS_LIMIT_SET	"police_"
 #define RS_CONCAT(a, b) ((uint32_t)(a) << 6 | (uint32_t)(b))
 
 struct rs_set_def {
@@ -128,6 +134,7 @@ uint32_t rs_elem_flags(const struct rs_set_def *def, const void *elem);
 /* "tcp . 80", "10.0.0.1", "mark 7", "end of 10.0.0.8" for messages; returns out. */
 const char *rs_elem_format(const struct rs_set_def *def, const void *elem, char *out, size_t cap);
 bool rs_set_def_is_verdict(const struct rs_set_def *def);
+bool rs_set_def_is_limits(const struct rs_set_def *def);
 bool rs_set_def_equal(const struct rs_set_def *a, const struct rs_set_def *b);
 
 size_t rs_set_stride(const struct rs_set_def *def);

@@ -21,13 +21,7 @@
 static const struct rs_hook hook_pre = { "nat", NF_INET_PRE_ROUTING, -100 };
 static const struct rs_hook hook_out = { "nat", NF_INET_LOCAL_OUT, -100 };
 static const struct rs_hook hook_post = { "nat", NF_INET_POST_ROUTING, 100 };
-static const struct rs_hook hook_forward = { "filter", NF_INET_FORWARD, 0 };
-static const struct rs_hook hook_raw = { "filter", NF_INET_PRE_ROUTING, -300 };
-
-/* ct state as nftables sees it: 1 << (ctinfo + 1), and bit 0 for invalid */
-enum { CT_STATE_INVALID = 1, CT_STATE_NEW = 8 };
-
-static const uint32_t lo_index = 1; /* the loopback device has index 1 in every namespace */
+static const uint32_t lo_index = LO_INDEX;
 
 void comp_fail(struct compiler *c, int code, const char *what)
 {
@@ -74,7 +68,7 @@ void comp_rule(struct compiler *c, struct rs_chain *chain, struct nx *x, const c
 		rs_chain_add(chain, c->rs, rule, comment, place);
 }
 
-static struct rs_chain *base_chain(struct compiler *c, const char *name, const struct rs_hook *hook)
+struct rs_chain *comp_base_chain(struct compiler *c, const char *name, const struct rs_hook *hook)
 {
 	struct rs_chain *chain = ruleset_chain(c->rs, name, hook, RS_NO_PLACE);
 
@@ -83,7 +77,7 @@ static struct rs_chain *base_chain(struct compiler *c, const char *name, const s
 	return chain;
 }
 
-static void is_family(struct nx *x, int f)
+void comp_is_family(struct nx *x, int f)
 {
 	if (f == V4)
 		nx_is_v4(x);
@@ -118,24 +112,41 @@ static void load_key(struct nx *x, int f, bool keyed)
 	nx_load_proto_port(x, 8 + addr_bytes(f) / 4);
 }
 
-static void rule_plain(struct compiler *c, struct rs_chain *dec, int f, bool keyed)
+/* What one port with one target meets once its label is set. */
+static void plain_chain(struct compiler *c, const char *name, int f, bool keyed, const char *to)
 {
-	char id[RS_NAME_MAX], to[RS_NAME_MAX];
+	struct rs_chain *chain = comp_chain(c, name, RS_NO_PLACE);
 	struct nx x;
 
-	snprintf(id, sizeof(id), "id%s%c", keyed ? "a" : "", f == V4 ? '4' : '6');
-	snprintf(to, sizeof(to), "to%s%c", keyed ? "a" : "", f == V4 ? '4' : '6');
-	if (!ruleset_find_set(c->rs, id))
-		return;
+	comp_jump_limits(c, chain, f, RS_NO_PLACE);
+	comp_count_connection(c, chain, RS_NO_PLACE);
 	x = nx_new();
-	is_family(&x, f);
-	load_key(&x, f, keyed);
-	nx_lookup_map(&x, id, NX_R(8), NX_R(0));
-	nx_ct_set(&x, NFT_CT_LABELS, NX_R(0));
+	comp_is_family(&x, f);
 	load_key(&x, f, keyed);
 	nx_lookup_map(&x, to, NX_R(8), NX_R(4));
 	nx_dnat(&x, nfproto(f), NX_R(4), NX_R(4 + addr_bytes(f) / 4), 0);
+	comp_rule(c, chain, &x, NULL, RS_NO_PLACE);
+}
+
+static void rule_plain(struct compiler *c, struct rs_chain *dec, int f, bool keyed)
+{
+	char id[RS_NAME_MAX], to[RS_NAME_MAX], chain[RS_NAME_MAX], which[4];
+	struct nx x;
+
+	snprintf(which, sizeof(which), "%s%c", keyed ? "a" : "", f == V4 ? '4' : '6');
+	snprintf(id, sizeof(id), "id%s", which);
+	snprintf(to, sizeof(to), "to%s", which);
+	snprintf(chain, sizeof(chain), "plain%s", which);
+	if (!ruleset_find_set(c->rs, id))
+		return;
+	x = nx_new();
+	comp_is_family(&x, f);
+	load_key(&x, f, keyed);
+	nx_lookup_map(&x, id, NX_R(8), NX_R(0));
+	nx_ct_set(&x, NFT_CT_LABELS, NX_R(0));
+	nx_verdict(&x, NFT_GOTO, chain);
 	comp_rule(c, dec, &x, "one port, one target", RS_NO_PLACE);
+	plain_chain(c, chain, f, keyed, to);
 }
 
 static void rule_vmap(struct compiler *c, struct rs_chain *dec, int f, const char *stem, bool keyed)
@@ -147,7 +158,7 @@ static void rule_vmap(struct compiler *c, struct rs_chain *dec, int f, const cha
 	if (!ruleset_find_set(c->rs, map))
 		return;
 	x = nx_new();
-	is_family(&x, f);
+	comp_is_family(&x, f);
 	load_key(&x, f, keyed);
 	nx_vmap(&x, map, NX_R(8));
 	comp_rule(c, dec, &x, NULL, RS_NO_PLACE);
@@ -161,7 +172,7 @@ static void rule_address_ranges(struct compiler *c, struct rs_chain *dec, int f)
 	if (!ruleset_find_set(c->rs, map))
 		return;
 	x = nx_new();
-	is_family(&x, f);
+	comp_is_family(&x, f);
 	nx_load_daddr(&x, nfproto(f), 8);
 	nx_vmap(&x, map, NX_R(8));
 	comp_rule(c, dec, &x, "port ranges of one address", RS_NO_PLACE);
@@ -246,14 +257,14 @@ static void rule_goto_decision(struct compiler *c, struct rs_chain *chain, int f
 	if (!c->used[f])
 		return;
 	x = nx_new();
-	is_family(&x, f);
+	comp_is_family(&x, f);
 	nx_verdict(&x, NFT_GOTO, f == V4 ? "dec4" : "dec6");
 	comp_rule(c, chain, &x, NULL, RS_NO_PLACE);
 }
 
 static void entry_chain(struct compiler *c, const char *name, const struct rs_hook *hook)
 {
-	struct rs_chain *chain = base_chain(c, name, hook);
+	struct rs_chain *chain = comp_base_chain(c, name, hook);
 
 	rule_local_only(c, chain);
 	if (hook == &hook_out && c->used[V6])
@@ -281,7 +292,7 @@ static void is_loopback_net(struct nx *x, bool source)
 
 static void post_chain(struct compiler *c)
 {
-	struct rs_chain *post = base_chain(c, "post", &hook_post);
+	struct rs_chain *post = comp_base_chain(c, "post", &hook_post);
 	struct nx x = nx_new();
 
 	nx_ct_label_test(&x, 1, LABEL_MASQUERADE | LABEL_HAIRPIN, true);
@@ -299,76 +310,6 @@ static void post_chain(struct compiler *c)
 	comp_rule(c, post, &x, "clients at 127.0.0.1 on this host", RS_NO_PLACE);
 }
 
-/* ---- per packet ---- */
-
-static void rule_guard(struct compiler *c, struct rs_chain *chain, int f)
-{
-	struct nx x = nx_new();
-
-	is_family(&x, f);
-	nx_ct_label_test(&x, 0, UINT32_MAX, false);
-	nx_counter(&x);
-	nx_verdict(&x, NF_DROP, NULL);
-	comp_rule(c, chain, &x, "forwarding is on for our routes only", RS_NO_PLACE);
-}
-
-/* A client and its target behind the same interface: the answer must come back through us. */
-static void rule_hairpin(struct compiler *c, struct rs_chain *chain)
-{
-	const uint32_t state_new = CT_STATE_NEW, zero = 0;
-	const uint32_t label[4] = { 0, LABEL_HAIRPIN, 0, 0 };
-	const uint32_t present = 1;
-	struct nx x = nx_new();
-
-	nx_ct(&x, NFT_CT_STATE, NX_R(8));
-	nx_bitwise(&x, NX_R(8), NX_R(8), 4, &state_new, &zero);
-	nx_cmp(&x, NFT_CMP_NEQ, NX_R(8), &zero, 4);
-	nx_fib(&x, NFTA_FIB_F_DADDR | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT, NFT_FIB_RESULT_OIF,
-	       NX_R(8));
-	nx_cmp(&x, NFT_CMP_EQ, NX_R(8), &present, sizeof(present));
-	nx_ct_label_set(&x, label);
-	comp_rule(c, chain, &x, "hairpin", RS_NO_PLACE);
-}
-
-static void forward_chain(struct compiler *c)
-{
-	struct rs_chain *chain = base_chain(c, "forw", &hook_forward);
-	struct nx x;
-
-	if (c->o->guard_v4)
-		rule_guard(c, chain, V4);
-	if (c->o->guard_v6)
-		rule_guard(c, chain, V6);
-	if (!c->used[V4] && !c->used[V6])
-		return;
-	x = nx_new();
-	nx_ct_label_test(&x, 0, UINT32_MAX, false);
-	nx_verdict(&x, NFT_RETURN, NULL);
-	comp_rule(c, chain, &x, "not ours", RS_NO_PLACE);
-	if (c->preserves)
-		rule_hairpin(c, chain);
-	x = nx_new();
-	nx_mss_clamp(&x);
-	comp_rule(c, chain, &x, NULL, RS_NO_PLACE);
-}
-
-/* route_localnet must not let the network talk to 127.0.0.0/8. */
-static void loopback_guard(struct compiler *c)
-{
-	struct rs_chain *chain = base_chain(c, "lo127", &hook_raw);
-
-	for (int source = 0; source < 2; source++) {
-		struct nx x = nx_new();
-
-		nx_is_v4(&x);
-		nx_meta(&x, NFT_META_IIF, NX_R(8));
-		nx_cmp(&x, NFT_CMP_NEQ, NX_R(8), &lo_index, sizeof(lo_index));
-		is_loopback_net(&x, source);
-		nx_verdict(&x, NF_DROP, NULL);
-		comp_rule(c, chain, &x, "nobody outside talks to 127.0.0.0/8", RS_NO_PLACE);
-	}
-}
-
 /*
  * No route: flows that live go on only while a nat base chain and one ct
  * expression exist (without them the kernel unhooks NAT and conntrack).
@@ -382,7 +323,7 @@ static void drain_chain(struct compiler *c)
 	nx_bitwise(&x, NX_R(8), NX_R(8), 4, &invalid, &zero);
 	nx_cmp(&x, NFT_CMP_NEQ, NX_R(8), &zero, 4);
 	nx_counter(&x);
-	comp_rule(c, base_chain(c, "drain", &hook_pre), &x, "lets established flows end",
+	comp_rule(c, comp_base_chain(c, "drain", &hook_pre), &x, "lets established flows end",
 		  RS_NO_PLACE);
 }
 
@@ -403,10 +344,12 @@ static void compile(struct compiler *c)
 	} else {
 		drain_chain(c);
 	}
-	if (any || c->o->guard_v4 || c->o->guard_v6)
-		forward_chain(c);
+	comp_packet_chains(c);
+	comp_refusals(c);
+	if (any)
+		comp_count_sets(c);
 	if (c->p->needs_route_localnet || c->o->guard_loopback)
-		loopback_guard(c);
+		comp_loopback_guard(c);
 }
 
 struct ruleset *ruleset_compile(const struct plan *p, const struct compile_options *o,
@@ -426,6 +369,7 @@ struct ruleset *ruleset_compile(const struct plan *p, const struct compile_optio
 	for (size_t i = 0; i < c.n_shifts; i++)
 		free(c.shifts[i]);
 	free(c.shifts);
+	free(c.lists.v);
 	if (!c.rc)
 		return c.rs;
 	ruleset_free(c.rs);
@@ -437,14 +381,9 @@ struct ruleset *ruleset_compile(const struct plan *p, const struct compile_optio
 
 static void guard_chains(struct compiler *c)
 {
-	struct rs_chain *chain = base_chain(c, CHAIN_GUARD, &hook_forward);
-
-	if (c->o->guard_v4)
-		rule_guard(c, chain, V4);
-	if (c->o->guard_v6)
-		rule_guard(c, chain, V6);
+	comp_guard_chain(c, CHAIN_GUARD);
 	if (c->o->guard_loopback)
-		loopback_guard(c);
+		comp_loopback_guard(c);
 }
 
 struct ruleset *ruleset_guard(const struct compile_options *o, struct err *e)
@@ -471,9 +410,9 @@ struct ruleset *ruleset_without_guard(const struct compile_options *o, const str
 
 	/* A chain that an interrupted apply left, or that is there for good, is written anew. */
 	if (rs && ruleset_find_chain(have, CHAIN_GUARD))
-		ruleset_chain(rs, CHAIN_GUARD, &hook_forward, RS_NO_PLACE);
+		ruleset_chain(rs, CHAIN_GUARD, &comp_hook_forward, RS_NO_PLACE);
 	if (rs && o->guard_loopback && ruleset_find_chain(have, CHAIN_LO127))
-		ruleset_chain(rs, CHAIN_LO127, &hook_raw, RS_NO_PLACE);
+		ruleset_chain(rs, CHAIN_LO127, &comp_hook_raw, RS_NO_PLACE);
 	if (rs && !ruleset_seal(rs, e)) {
 		rs->exists = rs->ours = have->exists;
 		return rs;

@@ -7,6 +7,9 @@
  *   word 0  route id (never 0)
  *   word 1  flags, LABEL_*
  *   word 2  which spctl instance: several may share a network namespace
+ *   word 3  which target (struct plan_target: tag); 0 while none is chosen
+ * All four together are the key of the counters, so what is counted belongs to a
+ * route and a target for as long as the flow lives, whatever is applied meanwhile.
  */
 #ifndef CTL_NFT_RULESET_COMPILE_H
 #define CTL_NFT_RULESET_COMPILE_H
@@ -18,6 +21,25 @@ enum { LABEL_MASQUERADE = 1, LABEL_HAIRPIN = 2 };
 
 /* The label's word 2 of an instance (struct state: instance). */
 uint32_t label_instance(const char *instance);
+
+/* Counted by label, in dynamic sets: the kernel makes an element when the first packet comes. */
+enum count_kind {
+	COUNT_NEW,  /* connections that were let in */
+	COUNT_UP,   /* packets and bytes from the client */
+	COUNT_DOWN, /* ... to the client */
+	N_COUNTS,
+};
+/* Why a connection was refused. */
+enum refusal_kind {
+	REFUSED_LIST,  /* ipBlockList, ipAllowList */
+	REFUSED_RATE,  /* connections a minute */
+	REFUSED_IP,    /* connections at once of one client */
+	REFUSED_ROUTE, /* connections at once of the route */
+	N_REFUSALS,
+};
+const char *count_set_name(enum count_kind k);	   /* "new", "up", "down" */
+const char *refusal_set_name(enum refusal_kind k); /* "refused_list" ... */
+const char *refusal_reason(enum refusal_kind k);   /* "route_ip_blocked" ...: the closed list */
 
 #define ROUTE_ID_MAX 0xfffffu /* slots are numbered id << 12 | index */
 

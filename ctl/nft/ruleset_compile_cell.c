@@ -69,7 +69,7 @@ static void add_plain(struct compiler *c, const struct plan_cell *cell, int f,
 		key_map(c, cell, "to", f, RS_CONCAT(ip, RS_TYPE_PORT), addr_bytes(f) + 4);
 	uint32_t label[4];
 
-	comp_route_label(c, r, label);
+	comp_route_label(c, r, t, label);
 	for (uint32_t port = cell->from; port <= cell->to && id && to; port++) {
 		struct key k = make_key(cell, f, port);
 		uint16_t port_be = htons(plan_target_port(t, (uint16_t)port));
@@ -203,7 +203,12 @@ static void client_chain(struct compiler *c, const struct plan_family *pf, int f
 
 static void note_winner(struct compiler *c, const struct plan_route *r)
 {
+	size_t i = (size_t)(r - c->p->routes);
+
 	c->preserves |= r->preserve_source;
+	if (!(c->chain_made[i] & ROUTE_NOTED))
+		comp_police(c, r);
+	c->chain_made[i] |= ROUTE_NOTED;
 }
 
 /* A route that takes every client of the cell. */
@@ -214,7 +219,7 @@ static void add_all(struct compiler *c, const struct plan_cell *cell, int f,
 	char chain[RS_NAME_MAX];
 
 	note_winner(c, r);
-	if (only && !only->redirect && cell->to - cell->from < SMALL_RANGE) {
+	if (only && !only->redirect && !comp_has_policy(r) && cell->to - cell->from < SMALL_RANGE) {
 		add_plain(c, cell, f, r, only);
 		return;
 	}

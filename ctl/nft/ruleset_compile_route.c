@@ -20,12 +20,20 @@ uint32_t comp_route_id(const struct compiler *c, const struct plan_route *r)
 	return c->o->ids[r - c->p->routes];
 }
 
-void comp_route_label(const struct compiler *c, const struct plan_route *r, uint32_t words[4])
+void comp_route_label(const struct compiler *c, const struct plan_route *r,
+		      const struct plan_target *t, uint32_t words[4])
 {
 	words[0] = comp_route_id(c, r);
 	words[1] = r->preserve_source ? 0 : LABEL_MASQUERADE;
 	words[2] = label_instance(c->o->owner);
-	words[3] = 0;
+	words[3] = t ? t->tag : 0;
+}
+
+static uint64_t target_key(const struct plan_target *t)
+{
+	int32_t port[2] = { (int32_t)t->target->port_kind, t->target->port };
+
+	return text_hash(port, sizeof(port), text_hash(t->addr.bytes, sizeof(t->addr.bytes), 0));
 }
 
 uint32_t label_instance(const char *instance)
@@ -113,13 +121,6 @@ static void load_shifted_port(struct compiler *c, struct nx *x, int offset)
 
 /* ---- load balancing ---- */
 
-static uint64_t target_key(const struct plan_target *t)
-{
-	int32_t port[2] = { (int32_t)t->target->port_kind, t->target->port };
-
-	return text_hash(port, sizeof(port), text_hash(t->addr.bytes, sizeof(t->addr.bytes), 0));
-}
-
 static bool hashes_clients(enum cfg_algorithm a)
 {
 	return a == LB_IP_HASH || a == LB_CONSISTENT_HASH;
@@ -173,30 +174,44 @@ static unsigned fill_slots(struct compiler *c, const struct plan_route *r,
 	return total;
 }
 
-/* The slot maps: slot -> address . port, or slot -> address where the port is made otherwise. */
-static struct rs_set *slot_map(struct compiler *c, int f, bool with_port)
+/* Slot -> label, and label -> address . port (or address, where the port is made otherwise). */
+static struct rs_set *slot_map(struct compiler *c, int f)
+{
+	return comp_set(c, "slot", f, NFT_SET_MAP, RS_TYPE_MARK, 4, RS_TYPE_IP6, LABEL_BYTES);
+}
+
+static struct rs_set *target_map(struct compiler *c, int f, bool with_port)
 {
 	uint32_t ip = f == V4 ? RS_TYPE_IP : RS_TYPE_IP6;
 
 	if (with_port)
-		return comp_set(c, "slot", f, NFT_SET_MAP, RS_TYPE_MARK, 4,
+		return comp_set(c, "target", f, NFT_SET_MAP, RS_TYPE_IP6, LABEL_BYTES,
 				RS_CONCAT(ip, RS_TYPE_PORT), addr_bytes(f) + 4);
-	return comp_set(c, "host", f, NFT_SET_MAP, RS_TYPE_MARK, 4, ip, addr_bytes(f));
+	return comp_set(c, "host", f, NFT_SET_MAP, RS_TYPE_IP6, LABEL_BYTES, ip, addr_bytes(f));
 }
 
-static void add_slots(struct compiler *c, struct rs_set *map, const struct plan_route *r, int f,
+static void add_target(struct compiler *c, struct rs_set *map, const struct plan_route *r, int f,
+		       const struct plan_target *t)
+{
+	uint16_t port_be = htons((uint16_t)t->target->port);
+	uint32_t label[4];
+	uint8_t data[20] = { 0 };
+
+	comp_route_label(c, r, t, label);
+	memcpy(data, t->addr.bytes, addr_bytes(f));
+	if (t->target->port_kind == PORT_FIXED)
+		memcpy(data + addr_bytes(f), &port_be, 2);
+	rs_set_add(map, c->rs, label, 0, data, r->route->index);
+}
+
+static void add_slots(struct compiler *c, struct rs_set *map, const struct plan_route *r,
 		      const struct plan_target **targets, const uint16_t *slot, unsigned total)
 {
-	for (unsigned i = 0; i < total && map; i++) {
-		const struct plan_target *t = targets[slot[i]];
-		uint32_t key = comp_route_id(c, r) << 12 | i;
-		uint8_t data[20] = { 0 };
-		uint16_t port_be = htons((uint16_t)t->target->port);
+	for (unsigned i = 0; i < total; i++) {
+		uint32_t key = comp_route_id(c, r) << 12 | i, label[4];
 
-		memcpy(data, t->addr.bytes, addr_bytes(f));
-		if (t->target->port_kind == PORT_FIXED)
-			memcpy(data + addr_bytes(f), &port_be, 2);
-		rs_set_add(map, c->rs, &key, 0, data, r->route->index);
+		comp_route_label(c, r, targets[slot[i]], label);
+		rs_set_add(map, c->rs, &key, 0, label, r->route->index);
 	}
 }
 
@@ -211,28 +226,43 @@ static void choose_slot(struct nx *x, enum cfg_algorithm algorithm, int f, uint3
 	nx_numgen(x, algorithm == LB_RANDOM, total, first, NX_R(9));
 }
 
+/* Distinct targets: the same address and port may stand in the file twice. */
+static void add_targets(struct compiler *c, struct rs_set *map, const struct plan_route *r, int f,
+			const struct plan_target **targets, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		bool again = false;
+
+		for (unsigned k = 0; k < i && !again; k++)
+			again = targets[k]->tag == targets[i]->tag;
+		if (!again)
+			add_target(c, map, r, f, targets[i]);
+	}
+}
+
+/* Sets the label that names the chosen target; where it leads to is looked up by it. */
 static void balance(struct compiler *c, struct nx *x, const struct plan_route *r, int f)
 {
 	unsigned n = plan_count_targets(r, addr_family(f)), k = 0, total;
 	const struct plan_target **targets = calloc(n, sizeof(struct plan_target *));
-	bool with_port = r->targets[0].target->port_kind == PORT_FIXED;
+	struct rs_set *slots = slot_map(c, f);
+	struct rs_set *map = target_map(c, f, r->targets[0].target->port_kind == PORT_FIXED);
 	uint16_t slot[MAX_SLOTS];
-	struct rs_set *map;
 
-	if (!targets) {
+	if (!targets || !slots || !map) {
 		comp_fail(c, -ENOMEM, "out of memory");
+		free(targets);
 		return;
 	}
 	for (unsigned i = 0; i < r->n_targets; i++)
 		if (r->targets[i].addr.family == addr_family(f))
 			targets[k++] = &r->targets[i];
 	total = fill_slots(c, r, targets, n, slot);
-	map = total ? slot_map(c, f, with_port) : NULL;
-	if (map) {
-		add_slots(c, map, r, f, targets, slot, total);
-		choose_slot(x, r->route->action.algorithm, f, comp_route_id(c, r) << 12, total);
-		nx_lookup_map(x, map->def.name, NX_R(9), NX_R(4));
-	}
+	add_slots(c, slots, r, targets, slot, total);
+	add_targets(c, map, r, f, targets, n);
+	choose_slot(x, r->route->action.algorithm, f, comp_route_id(c, r) << 12, total);
+	nx_lookup_map(x, slots->def.name, NX_R(9), NX_R(0));
+	nx_ct_set(x, NFT_CT_LABELS, NX_R(0));
 	free(targets);
 }
 
@@ -247,10 +277,20 @@ static void load_target(struct nx *x, const struct plan_target *t, int f)
 		nx_imm(x, NX_R(port_reg(f)), &port_be, 2);
 }
 
+/* The target that the label names into R4. */
+static void load_chosen(struct compiler *c, struct nx *x, const struct plan_route *r, int f)
+{
+	struct rs_set *map = target_map(c, f, r->targets[0].target->port_kind == PORT_FIXED);
+
+	nx_load_label(x);
+	if (map)
+		nx_lookup_map(x, map->def.name, NX_R(0), NX_R(4));
+}
+
 static void translate(struct compiler *c, struct nx *x, const struct plan_route *r, int f)
 {
 	const struct plan_target *only = comp_only_target(r, f);
-	/* Several: all of one kind, and of one offset; the slots hold what differs. */
+	/* Several: all of one kind, and of one offset; the map holds what differs. */
 	const struct cfg_target *t = only ? only->target : r->targets[0].target;
 
 	if (only && only->redirect) {
@@ -263,7 +303,7 @@ static void translate(struct compiler *c, struct nx *x, const struct plan_route 
 	if (only)
 		load_target(x, only, f);
 	else
-		balance(c, x, r, f);
+		load_chosen(c, x, r, f);
 	if (t->port_kind == PORT_FIXED) {
 		nx_dnat(x, nfproto(f), NX_R(4), NX_R(port_reg(f)), 0);
 	} else if (t->port_kind == PORT_PRESERVE) {
@@ -274,13 +314,34 @@ static void translate(struct compiler *c, struct nx *x, const struct plan_route 
 	}
 }
 
+/* The label, without the target where that is still to be chosen: who refuses counts by it. */
+static void rule_label(struct compiler *c, struct rs_chain *chain, const struct plan_route *r,
+		       const struct plan_target *only, const char *comment)
+{
+	struct nx x = nx_new();
+	uint32_t label[4];
+
+	comp_route_label(c, r, only, label);
+	nx_ct_label_set(&x, label);
+	comp_rule(c, chain, &x, comment, r->route->index);
+}
+
+static void rule_balance(struct compiler *c, struct rs_chain *chain, const struct plan_route *r,
+			 int f)
+{
+	struct nx x = nx_new();
+
+	balance(c, &x, r, f);
+	comp_rule(c, chain, &x, NULL, r->route->index);
+}
+
 const char *comp_route_chain(struct compiler *c, const struct plan_route *r, int f,
 			     char name[RS_NAME_MAX])
 {
+	const struct plan_target *only = comp_only_target(r, f);
 	size_t index = (size_t)(r - c->p->routes);
 	struct rs_chain *chain;
 	char comment[100];
-	uint32_t label[4];
 	struct nx x;
 
 	snprintf(name, RS_NAME_MAX, "r%u_%c", comp_route_id(c, r), f == V4 ? '4' : '6');
@@ -288,11 +349,15 @@ const char *comp_route_chain(struct compiler *c, const struct plan_route *r, int
 		return name;
 	c->chain_made[index] |= (uint8_t)(1u << f);
 	chain = comp_chain(c, name, r->route->index);
-	x = nx_new();
-	comp_route_label(c, r, label);
-	nx_ct_label_set(&x, label);
-	translate(c, &x, r, f);
 	snprintf(comment, sizeof(comment), "route %.90s", r->route->name);
-	comp_rule(c, chain, &x, comment, r->route->index);
+	rule_label(c, chain, r, only, comment);
+	if (!comp_policy_rules(c, r, f, chain))
+		return name;
+	if (!only)
+		rule_balance(c, chain, r, f);
+	comp_count_connection(c, chain, r->route->index);
+	x = nx_new();
+	translate(c, &x, r, f);
+	comp_rule(c, chain, &x, NULL, r->route->index);
 	return name;
 }

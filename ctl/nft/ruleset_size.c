@@ -24,7 +24,14 @@ static uint32_t size_for(size_t n)
 
 static bool may_have_size(const struct rs_set *s)
 {
-	return !(s->def.flags & (NFT_SET_INTERVAL | NFT_SET_EVAL));
+	return !(s->def.flags & NFT_SET_INTERVAL);
+}
+
+/* What a dynamic set holds is lost with it: a larger one stays. */
+static void keep_dynamic(struct rs_set *s, const struct rs_set *old)
+{
+	if (old && old->def.size > s->def.size)
+		s->def.size = old->def.size;
 }
 
 static void choose(struct rs_set *s, const struct rs_set *old)
@@ -42,7 +49,13 @@ static void choose(struct rs_set *s, const struct rs_set *old)
 
 void ruleset_choose_sizes(struct ruleset *want, const struct ruleset *have)
 {
-	for (size_t i = 0; i < want->n_sets; i++)
-		if (may_have_size(want->sets[i]))
-			choose(want->sets[i], ruleset_find_set(have, want->sets[i]->def.name));
+	for (size_t i = 0; i < want->n_sets; i++) {
+		struct rs_set *s = want->sets[i];
+		const struct rs_set *old = ruleset_find_set(have, s->def.name);
+
+		if (s->def.flags & NFT_SET_EVAL)
+			keep_dynamic(s, old);
+		else if (may_have_size(s))
+			choose(s, old);
+	}
 }

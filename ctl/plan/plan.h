@@ -30,6 +30,9 @@ struct plan_target {
 	const struct cfg_target *target;
 	const struct cfg_host *host;
 	unsigned weight;
+	/* Names it in a flow's label: never 0, the same for the same address and port in every
+	 * plan, and another for every other target of the route. */
+	uint32_t tag;
 	bool local;    /* an address of this host */
 	bool loopback; /* 127/8 or ::1 */
 	bool redirect; /* local, and what listens there takes any local address */
@@ -63,9 +66,7 @@ struct plan_route {
 	const char *refusal;   /* why this build cannot run it, one clause; NULL = it can */
 	struct loc refusal_loc;
 	bool refusal_follows; /* from that of another route, which is the one to tell */
-	const char *
-		unenforced; /* the key of that refusal when the tier is there, but it is not kept */
-	bool decides_early; /* matched by port, protocol and client address alone */
+	bool decides_early;   /* matched by port, protocol and client address alone */
 	bool preserve_source;
 	bool reached;			/* wins something in some cell */
 	bool in_kernel;			/* wins something there in the kernel */

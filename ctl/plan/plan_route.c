@@ -238,6 +238,8 @@ static int kernel_targets(struct job *j)
 	if (rc)
 		return rc;
 	settle_loopback(j);
+	if (plan_tag_targets(r))
+		return -ENOMEM;
 	check_offset(j);
 	if (port_kinds_differ(r))
 		need(r, TIER_RELAY, "targets that differ in how the port is made",
@@ -265,40 +267,6 @@ static bool decides_early(const struct cfg_match *m)
 {
 	return !m->domains.n && !m->path && !m->headers.n && !m->query.n && !m->methods.n &&
 	       !m->tls_versions.n && (!m->protocol || !strcmp(m->protocol, "tcp"));
-}
-
-/* Keys that are validated, but that this version enforces in no tier yet: what names the key. */
-static const char *unenforced_key(const struct config *c, const struct cfg_route *r,
-				  struct loc *loc)
-{
-	const struct cfg_security *s = r->security;
-	const struct {
-		bool given;
-		const char *key;
-		struct loc loc;
-	} keys[] = {
-		{ s && s->has_block, "ipBlockList", s ? s->block_loc : r->loc },
-		{ s && s->has_allow, "ipAllowList", s ? s->allow_loc : r->loc },
-		{ s && s->max_connections, "maxConnections", s ? s->max_connections_loc : r->loc },
-		{ s && s->max_connections_per_ip, "maxConnectionsPerIP",
-		  s ? s->max_connections_per_ip_loc : r->loc },
-		{ s && s->connection_rate_per_minute, "connectionRate",
-		  s ? s->connection_rate_loc : r->loc },
-		{ r->action.nftables && r->action.nftables->max_rate_bits, "maxRate",
-		  r->action.nftables ? r->action.nftables->max_rate_loc : r->loc },
-		{ c->max_connections_per_ip_given && c->max_connections_per_ip,
-		  "top-level maxConnectionsPerIP", c->max_connections_per_ip_loc },
-		{ c->connection_rate_given && c->connection_rate_per_minute,
-		  "top-level connectionRateLimitPerMinute", c->connection_rate_loc },
-	};
-
-	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
-		if (keys[i].given) {
-			*loc = keys[i].loc;
-			return keys[i].key;
-		}
-	}
-	return NULL;
 }
 
 /* What user space has to do on a port that a kernel route serves for other clients. */
@@ -329,17 +297,9 @@ static void set_refusal(struct plan *p, struct plan_route *r)
 		return;
 	}
 	what = p->have_relay ? NULL : shared_port_need(p->config, r, &r->refusal_loc);
-	if (what) {
+	if (what)
 		r->refusal = arena_printf(&p->arena,
 					  "needs the relay tier: %s (not in this version)", what);
-		return;
-	}
-	r->unenforced = what = unenforced_key(p->config, r->route, &r->refusal_loc);
-	if (what)
-		r->refusal =
-			arena_printf(&p->arena,
-				     "asks for %s, which this version does not enforce: remove it",
-				     what);
 }
 
 static bool preserves_source(const struct config *c, const struct cfg_route *r)

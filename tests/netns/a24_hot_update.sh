@@ -33,11 +33,11 @@ expect_hold old 'A|10.20.0.1|three' three
 expect_refused tcp 10.10.0.1:9000
 expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9010
 
-before=$(gw nft -s list ruleset)
+before=$(rules_of)
 expect_exit 2 spctl apply "$T/invalid.json"
 expect_match "$err" 'invalid\.json:1:[0-9]+: error: .*routes\[0\]\.match\.ports'
 expect_match "$err" '70000|65535'
-expect_eq "$(gw nft -s list ruleset)" "$before" 'ruleset after an invalid file'
+expect_eq "$(rules_of)" "$before" 'ruleset after an invalid file'
 expect_hold old 'A|10.20.0.1|four' four
 expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9010
 hold_close old

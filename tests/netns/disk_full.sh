@@ -14,7 +14,7 @@ config two <<'CONFIG'
 {"routes":[{"name":"tcp","match":{"ports":[9000,9001]},"action":{"type":"forward","targets":[{"host":"10.20.0.3","port":7000}]}},
  {"name":"six","match":{"ports":9006},"action":{"type":"forward","targets":[{"host":"fd20::2","port":7000}]}}]}
 CONFIG
-rules=$(gw nft -s list ruleset)
+rules=$(rules_of)
 sys=$(sysctls)
 fill() { dd if=/dev/zero of="$1/filler" bs=1k 2>/dev/null || :; }
 files() { (cd "$T/state" && find . -type f ! -name filler -exec sha256sum {} + | sort); }
@@ -25,7 +25,7 @@ mount -t tmpfs -o size=256k,mode=0700 tmpfs "$T/state"
 fill "$T/state"
 expect_exit 1 spctl apply "$T/one.json"
 expect_match "$err" 'no space left on device'
-expect_eq "$(gw nft -s list ruleset)" "$rules" 'ruleset, full from the start'
+expect_eq "$(rules_of)" "$rules" 'ruleset, full from the start'
 expect_eq "$(sysctls)" "$sys" 'sysctls, full from the start'
 rm "$T/state/filler"
 apply one
@@ -33,7 +33,7 @@ hold kept cl tcp 10.10.0.1:9000
 
 # Full later, at each of the sizes at which another file is the first that does not fit.
 before=$(files)
-table=$(gw nft -s list ruleset)
+table=$(rules_of)
 now=$(sysctls)
 for room in 0 4 8 12; do
 	fill "$T/state"
@@ -44,7 +44,7 @@ for room in 0 4 8 12; do
 	fi
 	expect_eq "$code" 1 "exit code with $room KiB of room"
 	expect_match "$err" 'no space left on device' "$room KiB of room"
-	expect_eq "$(gw nft -s list ruleset)" "$table" "ruleset with $room KiB of room"
+	expect_eq "$(rules_of)" "$table" "ruleset with $room KiB of room"
 	expect_eq "$(sysctls)" "$now" "sysctls with $room KiB of room"
 	# Where even the note that all is put back does not fit, the older one stays: it does no harm.
 	if [[ $err == *'put back all the same'* ]]; then
@@ -67,7 +67,7 @@ expect_hold kept 'A|10.20.0.1|on' on
 # down on a full disk takes things down all the same.
 fill "$T/state"
 expect_exit 0 spctl down
-expect_eq "$(gw nft -s list ruleset)" "$rules" 'ruleset after down'
+expect_eq "$(rules_of)" "$rules" 'ruleset after down'
 expect_eq "$(sysctls)" "$sys" 'sysctls after down'
 rm -f "$T/state/filler"
 
@@ -83,4 +83,4 @@ expect_exit 0 spctl status
 apply one
 expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9000
 expect_exit 0 spctl down
-expect_eq "$(gw nft -s list ruleset)" "$rules" 'ruleset at the end'
+expect_eq "$(rules_of)" "$rules" 'ruleset at the end'

@@ -10,7 +10,7 @@ config one <<'EOF'
 EOF
 apply one
 # The order in which chains were made is not part of it.
-ruleset() { gw nft -s list ruleset | sort; }
+ruleset() { rules_of | sort; }
 rules=$(ruleset)
 expect_exit 0 spctl status
 

@@ -249,6 +249,16 @@ sysctls() {
 		-o -name "accept_local" -o -name proxy_arp \) -exec grep -H . {} + | sort'
 }
 
+# All of nftables without what the kernel fills in by itself: counters and dynamic sets.
+rules_of() {
+	gw nft -s list ruleset | awk '
+		/^\t(set|map) / { dynamic = 0 }
+		/^\t\tflags .*dynamic/ { dynamic = 1 }
+		/^\t\telements = / && dynamic { skip = 1 }
+		!skip
+		/}$/ { skip = 0 }'
+}
+
 # Everything in nftables except our table.
 foreign_rules() {
 	local t

@@ -36,10 +36,10 @@ lab_start gw "$T/lock.log" flock -o "$lock" sleep 60
 holder=$lab_pid
 locked() { ! flock -n "$lock" true; }
 eventually locked
-before=$(gw nft list ruleset)
+before=$(rules_of)
 expect_exit 4 spctl apply "$T/to_a.json" --timeout 1
 expect_match "$err" 'lock|wait'
-expect_eq "$(gw nft list ruleset)" "$before" 'the ruleset'
+expect_eq "$(rules_of)" "$before" 'the ruleset'
 expect_exit 0 spctl status
 lab_stop "$holder"
 unlocked() { flock -n "$lock" true; }

@@ -12,7 +12,6 @@
 #define ROUTE(s)  "- name: web\n  match: {ports: 80}\n  action: {type: forward, " FX_A "}\n  " s "\n"
 #define ACTION(s) FX_ROUTE("web", "ports: 80", FX_A ", " s)
 #define CERT	  "certificate: {certFile: /a, keyFile: /b}"
-#define LISTED	  "ipAllowList: [10.0.0.0/8]"
 
 static struct resolved_name gone = { .name = "gone.lan", .n = 0, .why = "no such host" };
 
@@ -51,20 +50,6 @@ static void refusals_have_the_path_of_their_key(void **state)
 			   "targets: [{host: 10.2.0.2, port: 80}, {host: 10.2.0.3, port: "
 			   "preserve}]"),
 		  "targets that differ", "routes[0].action" },
-		{ "", FIRST ROUTE("security: {" LISTED "}"), "ipAllowList",
-		  "routes[1].security.ipAllowList" },
-		{ "", FIRST ACTION("security: {" LISTED "}"), "ipAllowList",
-		  "routes[1].action.security.ipAllowList" },
-		{ "defaults: {security: {" LISTED "}}", FIRST, "ipAllowList",
-		  "defaults.security.ipAllowList" },
-		{ "", FIRST ROUTE("security: {maxConnections: 5}"), "maxConnections",
-		  "routes[1].security.maxConnections" },
-		{ "", FIRST ACTION("nftables: {maxRate: 10mbps}"), "maxRate",
-		  "routes[1].action.nftables.maxRate" },
-		{ "maxConnectionsPerIP: 7", FIRST, "top-level maxConnectionsPerIP",
-		  "maxConnectionsPerIP" },
-		{ "connectionRateLimitPerMinute: 7", FIRST, "top-level connectionRate",
-		  "connectionRateLimitPerMinute" },
 		{ "acceptProxyProtocol: true\nproxyIPs: [10.0.0.7]", FIRST, "PROXY protocol from",
 		  "acceptProxyProtocol" },
 		{ "sendProxyProtocol: true", FIRST, "PROXY protocol to", "sendProxyProtocol" },
@@ -146,11 +131,11 @@ static void too_many_overlaps_are_told_at_the_ports(void **state)
 static void an_alias_has_the_path_of_the_route_that_uses_it(void **state)
 {
 	(void)state;
-	fx_plan(FX_ROUTE("one", "ports: 80", FX_A ", security: &few {" LISTED "}")
-			FX_ROUTE("two", "ports: 81", FX_A ", security: *few"));
+	fx_plan(FX_ROUTE("one", "ports: 80", FX_A ", tls: &ends {mode: terminate, " CERT "}")
+			FX_ROUTE("two", "ports: 81", FX_A ", tls: *ends"));
 	plan_report_refusals(fx.plan, &fx.diags);
-	check(0, "route \"one\"", "routes[0].action.security.ipAllowList");
-	check(1, "route \"two\"", "routes[1].action.security.ipAllowList");
+	check(0, "route \"one\"", "routes[0].action.tls.mode");
+	check(1, "route \"two\"", "routes[1].action.tls.mode");
 	fx_end();
 }
 

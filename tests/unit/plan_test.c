@@ -124,23 +124,6 @@ static void refusals_are_told_with_route_and_place(void **state)
 			   FX_A ", tls: {mode: terminate, " CERT "}"),
 		  "route \"web\" needs the proxy tier: TLS termination (not in this version)", 2,
 		  129 },
-		{ "",
-		  "- name: web\n  match: {ports: 80}\n  action: {type: forward, " FX_A "}\n"
-		  "  security: {ipAllowList: [10.0.0.0/8]}\n",
-		  "route \"web\" asks for ipAllowList, which this version does not enforce: remove "
-		  "it",
-		  5, 27 },
-		{ "",
-		  "- name: web\n  match: {ports: 80}\n  action: {type: forward, " FX_A "}\n"
-		  "  security: {maxConnections: 5}\n",
-		  "route \"web\" asks for maxConnections, which this version does not enforce: "
-		  "remove it",
-		  5, 30 },
-		{ "maxConnectionsPerIP: 7", FX_ROUTE("web", "ports: 80", FX_A),
-		  "route \"web\" asks for top-level maxConnectionsPerIP, which this version does "
-		  "not "
-		  "enforce: remove it",
-		  1, 22 },
 		{ "acceptProxyProtocol: true\nproxyIPs: [10.0.0.7]",
 		  FX_ROUTE("web", "ports: 80", FX_A),
 		  "route \"web\" needs the relay tier: PROXY protocol from the peers in proxyIPs "
@@ -163,10 +146,15 @@ static void refusals_are_told_with_route_and_place(void **state)
 		if (g->loc.line != cases[i].line || g->loc.col != cases[i].col)
 			fail_msg("%zu: place %u:%u", i, g->loc.line, g->loc.col);
 	}
-	/* 0 asks for nothing. */
-	assert_non_null(fx_plan_text("maxConnectionsPerIP: 0\nconnectionRateLimitPerMinute: 0",
-				     FX_ROUTE("web", "ports: 80", FX_A)));
+	/* What the kernel tier enforces is not refused. */
+	assert_non_null(fx_plan_text(
+		"maxConnectionsPerIP: 7\nconnectionRateLimitPerMinute: 8",
+		"- name: web\n  match: {ports: 80}\n"
+		"  action: {type: forward, " FX_A ", nftables: {maxRate: 10mbps}}\n"
+		"  security: {ipAllowList: [10.0.0.0/8], ipBlockList: [10.0.0.66], maxConnections: "
+		"5, maxConnectionsPerIP: 2, connectionRate: 9}\n"));
 	assert_int_equal(fx.plan->refused, 0);
+	assert_int_equal(fx_route("web")->tier, TIER_NFTABLES);
 	fx_end();
 }
 

@@ -327,19 +327,22 @@ static void another_route_touches_nothing_but_its_own(void **state)
 	a = compile(everything);
 	b = compile(more.data);
 	assert_string_equal(only_in(a, b), "");
-	assert_string_equal(only_in(b, a), "id4: tcp . 8010 080000000100000055fff03100000000\n"
-					   "slot4: 36864 0a02000200500000\n"
-					   "slot4: 36865 0a02000300500000\n"
-					   "svc4: tcp . 8011 r9_4\n"
-					   "to4: tcp . 8010 0a02000900510000\n"
-					   "chain r9_4\n");
+	assert_string_equal(only_in(b, a),
+			    "id4: tcp . 8010 080000000100000055fff031bdd8e63b\n"
+			    "slot4: 36864 090000000100000055fff0315cd89d89\n"
+			    "slot4: 36865 090000000100000055fff031534b22f1\n"
+			    "svc4: tcp . 8011 r9_4\n"
+			    "target4: 900:0:100:0:55ff:f031:534b:22f1 0a02000300500000\n"
+			    "target4: 900:0:100:0:55ff:f031:5cd8:9d89 0a02000200500000\n"
+			    "to4: tcp . 8010 0a02000900510000\n"
+			    "chain r9_4\n");
 	ruleset_free(a);
 	ruleset_free(b);
 	buf_fini(&more);
 	fx_end();
 }
 
-static void a_changed_target_is_one_element(void **state)
+static void a_changed_target_is_its_own_elements(void **state)
 {
 	struct ruleset *a, *b;
 
@@ -347,14 +350,20 @@ static void a_changed_target_is_one_element(void **state)
 	a = compile(FX_ROUTE("a", "ports: 80", FX_A) FX_ROUTE("b", "ports: 81", FX_A));
 	b = compile(FX_ROUTE("a", "ports: 80", FX_A)
 			    FX_ROUTE("b", "ports: 81", FX_TARGET("10.2.0.9", "80")));
-	assert_string_equal(only_in(a, b), "to4: tcp . 81 0a02000200500000\n");
-	assert_string_equal(only_in(b, a), "to4: tcp . 81 0a02000900500000\n");
+	assert_string_equal(only_in(a, b), "id4: tcp . 81 020000000100000055fff0315cd89d89\n"
+					   "to4: tcp . 81 0a02000200500000\n");
+	assert_string_equal(only_in(b, a), "id4: tcp . 81 020000000100000055fff03144a8d4b5\n"
+					   "to4: tcp . 81 0a02000900500000\n");
 	ruleset_free(a);
 	ruleset_free(b);
 	a = compile(LB("a", "80", "10.2.0.2, 10.2.0.3, 10.2.0.4", "round-robin"));
 	b = compile(LB("a", "80", "10.2.0.2, 10.2.0.9, 10.2.0.4", "round-robin"));
-	assert_string_equal(only_in(a, b), "slot4: 4097 0a02000300500000\n");
-	assert_string_equal(only_in(b, a), "slot4: 4097 0a02000900500000\n");
+	assert_string_equal(only_in(a, b),
+			    "slot4: 4097 010000000100000055fff031534b22f1\n"
+			    "target4: 100:0:100:0:55ff:f031:534b:22f1 0a02000300500000\n");
+	assert_string_equal(only_in(b, a),
+			    "slot4: 4097 010000000100000055fff0318ddcf7fb\n"
+			    "target4: 100:0:100:0:55ff:f031:8ddc:f7fb 0a02000900500000\n");
 	ruleset_free(a);
 	ruleset_free(b);
 	fx_end();
@@ -369,7 +378,7 @@ static void a_renamed_id_is_the_only_difference_of_its_label(void **state)
 	fx_plan(FX_ROUTE("a", "ports: 80", FX_A) FX_ROUTE("b", "ports: 81", FX_A));
 	a = compile_with(one);
 	b = compile_with(two);
-	assert_string_equal(only_in(a, b), "id4: tcp . 81 020000000100000055fff03100000000\n");
+	assert_string_equal(only_in(a, b), "id4: tcp . 81 020000000100000055fff0315cd89d89\n");
 	ruleset_free(a);
 	ruleset_free(b);
 	fx_end();
@@ -550,6 +559,7 @@ static void golden(const char *name)
 		golden(#name);                  \
 	}
 
+GOLDEN(policy)
 GOLDEN(plain)
 GOLDEN(range)
 GOLDEN(preserve)
@@ -599,10 +609,11 @@ int main(void)
 		cmocka_unit_test(many_targets_get_more_slots),
 		cmocka_unit_test(the_same_plan_twice_is_the_same_ruleset),
 		cmocka_unit_test(another_route_touches_nothing_but_its_own),
-		cmocka_unit_test(a_changed_target_is_one_element),
+		cmocka_unit_test(a_changed_target_is_its_own_elements),
 		cmocka_unit_test(a_renamed_id_is_the_only_difference_of_its_label),
 		cmocka_unit_test(weights_that_need_too_many_slots_are_refused_with_the_route),
 		cmocka_unit_test(udp_is_seen_in_every_kind_of_map),
+		cmocka_unit_test(golden_policy),
 		cmocka_unit_test(golden_plain),
 		cmocka_unit_test(golden_range),
 		cmocka_unit_test(golden_preserve),

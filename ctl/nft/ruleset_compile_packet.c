@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What every packet meets: the guard, maxRate, MSS and the counters. A
+ * forwarded packet passes one filter chain, one of this host's own another; each
+ * is counted once, by the label of its flow, in a dynamic set. So a counter
+ * costs nothing until its first packet, and an apply has nothing to carry over.
+ *
+ * The hairpin bit is part of the label, so it is set before anything is counted.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <string.h>
+
+#include "ctl/nft/ruleset_compile_internal.h"
+
+const struct rs_hook comp_hook_forward = { "filter", NF_INET_FORWARD, 0 };
+static const struct rs_hook hook_input = { "filter", NF_INET_LOCAL_IN, 0 };
+static const struct rs_hook hook_output = { "filter", NF_INET_LOCAL_OUT, 0 };
+const struct rs_hook comp_hook_raw = { "filter", NF_INET_PRE_ROUTING, -300 };
+
+/* A full set counts no new flows; nothing else comes of it. Flows have two labels, with hairpin
+ * bit and without, and former targets keep theirs. */
+#define COUNT_SIZE_MIN	16384u
+#define COUNT_SIZE_STEP 16u
+
+const char *count_set_name(enum count_kind k)
+{
+	static const char *const names[N_COUNTS] = { "new", "up", "down" };
+
+	return names[k];
+}
+
+/* ---- counters ---- */
+
+static uint32_t count_size(const struct plan *p)
+{
+	uint32_t size = COUNT_SIZE_MIN;
+	size_t n = 0;
+
+	for (unsigned i = 0; i < p->n_routes; i++)
+		n += p->routes[i].in_kernel ? p->routes[i].n_targets : 0;
+	while (size < 4 * n)
+		size *= COUNT_SIZE_STEP;
+	return size;
+}
+
+static void count_set(struct compiler *c, const char *name)
+{
+	struct rs_set_def def = { .flags = NFT_SET_EVAL,
+				  .key_type = RS_TYPE_IP6, /* nft has no name for 16 bytes */
+				  .key_len = LABEL_BYTES,
+				  .size = count_size(c->p) };
+
+	memcpy(def.name, name, strlen(name) + 1);
+	if (!ruleset_set(c->rs, &def, RS_NO_PLACE))
+		comp_fail(c, -ENOMEM, "out of memory");
+}
+
+void comp_count_sets(struct compiler *c)
+{
+	for (int k = 0; k < N_COUNTS; k++)
+		count_set(c, count_set_name((enum count_kind)k));
+	for (int k = 0; k < N_REFUSALS; k++)
+		if (c->refuses[k])
+			count_set(c, refusal_set_name((enum refusal_kind)k));
+}
+
+void comp_count_connection(struct compiler *c, struct rs_chain *chain, uint32_t place)
+{
+	struct nx x = nx_new();
+
+	nx_load_label(&x);
+	nx_dynset_counter(&x, count_set_name(COUNT_NEW), NX_R(0));
+	comp_rule(c, chain, &x, NULL, place);
+}
+
+static void rule_count_packets(struct compiler *c, struct rs_chain *chain, bool reply)
+{
+	struct nx x = nx_new();
+
+	nx_ct_direction(&x, reply);
+	nx_load_label(&x);
+	nx_dynset_counter(&x, count_set_name(reply ? COUNT_DOWN : COUNT_UP), NX_R(0));
+	comp_rule(c, chain, &x, NULL, RS_NO_PLACE);
+}
+
+/* ---- maxRate ---- */
+
+static const char *police_set(bool reply)
+{
+	return reply ? RS_LIMIT_SET "down" : RS_LIMIT_SET "up";
+}
+
+void comp_police(struct compiler *c, const struct plan_route *r)
+{
+	const struct cfg_nftables *n = r->route->action.nftables;
+	uint64_t bytes = n ? n->max_rate_bits / 8 : 0;
+	const uint32_t key[4] = { comp_route_id(c, r), 0, 0, 0 };
+
+	if (!bytes)
+		return;
+	c->polices = true;
+	for (int reply = 0; reply < 2; reply++) {
+		struct rs_set_def def = { .key_type = RS_TYPE_IP6,
+					  .key_len = LABEL_BYTES,
+					  .data_type = RS_DATA_LIMIT,
+					  .data_len = sizeof(bytes) };
+		struct rs_set *s;
+
+		memcpy(def.name, police_set(reply), strlen(police_set(reply)) + 1);
+		s = ruleset_set(c->rs, &def, RS_NO_PLACE);
+		if (s)
+			rs_set_add(s, c->rs, key, 0, &bytes, r->route->index);
+		else
+			comp_fail(c, -ENOMEM, "out of memory");
+	}
+}
+
+/* Beyond the route's rate: each route has one bucket a direction, whatever its targets. */
+static void rule_police(struct compiler *c, struct rs_chain *chain, bool reply)
+{
+	const uint32_t mask[4] = { UINT32_MAX, 0, 0, 0 }, zero[4] = { 0 };
+	struct nx x = nx_new();
+
+	nx_ct_direction(&x, reply);
+	nx_load_label(&x);
+	nx_bitwise(&x, NX_R(0), NX_R(0), LABEL_BYTES, mask, zero);
+	nx_lookup_set(&x, police_set(reply), NX_R(0), false);
+	nx_verdict(&x, NF_DROP, NULL);
+	comp_rule(c, chain, &x, "maxRate", RS_NO_PLACE);
+}
+
+/* ---- guards ---- */
+
+static void rule_guard(struct compiler *c, struct rs_chain *chain, int f)
+{
+	struct nx x = nx_new();
+
+	comp_is_family(&x, f);
+	nx_ct_label_test(&x, 0, UINT32_MAX, false);
+	nx_counter(&x);
+	nx_verdict(&x, NF_DROP, NULL);
+	comp_rule(c, chain, &x, "forwarding is on for our routes only", RS_NO_PLACE);
+}
+
+static struct rs_chain *guarded_chain(struct compiler *c, const char *name)
+{
+	struct rs_chain *chain = comp_base_chain(c, name, &comp_hook_forward);
+
+	if (c->o->guard_v4)
+		rule_guard(c, chain, V4);
+	if (c->o->guard_v6)
+		rule_guard(c, chain, V6);
+	return chain;
+}
+
+void comp_guard_chain(struct compiler *c, const char *name)
+{
+	guarded_chain(c, name);
+}
+
+/* route_localnet must not let the network talk to 127.0.0.0/8. */
+void comp_loopback_guard(struct compiler *c)
+{
+	struct rs_chain *chain = comp_base_chain(c, "lo127", &comp_hook_raw);
+	const uint32_t lo_index = LO_INDEX;
+	const uint8_t net = 127;
+
+	for (int source = 0; source < 2; source++) {
+		struct nx x = nx_new();
+
+		nx_is_v4(&x);
+		nx_meta(&x, NFT_META_IIF, NX_R(8));
+		nx_cmp(&x, NFT_CMP_NEQ, NX_R(8), &lo_index, sizeof(lo_index));
+		nx_payload(&x, NFT_PAYLOAD_NETWORK_HEADER, source ? 12 : 16, 1, NX_R(8));
+		nx_cmp(&x, NFT_CMP_EQ, NX_R(8), &net, 1);
+		nx_verdict(&x, NF_DROP, NULL);
+		comp_rule(c, chain, &x, "nobody outside talks to 127.0.0.0/8", RS_NO_PLACE);
+	}
+}
+
+/* ---- chains ---- */
+
+static void rule_not_ours(struct compiler *c, struct rs_chain *chain)
+{
+	struct nx x = nx_new();
+
+	nx_ct_label_test(&x, 0, UINT32_MAX, false);
+	nx_verdict(&x, NFT_RETURN, NULL);
+	comp_rule(c, chain, &x, "not ours", RS_NO_PLACE);
+}
+
+/* A client and its target behind the same interface: the answer must come back through us. */
+static void rule_hairpin(struct compiler *c, struct rs_chain *chain)
+{
+	const uint32_t state_new = CT_STATE_NEW, zero = 0;
+	const uint32_t label[4] = { 0, LABEL_HAIRPIN, 0, 0 };
+	const uint32_t present = 1;
+	struct nx x = nx_new();
+
+	nx_ct(&x, NFT_CT_STATE, NX_R(8));
+	nx_bitwise(&x, NX_R(8), NX_R(8), 4, &state_new, &zero);
+	nx_cmp(&x, NFT_CMP_NEQ, NX_R(8), &zero, 4);
+	nx_fib(&x, NFTA_FIB_F_DADDR | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT, NFT_FIB_RESULT_OIF,
+	       NX_R(8));
+	nx_cmp(&x, NFT_CMP_EQ, NX_R(8), &present, sizeof(present));
+	nx_ct_label_set(&x, label);
+	comp_rule(c, chain, &x, "hairpin", RS_NO_PLACE);
+}
+
+/* maxRate first: what it drops has not passed. */
+static void rules_of_flow(struct compiler *c, struct rs_chain *chain)
+{
+	for (int reply = 0; reply < 2 && c->polices; reply++)
+		rule_police(c, chain, reply);
+	for (int reply = 0; reply < 2; reply++)
+		rule_count_packets(c, chain, reply);
+}
+
+static void forward_chain(struct compiler *c)
+{
+	struct rs_chain *chain = guarded_chain(c, "forw");
+	struct nx x;
+
+	if (!c->used[V4] && !c->used[V6])
+		return;
+	rule_not_ours(c, chain);
+	if (c->preserves)
+		rule_hairpin(c, chain);
+	rules_of_flow(c, chain);
+	x = nx_new();
+	nx_mss_clamp(&x);
+	comp_rule(c, chain, &x, NULL, RS_NO_PLACE);
+}
+
+/* Clients on this host, and targets on it. What goes over lo is seen once, on its way out. */
+static void host_chains(struct compiler *c)
+{
+	struct rs_chain *in = comp_base_chain(c, "inp", &hook_input);
+	struct rs_chain *out = comp_base_chain(c, "outp", &hook_output);
+	const uint32_t lo_index = LO_INDEX;
+	struct nx x = nx_new();
+
+	nx_meta(&x, NFT_META_IIF, NX_R(8));
+	nx_cmp(&x, NFT_CMP_EQ, NX_R(8), &lo_index, sizeof(lo_index));
+	nx_verdict(&x, NFT_RETURN, NULL);
+	comp_rule(c, in, &x, NULL, RS_NO_PLACE);
+	rule_not_ours(c, in);
+	rule_not_ours(c, out);
+	rules_of_flow(c, in);
+	rules_of_flow(c, out);
+}
+
+void comp_packet_chains(struct compiler *c)
+{
+	bool any = c->used[V4] || c->used[V6];
+
+	if (any || c->o->guard_v4 || c->o->guard_v6)
+		forward_chain(c);
+	if (any)
+		host_chains(c);
+}
