@@ -362,8 +362,8 @@ static void a_changed_target_is_its_own_elements(void **state)
 			    "slot4: 4097 010000000100000055fff031534b22f1\n"
 			    "target4: 100:0:100:0:55ff:f031:534b:22f1 0a02000300500000\n");
 	assert_string_equal(only_in(b, a),
-			    "slot4: 4097 010000000100000055fff0318ddcf7fb\n"
-			    "target4: 100:0:100:0:55ff:f031:8ddc:f7fb 0a02000900500000\n");
+			    "slot4: 4097 010000000100000055fff03144a8d4b5\n"
+			    "target4: 100:0:100:0:55ff:f031:44a8:d4b5 0a02000900500000\n");
 	ruleset_free(a);
 	ruleset_free(b);
 	fx_end();
