@@ -196,6 +196,7 @@ static int commit_want(struct apply_job *j, unsigned flags)
 static void make_live(struct apply_job *j)
 {
 	struct err e = { 0 };
+	uint32_t genid;
 	int rc;
 
 	FAILPOINT(committed);
@@ -206,7 +207,8 @@ static void make_live(struct apply_job *j)
 	if (rc)
 		log_warn("%s (the routes are in effect; the next spctl command tries again)",
 			 e.msg);
-	session_write_image(j->s, j->want, &j->ids, nft_genid_next(j->s->genid));
+	genid = apply_forget_counts(j, nft_genid_next(j->s->genid));
+	session_write_image(j->s, j->want, &j->ids, genid);
 	FAILPOINT(image);
 	state_prune(&j->s->state, NULL);
 	FAILPOINT(pruned);

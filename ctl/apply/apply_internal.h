@@ -39,6 +39,10 @@ struct apply_job {
 /* apply_ids.c: fills ids and route_ids. A name keeps its number as long as it is applied. */
 int apply_assign_ids(struct apply_job *j);
 
+/* apply_counts.c: the counters of routes that are no more. Returns the kernel's generation after
+ * the commit at `genid`. */
+uint32_t apply_forget_counts(struct apply_job *j, uint32_t genid);
+
 /* apply_write.c: writes N.config, in a thread of its own where there can be one; the job's
  * generation, text and state stay as they are meanwhile. finish waits and gives its result. */
 void apply_start_writing(struct apply_job *j);

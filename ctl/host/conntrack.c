@@ -152,6 +152,7 @@ static bool entry_read(const struct nf_conntrack *ct, bool any, struct entry *ou
 		return false;
 	f->flags = label ? label_word(label, 1) : 0;
 	f->instance = label ? label_word(label, 2) : 0;
+	f->tag = label ? label_word(label, 3) : 0;
 	f->ct_id = nfct_get_attr_u32(ct, ATTR_ID);
 	f->proto = proto;
 	f->zone = out->zone;

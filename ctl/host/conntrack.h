@@ -14,6 +14,7 @@ struct ct_flow {
 	uint32_t id;	   /* route id: label word 0 */
 	uint32_t flags;	   /* label word 1 */
 	uint32_t instance; /* label word 2: which spctl made it */
+	uint32_t tag;	   /* label word 3: which target */
 	uint32_t ct_id;	   /* the kernel's id of the entry */
 	uint8_t proto;
 	uint16_t zone;

@@ -11,6 +11,7 @@
 
 #include <libmnl/libmnl.h>
 
+#include "ctl/nft/nft_count.h"
 #include "ctl/nft/nft_socket.h"
 
 /* A table that is not ours, or has what no single message of ours removes, is replaced whole. */
@@ -83,6 +84,7 @@ int nft_commit(struct nft *n, const struct ruleset *have, const struct ruleset *
 		!move && ((flags & NFT_REPLACE) || (want && have && needs_replace(have, want)));
 	const char *table = want ? want->table : have->table;
 	size_t unchanged = 2; /* begin and the table */
+	struct nft_carry carry = { 0 };
 	struct nft_batch b;
 	int rc;
 
@@ -92,6 +94,9 @@ int nft_commit(struct nft *n, const struct ruleset *have, const struct ruleset *
 		*refusal = (struct nft_refusal){ .place = RS_NO_PLACE };
 	if (!want && !replace && !have->exists)
 		return 0;
+	rc = want && have ? nft_carry_read(n, have, want, move || replace, &carry, e) : 0;
+	if (rc)
+		return rc;
 	nft_batch_begin(&b, table, genid);
 	if (move)
 		rc = put_move(&b, have, want, stats, e);
@@ -101,8 +106,10 @@ int nft_commit(struct nft *n, const struct ruleset *have, const struct ruleset *
 		rc = put_difference(&b, have, want, stats, e);
 	if (rc || (want && !replace && !move && have->exists && b.n_notes == unchanged))
 		goto out;
+	nft_carry_put(&b, &carry);
 	rc = send_change(n, &b, flags, refusal, e);
 out:
 	nft_batch_fini(&b);
+	nft_carry_fini(&carry);
 	return rc;
 }

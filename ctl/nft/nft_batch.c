@@ -381,6 +381,20 @@ static void put_limit(struct nlmsghdr *nlh, const uint8_t *data)
 	mnl_attr_nest_end(nlh, nest);
 }
 
+static void put_counter(struct nlmsghdr *nlh, const uint8_t *data)
+{
+	struct nlattr *nest = mnl_attr_nest_start(nlh, NFTA_SET_ELEM_EXPR), *inner;
+	uint64_t count[2];
+
+	memcpy(count, data, sizeof(count));
+	mnl_attr_put_strz(nlh, NFTA_EXPR_NAME, "counter");
+	inner = mnl_attr_nest_start(nlh, NFTA_EXPR_DATA);
+	mnl_attr_put_u64(nlh, NFTA_COUNTER_BYTES, htobe64(count[1]));
+	mnl_attr_put_u64(nlh, NFTA_COUNTER_PACKETS, htobe64(count[0]));
+	mnl_attr_nest_end(nlh, inner);
+	mnl_attr_nest_end(nlh, nest);
+}
+
 static void put_elem(struct nlmsghdr *nlh, const struct rs_set_def *def, const uint8_t *elem,
 		     bool with_data)
 {
@@ -394,6 +408,8 @@ static void put_elem(struct nlmsghdr *nlh, const struct rs_set_def *def, const u
 	mnl_attr_nest_end(nlh, key);
 	if (with_data && rs_set_def_is_limits(def))
 		put_limit(nlh, elem + def->key_len + sizeof(flags));
+	else if (with_data && rs_set_def_is_counters(def))
+		put_counter(nlh, elem + def->key_len + sizeof(flags));
 	else if (with_data)
 		put_data(nlh, def, elem + def->key_len + sizeof(flags));
 	mnl_attr_nest_end(nlh, nest);

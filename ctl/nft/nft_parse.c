@@ -389,7 +389,64 @@ static bool add_elem(struct ruleset *rs, struct rs_set *s, const struct nlattr *
 	return el.data;
 }
 
-static void parse_elems(const struct nlmsghdr *nlh, struct ruleset *rs)
+/* ---- counters ---- */
+
+void nft_counts_fini(struct nft_counts *c)
+{
+	free(c->v);
+	*c = (struct nft_counts){ 0 };
+}
+
+static void counts_add(struct nft_counts *c, const struct nft_count *one)
+{
+	if (c->n == c->cap) {
+		size_t cap = c->cap ? c->cap * 2 : 64;
+		struct nft_count *v = reallocarray(c->v, cap, sizeof(*v));
+
+		if (!v) {
+			c->failed = true;
+			return;
+		}
+		c->v = v;
+		c->cap = cap;
+	}
+	c->v[c->n++] = *one;
+}
+
+static bool get_counter(const struct nlattr *nest, struct nft_count *one)
+{
+	struct attrs ex = attrs_of_nest(nest), counter;
+	const char *name = get_str(ex.v[NFTA_EXPR_NAME]);
+
+	if (!name || strcmp(name, "counter") || !ex.v[NFTA_EXPR_DATA])
+		return false;
+	counter = attrs_of_nest(ex.v[NFTA_EXPR_DATA]);
+	one->bytes = be64_or_0(counter.v[NFTA_COUNTER_BYTES]);
+	one->packets = be64_or_0(counter.v[NFTA_COUNTER_PACKETS]);
+	return true;
+}
+
+/* What is no counter under a 16-byte key is not ours: left out. */
+static void parse_counts(const struct nlattr *list, struct nft_counts *c)
+{
+	const struct nlattr *a;
+
+	mnl_attr_for_each_nested (a, list) {
+		struct attrs el = attrs_of_nest(a);
+		struct nft_count one;
+		const uint8_t *key;
+
+		if (!el.v[NFTA_SET_ELEM_KEY] || !el.v[NFTA_SET_ELEM_EXPR])
+			continue;
+		key = get_value(el.v[NFTA_SET_ELEM_KEY], sizeof(one.key));
+		if (!key || !get_counter(el.v[NFTA_SET_ELEM_EXPR], &one))
+			continue;
+		memcpy(one.key, key, sizeof(one.key));
+		counts_add(c, &one);
+	}
+}
+
+static void parse_elems(const struct nlmsghdr *nlh, struct ruleset *rs, struct nft_answer *answer)
 {
 	struct attrs t = attrs_of_message(nlh);
 	const char *name = get_str(t.v[NFTA_SET_ELEM_LIST_SET]);
@@ -400,6 +457,10 @@ static void parse_elems(const struct nlmsghdr *nlh, struct ruleset *rs)
 	if (!is_our_table(rs, t.v[NFTA_SET_ELEM_LIST_TABLE]) || !name ||
 	    !t.v[NFTA_SET_ELEM_LIST_ELEMENTS])
 		return;
+	if (answer->counts) {
+		parse_counts(t.v[NFTA_SET_ELEM_LIST_ELEMENTS], answer->counts);
+		return;
+	}
 	s = ruleset_find_set(rs, name);
 	if (!s || s->foreign)
 		return;
@@ -440,7 +501,7 @@ static void parse_object(const struct nlmsghdr *nlh, struct ruleset *rs, struct 
 		parse_set(nlh, rs, a);
 		break;
 	case NFT_MSG_NEWSETELEM:
-		parse_elems(nlh, rs);
+		parse_elems(nlh, rs, a);
 		break;
 	case NFT_MSG_NEWGEN:
 		parse_gen(nlh, a);

@@ -12,6 +12,18 @@
 
 struct nlmsghdr;
 
+/* One element of a set of counters. */
+struct nft_count {
+	uint8_t key[16]; /* the flow label: four words of the host */
+	uint64_t packets, bytes;
+};
+struct nft_counts {
+	struct nft_count *v; /* owned; free with nft_counts_fini() */
+	size_t n, cap;
+	bool failed; /* out of memory */
+};
+void nft_counts_fini(struct nft_counts *c);
+
 /* Steps over the next whole message; NULL when what is left is none. */
 const struct nlmsghdr *nft_next_message(const uint8_t **p, size_t *left);
 /* The number that NLMSG_ERROR and NLMSG_DONE begin with: 0 or a negative errno. */
@@ -30,6 +42,8 @@ struct nft_answer {
 	/* Other tables with a spctl's mark; more than these are not looked at. */
 	char others[NFT_MAX_OTHERS][RS_NAME_MAX];
 	unsigned n_others;
+	/* Elements with a counter are put here, not into the ruleset; NULL = not asked for. */
+	struct nft_counts *counts;
 };
 
 /* Fills rs (not sealed yet) and a. bytes must be aligned to 4. */

@@ -199,9 +199,14 @@ bool rs_set_def_is_limits(const struct rs_set_def *def)
 	return !(def->flags & NFT_SET_MAP) && def->data_type == RS_DATA_LIMIT;
 }
 
+bool rs_set_def_is_counters(const struct rs_set_def *def)
+{
+	return !(def->flags & NFT_SET_MAP) && def->data_type == RS_DATA_COUNTER;
+}
+
 size_t rs_set_data_len(const struct rs_set_def *def)
 {
-	if (rs_set_def_is_limits(def))
+	if (rs_set_def_is_limits(def) || rs_set_def_is_counters(def))
 		return def->data_len;
 	if (!(def->flags & NFT_SET_MAP))
 		return 0;

@@ -135,6 +135,7 @@ uint32_t rs_elem_flags(const struct rs_set_def *def, const void *elem);
 const char *rs_elem_format(const struct rs_set_def *def, const void *elem, char *out, size_t cap);
 bool rs_set_def_is_verdict(const struct rs_set_def *def);
 bool rs_set_def_is_limits(const struct rs_set_def *def);
+bool rs_set_def_is_counters(const struct rs_set_def *def);
 bool rs_set_def_equal(const struct rs_set_def *a, const struct rs_set_def *b);
 
 size_t rs_set_stride(const struct rs_set_def *def);
