@@ -41,8 +41,11 @@ enum rs_type {
  * A plain set whose elements carry a limit of their own (`limit rate over`): 8 bytes of data, bytes
  * a second in host order. The kernel keeps no type for that, so such a set is known by its name.
  */
-#define RS_DATA_LIMIT	0xfffffffeu
-#define RS_LIMIT_SET	"police_"
+#define RS_DATA_LIMIT 0xfffffffeu
+#define RS_LIMIT_SET  "police_"
+/* Elements of a dynamic set with a counter: packets and bytes, 8 bytes each, in host order. Only
+ * for what is carried from one table to another (nft_count.h). */
+#define RS_DATA_COUNTER 0xfffffffdu
 #define RS_CONCAT(a, b) ((uint32_t)(a) << 6 | (uint32_t)(b))
 
 struct rs_set_def {
