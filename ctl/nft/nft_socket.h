@@ -17,6 +17,8 @@ struct nft {
 	struct mnl_socket *socket;
 	uint32_t seq; /* of the last request; apart from batches, which count from 0 */
 	char *reply;  /* NFT_REPLY_MAX bytes */
+	nft_sending *sending;
+	void *sending_arg;
 };
 
 /* A request in `buf` (at least NFT_REQUEST_MAX bytes); attributes are the caller's. */
