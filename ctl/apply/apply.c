@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "ctl/apply/failpoint.h"
+#include "ctl/apply/former_ids.h"
 #include "ctl/base/clock.h"
 #include "ctl/base/log.h"
 
@@ -102,8 +103,10 @@ static int write_pending(struct apply_job *j)
 		rc = session_note_table(j->s, m.table, j->e);
 	rc = rc ? rc : apply_finish_writing(j);
 	rc = rc ? rc : state_write_meta(&j->s->state, &m, j->e);
-	if (!rc)
+	if (!rc) {
+		former_ids_add(j->s, &j->ids);
 		session_write_ids(j->s, &j->ids);
+	}
 	free(m.file);
 	free(m.table);
 	FAILPOINT(pending);

@@ -21,8 +21,8 @@ struct apply_request {
 	bool dry_run, lenient;
 	/* Connections that the new routes would not make any more: without these TCP goes on, and
 	 * UDP is ended. */
-	bool kill;	  /* all are ended at once */
-	bool drain;	  /* all are ended after at most drain_s */
+	bool kill;  /* all are ended at once */
+	bool drain; /* all are ended after at most drain_s */
 	unsigned drain_s;
 	flows_tick *tick; /* while they get that time; may be NULL */
 	/* What is being done now: "writing 64000 elements". May be NULL. */
@@ -32,7 +32,7 @@ struct apply_request {
 struct apply_result {
 	uint32_t generation; /* that is live now */
 	bool changed;	     /* false: all was so already */
-	bool repaired;	 /* the live generation again: the kernel's table was not what it says */
+	bool repaired; /* the live generation again: the kernel's table was not what it says */
 	unsigned flows_ended;
 	struct nft_change_stats stats;
 	/* Where the time went, in the order of the steps. */

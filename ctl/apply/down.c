@@ -82,8 +82,8 @@ static int delete_table(struct session *s, const char *table, struct err *e)
 	return nft_commit(s->nft, s->have, NULL, 0, NFT_COMMIT, NULL, NULL, e);
 }
 
-static int end_flows(struct session *s, unsigned drain_s, flows_tick *tick,
-		     struct down_result *out, struct err *e)
+static int end_flows(struct session *s, unsigned drain_s, flows_tick *tick, struct down_result *out,
+		     struct err *e)
 {
 	uint32_t instance = label_instance(s->state.instance);
 	int rc = 0;

@@ -19,15 +19,27 @@ const struct command commands[] = {
 	  "  sudo spctl plan routes.json     with the change against what runs\n"
 	  "  spctl plan routes.json --json | jq '.routes[].tier'\n",
 	  cmd_plan },
-	{ "apply", "[FILE]", "make the routes true, in one transaction", "dry-run lenient",
+	{ "apply", "[FILE]", "make the routes true, in one transaction",
+	  "dry-run drain kill force lenient",
 	  "  spctl apply routes.json\n"
 	  "  spctl apply routes.json --dry-run\n"
+	  "  spctl apply routes.json --drain 60   connections to former targets get a minute\n"
+	  "  spctl apply routes.json --kill       they end at once\n"
 	  "  generate-routes | spctl apply -\n",
 	  cmd_apply },
 	{ "status", "", "routes, connections, drift between plan and kernel", "",
 	  "  spctl status\n"
 	  "  spctl status --json | jq '.drift'\n",
 	  cmd_status },
+	{ "conns", "", "live connections of the kernel's routes", "route",
+	  "  spctl conns\n"
+	  "  spctl conns --route web --json | jq '.conns | length'\n"
+	  "  sysctl -w net.netfilter.nf_conntrack_acct=1        then new ones are counted: IN/OUT\n"
+	  "  sysctl -w net.netfilter.nf_conntrack_timestamp=1   then new ones have an age: AGE\n"
+	  "LEFT: how long the kernel keeps it if nothing comes. Not shown: what is in TIME_WAIT "
+	  "or\n"
+	  "CLOSE. A route that is gone keeps its name here while connections of it live.\n",
+	  cmd_conns },
 	{ "explain", "[FILE]", "which route takes a connection, which tier, and why not the others",
 	  "port proto address client local sni host path method header lenient",
 	  "  spctl explain --port 443 --client 10.0.0.7\n"
