@@ -16,16 +16,19 @@ static const char *endpoint(const struct addr *a, uint16_t port, char out[ENDPOI
 	return out;
 }
 
-/* The route leads back to the very socket: a local target on the same port. */
-static bool is_itself(const struct plan_target *t, const struct session_conn *c)
+/* The route leads back to the very socket: a local target on the same port. One on the wildcard
+ * has all of this host's addresses. */
+static bool is_itself(const struct plan_target *t, const struct host_facts *h,
+		      const struct session_conn *c)
 {
 	return t->local && plan_target_port(t, c->server_port) == c->server_port &&
-	       (t->redirect || !addr_cmp(&t->addr, &c->server));
+	       (!addr_cmp(&t->addr, &c->server) ||
+		host_listens(h, IPPROTO_TCP, c->server.family, c->server_port));
 }
 
 /* "10.20.0.2:22", "10.20.0.2:22 and 2 more" into out; false: all connections end here as before. */
-static bool describe_elsewhere(const struct plan_route *r, const struct session_conn *c, char *out,
-			       size_t cap)
+static bool describe_elsewhere(const struct plan_route *r, const struct host_facts *h,
+			       const struct session_conn *c, char *out, size_t cap)
 {
 	const struct plan_target *first = NULL;
 	char text[ENDPOINT];
@@ -34,7 +37,7 @@ static bool describe_elsewhere(const struct plan_route *r, const struct session_
 	for (unsigned i = 0; i < r->n_targets; i++) {
 		const struct plan_target *t = &r->targets[i];
 
-		if (t->addr.family != c->server.family || is_itself(t, c))
+		if (t->addr.family != c->server.family || is_itself(t, h, c))
 			continue;
 		first = first ? first : t;
 		n++;
@@ -49,7 +52,7 @@ static bool describe_elsewhere(const struct plan_route *r, const struct session_
 	return true;
 }
 
-bool own_session_is_taken(const struct plan *p, const struct addr_set *local,
+bool own_session_is_taken(const struct plan *p, const struct host_facts *h,
 			  const struct session_conn *c, struct err *e)
 {
 	const struct plan_conn conn = { c->server, IPPROTO_TCP, c->server_port, c->client };
@@ -59,10 +62,10 @@ bool own_session_is_taken(const struct plan *p, const struct addr_set *local,
 
 	/* Not an address of this network namespace: the session came in elsewhere. And [::1] is
 	 * never taken by a kernel route. */
-	if (v6_loopback || !addr_set_has(local, &c->server))
+	if (v6_loopback || !addr_set_has(&h->local, &c->server))
 		return false;
 	r = plan_find_kernel(p, &conn);
-	if (!r || !describe_elsewhere(r, c, targets, sizeof(targets)))
+	if (!r || !describe_elsewhere(r, h, c, targets, sizeof(targets)))
 		return false;
 	err_set(e, EADDRINUSE,
 		"route \"%s\" takes tcp/%u, over which this very session came (%s -> %s): new ssh "

@@ -156,7 +156,7 @@ static void check_own_session(struct apply_job *j)
 	struct session_conn c;
 	struct err e = { 0 };
 
-	if (!session_conn_find(&c) || !own_session_is_taken(j->plan, &j->g.host.local, &c, &e))
+	if (!session_conn_find(&c) || !own_session_is_taken(j->plan, &j->g.host, &c, &e))
 		return;
 	j->locks_out = !j->o->force && !j->o->confirm_s;
 	diags_add(&j->l.diags, j->locks_out ? DIAG_ERROR : DIAG_WARNING, e.loc, NULL,

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "ctl/apply/gather.h"
+#include "ctl/apply/own_session.h"
 #include "ctl/apply/session.h"
 #include "ctl/cli/cmd.h"
 #include "ctl/cli/describe.h"
@@ -255,6 +256,16 @@ static int show(const struct options *o, struct loaded *l, const struct plan *p)
 	return EXIT_DONE;
 }
 
+/* apply refuses that. */
+static void warn_own_session(const struct gathered *g, const struct plan *p, struct diags *d)
+{
+	struct session_conn c;
+	struct err e = { 0 };
+
+	if (session_conn_find(&c) && own_session_is_taken(p, &g->host, &c, &e))
+		diags_add(d, DIAG_WARNING, e.loc, NULL, e.hint, "%s", e.msg);
+}
+
 int cmd_plan(const struct options *o, int argc, char **argv)
 {
 	struct err e = { 0 };
@@ -275,6 +286,7 @@ int cmd_plan(const struct options *o, int argc, char **argv)
 	}
 	if (p) {
 		gather_warn(&g, p, &l.diags);
+		warn_own_session(&g, p, &l.diags);
 		rc = show(o, &l, p);
 	} else {
 		cmd_report(o, &l);

@@ -8,6 +8,7 @@
 #include "ctl/cli/describe.h"
 
 #define GAP	     2
+#define ROUTE_GOOD   14
 #define ROUTE_MIN    8
 #define ENDPOINT_MIN 12
 
@@ -137,6 +138,11 @@ void conn_columns_fit(struct conn_columns *c, unsigned total)
 
 	for (unsigned i = 0; i < 4; i++)
 		sum += c->width[i] + c->rest[i];
+	/* The name first: an address that is cut says less. */
+	while (sum > total && c->width[AT_ROUTE] > ROUTE_GOOD) {
+		c->width[AT_ROUTE]--;
+		sum--;
+	}
 	while (sum > total) {
 		unsigned widest = 4;
 
