@@ -126,6 +126,7 @@ void conn_columns_measure(struct conn_columns *c, const char *route, const struc
 	widen(&c->width[AT_LOCAL], conn_endpoint(&f->local, f->local_port, 63, text));
 	widen(&c->width[AT_TARGET], conn_endpoint(&f->target, f->target_port, 63, text));
 	widen(&c->rest[AT_STATE], short_state(f));
+	widen(&c->rest[AT_LEFT], conn_seconds(f->expires_s, text));
 	put_bytes(f, text);
 	widen(&c->rest[AT_BYTES], text);
 	c->any_age |= f->start_ms != 0;
