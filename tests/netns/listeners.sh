@@ -32,6 +32,7 @@ expect_exit 0 spctl down
 # Several processes on one port, with one socket (fork) or one each (SO_REUSEPORT): one warning that says
 # how many. A process in mount and user namespaces of its own is named as well. A route's own target is not.
 need_tool perl
+# shellcheck disable=SC2016 # perl's variables
 perl_listen='use Socket; socket(S, PF_INET, SOCK_STREAM, 0); setsockopt(S, SOL_SOCKET, 15, 1) if $ARGV[1];
 	bind(S, sockaddr_in($ARGV[0], INADDR_ANY)) && listen(S, 5) || die $!; fork if !$ARGV[1]; sleep 600'
 lab_start gw "$T/perl.log" perl -e "$perl_listen" 9100 0
