@@ -58,7 +58,8 @@ bool flow_is_stale(const struct flows_wanted *w, const struct ct_flow *f)
 	if (!f->id || f->instance != w->instance || f->closed)
 		return false;
 	winner = winner_of(w, f);
-	return !winner || w->ids[winner - w->p->routes] != f->id || !has_target(w, winner, f);
+	return !winner || w->ids[winner - w->p->routes] != f->id || !has_target(w, winner, f) ||
+	       !plan_lets_in(winner, &f->client);
 }
 
 struct ending {

@@ -2,9 +2,9 @@
 /*
  * flows: connections of the kernel tier that a commit left behind, and their
  * end. One is stale when the routes would not make it any more: its route is
- * gone, does not take it any more, or has lost its target. Established TCP may
- * go on all the same; a UDP flow never ends by itself as long as it talks, so
- * without reconcile it would go to the old target for ever.
+ * gone, does not take it any more, lets its client in no more, or has lost its
+ * target. (Limits end nothing.) Established TCP may go on all the same; a UDP flow never ends by
+ * itself as long as it talks, so without reconcile it would go to the old target for ever.
  */
 #ifndef CTL_APPLY_FLOWS_H
 #define CTL_APPLY_FLOWS_H

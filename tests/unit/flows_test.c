@@ -87,6 +87,19 @@ static void who_has_the_connection_now_decides(void **state)
 	assert_true(stale(&w, 12, "10.8.0.1", 80, "10.2.0.3", 80));
 }
 
+static void a_client_that_is_let_in_no_more_is_stale(void **state)
+{
+	struct flows_wanted w =
+		wanted("- {name: a, match: {ports: 80, transport: all}, action: {type: forward, "
+		       "targets: [{host: 10.2.0.2, port: 80}]}, security: {ipBlockList: "
+		       "[10.9.0.0/16], ipAllowList: [10.0.0.0/8]}}\n");
+
+	(void)state;
+	assert_false(stale(&w, 11, "10.8.0.1", 80, "10.2.0.2", 80));
+	assert_true(stale(&w, 11, "10.9.0.1", 80, "10.2.0.2", 80));
+	assert_true(stale(&w, 11, "11.8.0.1", 80, "10.2.0.2", 80));
+}
+
 static void others_and_what_is_over_are_left_alone(void **state)
 {
 	struct flows_wanted w = wanted(FX_ROUTE("a", "ports: 80", FX_A));
@@ -171,6 +184,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_the_routes_would_make_is_not_stale),
 		cmocka_unit_test(who_has_the_connection_now_decides),
+		cmocka_unit_test(a_client_that_is_let_in_no_more_is_stale),
 		cmocka_unit_test(others_and_what_is_over_are_left_alone),
 		cmocka_unit_test(a_redirect_answers_from_any_local_address_but_no_other),
 		cmocka_unit_test(only_udp_to_this_host_goes_past_a_route),

@@ -146,6 +146,11 @@ static void only_a_port_that_leads_elsewhere_is_taken(void **state)
 	assert_true(taken("10.9.0.5 50000 10.0.0.1 22", &h, &e));
 	fx_plan(FX_ROUTE("x", "ports: 22", FX_TARGET("127.0.0.1", "22")));
 	assert_false(taken(ssh, &h, &e)); /* what listens on the wildcard is this very sshd */
+	fx_plan("- {name: x, match: {ports: 22}, action: {type: forward, targets: [{host: "
+		"127.0.0.1, port: 22}]}, security: {ipBlockList: [10.0.0.5]}}\n");
+	assert_true(taken(ssh, &h, &e));
+	assert_non_null(strstr(e.msg, "new ssh connections will be refused"));
+	assert_false(taken("10.0.0.6 50000 10.0.0.1 22", &h, &e));
 	fx_plan(FX_ROUTE("x", "ports: 22", FX_TARGET("127.0.0.1", "2222")));
 	assert_true(taken(ssh, &h, &e));
 	h.facts.n_listeners = 0;
