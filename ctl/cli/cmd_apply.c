@@ -292,7 +292,7 @@ int cmd_apply(const struct options *o, int argc, char **argv)
 	progress_start(o);
 	progress_phase("reading routes");
 	if (!o->quiet)
-		live_plan_start(&j.before, o->state_dir, o->run_dir);
+		live_plan_start(&j.before, o->state_dir, o->run_dir, file);
 	if (!cmd_load(&j.l, file, o->lenient)) {
 		progress_end();
 		cmd_report(o, &j.l);

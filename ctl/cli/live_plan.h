@@ -31,10 +31,12 @@ void live_plan_fini(struct live_plan *v);
 struct live_plan_loader {
 	pthread_t thread;
 	bool started;
-	const char *state_dir, *run_dir;
+	const char *state_dir, *run_dir, *file;
 	struct live_plan v;
 };
-void live_plan_start(struct live_plan_loader *l, const char *state_dir, const char *run_dir);
+/* file: the new one; where the live one is the same, nothing is loaded before it is asked for. */
+void live_plan_start(struct live_plan_loader *l, const char *state_dir, const char *run_dir,
+		     const char *file);
 /* Before a fork(): the child had better not come from the middle of another thread's work. */
 void live_plan_wait(struct live_plan_loader *l);
 /* Waits. The plan of that generation, owned by l, or NULL: it cannot be had. */
