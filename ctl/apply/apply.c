@@ -249,15 +249,15 @@ static int repair_live(struct apply_job *j)
 		if (!j->s->from_image && !j->r->dry_run)
 			session_write_image(j->s, j->want, &j->ids, j->s->genid);
 		/* The command that made this generation live may have been killed before it. */
-		if (!j->r->dry_run)
-			apply_end_flows(j, false);
+		apply_end_flows(j, false);
 		return 0;
 	}
 	j->out->changed = j->out->repaired = true;
 	rc = commit_want(j, j->r->dry_run ? NFT_CHECK_ONLY : NFT_COMMIT);
-	if (rc || j->r->dry_run)
+	if (rc)
 		return rc;
-	session_write_image(j->s, j->want, &j->ids, nft_genid_next(j->s->genid));
+	if (!j->r->dry_run)
+		session_write_image(j->s, j->want, &j->ids, nft_genid_next(j->s->genid));
 	apply_end_flows(j, true);
 	return 0;
 }
@@ -268,8 +268,12 @@ static int apply_new(struct apply_job *j)
 
 	j->out->changed = true;
 	j->out->generation = j->s->live;
-	if (j->r->dry_run)
-		return commit_want(j, NFT_CHECK_ONLY);
+	if (j->r->dry_run) {
+		rc = commit_want(j, NFT_CHECK_ONLY);
+		if (!rc)
+			apply_end_flows(j, false);
+		return rc;
+	}
 	rc = write_pending(j);
 	lap(j, &j->out->times.write_us);
 	rc = rc ? rc : commit_want(j, NFT_COMMIT);

@@ -33,7 +33,7 @@ struct apply_result {
 	uint32_t generation; /* that is live now */
 	bool changed;	     /* false: all was so already */
 	bool repaired; /* the live generation again: the kernel's table was not what it says */
-	unsigned flows_ended;
+	unsigned flows_ended; /* of a dry run: that would be */
 	struct nft_change_stats stats;
 	/* Where the time went, in the order of the steps. */
 	struct apply_times {

@@ -63,6 +63,11 @@ void apply_end_flows(struct apply_job *j, bool committed)
 	const struct flows_wanted w = wanted(j);
 	struct err e = { 0 };
 
+	if (j->r->dry_run) {
+		if (is_asked_for(j))
+			flows_count(&w, &j->out->flows_ended, &e);
+		return;
+	}
 	if (is_asked_for(j))
 		end_all(j, committed, &e);
 	else if (has_udp(j))

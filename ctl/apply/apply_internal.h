@@ -52,7 +52,8 @@ int apply_finish_writing(struct apply_job *j);
 /* apply_flows.c */
 /* Before the commit: can what was asked for be done? */
 int apply_can_end_flows(struct apply_job *j);
-/* After it: ends what the routes would not make any more, as the request says. */
+/* After it: ends what the routes would not make any more, as the request says. A dry run counts
+ * what --kill or --drain would find. */
 void apply_end_flows(struct apply_job *j, bool committed);
 
 void apply_phase(const struct apply_job *j, const char *fmt, ...) PRINTF_LIKE(2, 3);

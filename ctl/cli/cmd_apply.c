@@ -30,28 +30,39 @@ struct apply_job {
 	char scratch[40];		/* directory of a dry run, or "" */
 };
 
-/* What was live before; nothing when it is live again. */
-static const struct plan *plan_before(struct apply_job *j)
+/* False when it cannot be said any more; *out NULL = nothing was live. */
+static bool plan_before(struct apply_job *j, const struct plan **out)
 {
+	*out = NULL;
 	if (!j->result.changed || j->result.repaired)
-		return j->plan;
-	return j->previous ? live_plan_finish(&j->before, &j->s.state, j->previous) : NULL;
+		*out = j->plan;
+	else if (j->previous)
+		*out = live_plan_finish(&j->before, &j->s.state, j->previous);
+	return *out || !j->previous;
+}
+
+static json_t *changes_json(struct apply_job *j)
+{
+	const struct plan *before;
+
+	return plan_before(j, &before) ? route_diff_json(before, j->plan) : json_null();
 }
 
 static void print_json(struct apply_job *j)
 {
 	const struct nft_change_stats *c = &j->result.stats;
 
-	describe_print_json(json_pack(
-		"{s:i,s:i,s:b,s:b,s:b,s:i,s:o,s:i,s:{s:i,s:i,s:i,s:i,s:i,s:i,s:i},s:o}", "schema",
-		1, "generation", (int)j->result.generation, "changed", j->result.changed, "dryRun",
-		j->o->dry_run, "repaired", j->result.repaired, "routes", (int)j->plan->n_enabled,
-		"routeChanges", route_diff_json(plan_before(j), j->plan), "flowsEnded",
-		(int)j->result.flows_ended, "changes", "elementsAdded", (int)c->elems_added,
-		"elementsDeleted", (int)c->elems_deleted, "chainsAdded", (int)c->chains_added,
-		"chainsDeleted", (int)c->chains_deleted, "chainsChanged", (int)c->chains_changed,
-		"setsAdded", (int)c->sets_added, "setsDeleted", (int)c->sets_deleted, "warnings",
-		describe_warnings_json(&j->l.diags)));
+	describe_print_json(
+		json_pack("{s:i,s:i,s:b,s:b,s:b,s:i,s:o,s:i,s:{s:i,s:i,s:i,s:i,s:i,s:i,s:i},s:o}",
+			  "schema", 1, "generation", (int)j->result.generation, "changed",
+			  j->result.changed, "dryRun", j->o->dry_run, "repaired",
+			  j->result.repaired, "routes", (int)j->plan->n_enabled, "routeChanges",
+			  changes_json(j), "flowsEnded", (int)j->result.flows_ended, "changes",
+			  "elementsAdded", (int)c->elems_added, "elementsDeleted",
+			  (int)c->elems_deleted, "chainsAdded", (int)c->chains_added,
+			  "chainsDeleted", (int)c->chains_deleted, "chainsChanged",
+			  (int)c->chains_changed, "setsAdded", (int)c->sets_added, "setsDeleted",
+			  (int)c->sets_deleted, "warnings", describe_warnings_json(&j->l.diags)));
 }
 
 static void print_sysctls(const struct apply_result *r)
@@ -74,16 +85,23 @@ static void print_ended(const struct apply_job *j)
 {
 	unsigned n = j->result.flows_ended;
 
-	if (n || ((j->o->kill || j->o->drain_s != OPTIONS_NO_DRAIN) && !j->o->dry_run))
-		printf("ended: %u connection%s that the routes would not make any more\n", n,
-		       n == 1 ? "" : "s");
+	if (n || j->o->kill || j->o->drain_s != OPTIONS_NO_DRAIN)
+		printf("%s: %u connection%s that the routes would not make any more\n",
+		       j->o->dry_run ? "would end" : "ended", n, n == 1 ? "" : "s");
 }
 
 static void print_summary(struct apply_job *j)
 {
+	const struct plan *before;
 	struct buf b = { 0 };
 
-	route_diff_summary(plan_before(j), j->plan, &b);
+	if (plan_before(j, &before))
+		route_diff_summary(before, j->plan, &b);
+	else
+		buf_printf(
+			&b,
+			"what changes cannot be said: the file of generation %u is not to be read",
+			j->previous);
 	printf("%s\n", b.data && !b.failed ? b.data : "?");
 	buf_fini(&b);
 }
@@ -122,10 +140,11 @@ static void print_text(struct apply_job *j)
 	print_elements(j);
 	if (!r->repaired)
 		print_summary(j);
+	if (!j->o->dry_run)
+		print_sysctls(r);
+	print_ended(j);
 	if (j->o->dry_run)
 		return;
-	print_sysctls(r);
-	print_ended(j);
 	/* A repair goes back to nothing but a broken table: down is the way out of it. */
 	cmd_print_way_back(j->o, r->repaired || !j->s.meta.generation ? NULL : &j->s.meta);
 }

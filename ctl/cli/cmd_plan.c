@@ -49,9 +49,7 @@ static bool live_open(struct live *v, const struct options *o, struct err *e)
 
 static void print_change(const struct route_change *c, void *arg)
 {
-	unsigned *n = arg;
-
-	(*n)++;
+	(void)arg;
 	if (c->op == '~')
 		printf("~ %s: %s\n%*s  becomes %s\n", c->name, c->old, (int)strlen(c->name), "",
 		       c->new);
@@ -175,7 +173,7 @@ static void print_routes(const struct plan *p)
 static void print_difference(const struct live *v, bool have_live, const struct err *e,
 			     const struct plan *p)
 {
-	unsigned n = 0;
+	struct buf summary = { 0 };
 
 	if (!have_live && e->code) {
 		printf("\nchange against what runs: not shown (%s)\n", e->msg);
@@ -188,9 +186,10 @@ static void print_difference(const struct live *v, bool have_live, const struct 
 	if (v->drift)
 		printf("! the kernel's table is not what generation %u says: apply repairs it\n",
 		       v->generation);
-	route_diff(v->p.plan, p, print_change, &n);
-	if (!n)
-		printf("  no route changes\n");
+	route_diff_summary(v->p.plan, p, &summary);
+	printf("  %s\n", summary.data && !summary.failed ? summary.data : "?");
+	buf_fini(&summary);
+	route_diff(v->p.plan, p, print_change, NULL);
 }
 
 static json_t *route_json(const struct plan_route *r)

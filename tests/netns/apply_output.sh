@@ -61,6 +61,13 @@ plan=$(jq -c .changes <<<"$out")
 run spctl apply "$T/third.json" --json
 expect_eq "$(jq -c .routeChanges <<<"$out")" "$plan" 'plan and apply'
 
+expect_exit 0 spctl plan "$T/second.json"
+expect_match "$out" 'change against generation [0-9]+:'$'\n''  \+ 1 route \(dns\)  ~ 1 \(pool\)  - 1 \(extra\)'
+# Where nobody can say what was before, nothing is invented.
+echo '{' >"$T/state/applied/$(cat "$T/state/live").config"
+apply second
+expect_match "$(line 2)" '^what changes cannot be said: '
+
 # Both protocols instead of one is one changed route.
 file both "$(r web 9001 10.20.0.2)"
 apply both

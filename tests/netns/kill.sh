@@ -115,6 +115,9 @@ expect_hold pb 'B|10.20.0.1|y' y
 before=$(ids '9004')
 # A look at what it would do ends nothing.
 expect_exit 0 spctl apply "$T/new.json" --kill --dry-run
+expect_match "$out" 'would end: 9 connections'
+expect_exit 0 spctl apply "$T/old.json" --drain 60 --dry-run --json
+expect_json "$out" '.flowsEnded >= 1 and .dryRun'
 expect_hold m4 'A|10.20.0.1|y' y
 expect_exit 0 spctl apply "$T/new.json" --kill
 expect_match "$out" '^nothing to do'
