@@ -274,7 +274,9 @@ set_elements() { # SET
 		(.elem // {val: .}) | "\(.val | if type == "object" then .concat | map(tostring) | join(" ") else . end)'"\
 "' \(.counter.packets // "-")"'
 }
-set_size() { set_elements "$1" | wc -l; }
+set_size() {
+	gw nft -j list set inet "$TABLE" "$1" 2>/dev/null | jq '[.nftables[].set.elem // empty | length] | add // 0'
+}
 
 # refused KIND: connections refused so far, of all routes. KIND: list, rate, ip, route.
 refused() { set_elements "refused_$1" | awk '{ n += $NF } END { print n + 0 }'; }
