@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <endian.h>
+#include <stdio.h>
 #include <string.h>
 
 #define WORD_MAX 64 /* longer words are not compared: nobody mistypes them into each other */
@@ -236,4 +237,26 @@ const char *text_line(const char *text, size_t n, uint32_t line, size_t *len)
 		text += k;
 		n -= k;
 	}
+}
+
+const char *text_short(uint64_t n, char out[TEXT_SHORT])
+{
+	static const char units[] = "kMGTPE";
+	unsigned unit = 0;
+	uint64_t whole = n, tenth = 0;
+
+	if (n < 1000) {
+		snprintf(out, TEXT_SHORT, "%u", (unsigned)n);
+		return out;
+	}
+	for (; whole >= 1000; unit++) {
+		tenth = whole % 1000 / 100;
+		whole /= 1000;
+	}
+	if (whole < 10)
+		snprintf(out, TEXT_SHORT, "%u.%u%c", (unsigned)whole, (unsigned)tenth,
+			 units[unit - 1]);
+	else
+		snprintf(out, TEXT_SHORT, "%u%c", (unsigned)whole, units[unit - 1]);
+	return out;
 }

@@ -15,6 +15,10 @@ uint64_t text_hash(const void *p, size_t n, uint64_t seed); /* FNV-1a 64 */
 /* Valid UTF-8 without NUL (RFC 3629)? *bad gets the offset of the first bad byte. */
 bool text_is_utf8(const char *s, size_t n, size_t *bad);
 
+/* "0", "999", "1.2k", "35M", "1.0T": at most 5 characters, by thousands. Returns out. */
+#define TEXT_SHORT 8
+const char *text_short(uint64_t n, char out[TEXT_SHORT]);
+
 /* A place in a text. Lines end with LF, CRLF or CR; columns count characters, not bytes. */
 struct text_place {
 	const char *text;   /* borrowed */

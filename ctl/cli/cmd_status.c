@@ -8,16 +8,17 @@
 #include "ctl/apply/expected.h"
 #include "ctl/apply/gather.h"
 #include "ctl/apply/session.h"
+#include "ctl/apply/usage.h"
 #include "ctl/base/clock.h"
+#include "ctl/base/text.h"
 #include "ctl/cli/cmd.h"
 #include "ctl/cli/describe.h"
 #include "ctl/cli/report.h"
 #include "ctl/cli/table.h"
-#include "ctl/host/conntrack.h"
-#include "ctl/nft/ruleset_compile.h"
 
 #define BEHIND_TRIES   100
 #define BEHIND_WAIT_MS 50
+#define TARGET_ROWS    8 /* a route with more is one row; --json has them all */
 
 struct status {
 	const struct options *o;
@@ -31,10 +32,7 @@ struct status {
 	struct diags diags;
 	bool drift, behind; /* behind: of another generation than the files say */
 	char drift_what[160];
-	unsigned *active;      /* per plan route */
-	uint32_t *route_of_id; /* id -> plan route + 1 */
-	uint32_t max_id;
-	bool have_active;
+	struct usage usage;
 };
 
 static void drift(struct status *st, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -107,38 +105,13 @@ static void find_drift(struct status *st)
 	st->behind |= st->drift && session_is_busy(&st->s);
 }
 
-static int count_flow(const struct ct_flow *f, void *arg)
+static void warn_full_sets(struct status *st)
 {
-	struct status *st = arg;
-
-	if (f->closed || f->instance != label_instance(st->s.state.instance) ||
-	    f->id > st->max_id || !st->route_of_id[f->id])
-		return 0;
-	st->active[st->route_of_id[f->id] - 1]++;
-	return 0;
-}
-
-static void count_active(struct status *st)
-{
-	struct err e = { 0 };
-	unsigned n = st->plan->n_routes;
-
-	for (size_t i = 0; i < st->s.ids.n; i++)
-		if (st->s.ids.ids[i] > st->max_id)
-			st->max_id = st->s.ids.ids[i];
-	st->active = calloc(n + 1, sizeof(*st->active));
-	st->route_of_id = calloc((size_t)st->max_id + 1, sizeof(*st->route_of_id));
-	if (!st->active || !st->route_of_id || !st->s.ids.n)
-		return;
-	for (unsigned i = 0; i < n; i++) {
-		uint32_t id = route_ids_find(&st->s.ids, st->plan->routes[i].route->name);
-
-		st->route_of_id[id] = id ? i + 1 : 0;
-	}
-	st->have_active = !conntrack_each(count_flow, st, &e);
-	if (!st->have_active)
+	for (unsigned i = 0; i < st->usage.n_full; i++)
 		diags_add(&st->diags, DIAG_WARNING, LOC_NONE, NULL, NULL,
-			  "connections cannot be counted: %s", e.msg);
+			  "the set %s is full: what comes anew is let in, and neither limited nor "
+			  "counted by it",
+			  st->usage.full[i]);
 }
 
 static int load(struct status *st, struct err *e)
@@ -162,9 +135,83 @@ static int load(struct status *st, struct err *e)
 	return 0;
 }
 
+static void count_cell(struct table *t, bool known, uint64_t n)
+{
+	char text[TEXT_SHORT];
+
+	table_cell(t, known ? text_short(n, text) : "?");
+}
+
+static void counts_cells(struct table *t, const struct usage *u, const struct usage_counts *c)
+{
+	count_cell(t, u->have_active, c->active);
+	count_cell(t, u->have_totals, c->total);
+	count_cell(t, u->have_totals, c->bytes_in);
+	count_cell(t, u->have_totals, c->bytes_out);
+}
+
+static void target_row(const struct status *st, struct table *t, unsigned route, unsigned target)
+{
+	struct buf b = { 0 };
+
+	describe_target(&b, &st->plan->routes[route].targets[target]);
+	table_cell(t, " ");
+	table_cell(t, " ");
+	table_cell(t, " ");
+	table_cell(t, b.data);
+	counts_cells(t, &st->usage, &st->usage.routes[route].targets[target]);
+	table_cell(t, " ");
+	buf_fini(&b);
+}
+
+static void route_rows(const struct status *st, struct table *t, unsigned i)
+{
+	const struct plan_route *r = &st->plan->routes[i];
+	struct buf listens = { 0 }, targets = { 0 };
+	bool apart = r->n_targets > 1 && r->n_targets <= TARGET_ROWS;
+
+	describe_listens(&listens, r);
+	if (r->n_targets > 1)
+		buf_printf(&targets, "%u targets%s", r->n_targets, apart ? ":" : "");
+	else
+		describe_targets(&targets, r);
+	table_cell(t, r->route->name);
+	table_cell(t, tier_name(r->tier));
+	table_cell(t, listens.data);
+	table_cell(t, targets.data);
+	counts_cells(t, &st->usage, &st->usage.routes[i].all);
+	count_cell(t, st->usage.have_totals, usage_refused(&st->usage.routes[i]));
+	for (unsigned k = 0; apart && k < r->n_targets; k++)
+		target_row(st, t, i, k);
+	buf_fini(&listens);
+	buf_fini(&targets);
+}
+
+/* Under the table: why. */
+static void print_refusals(const struct status *st)
+{
+	for (unsigned i = 0; i < st->plan->n_routes; i++) {
+		const struct usage_route *u = &st->usage.routes[i];
+		const char *comma = "";
+
+		if (!usage_refused(u))
+			continue;
+		printf("refused by %s: ", st->plan->routes[i].route->name);
+		for (int k = 0; k < N_REFUSALS; k++) {
+			if (!u->refused[k])
+				continue;
+			printf("%s%llu %s", comma, (unsigned long long)u->refused[k],
+			       refusal_reason((enum refusal_kind)k));
+			comma = ", ";
+		}
+		printf("\n");
+	}
+}
+
 static void print_text(struct status *st)
 {
-	static const char *const head[] = { "ROUTE", "TIER", "LISTENS", "TARGETS", "ACTIVE" };
+	static const char *const head[] = { "ROUTE", "TIER", "LISTENS", "TARGETS", "ACTIVE",
+					    "TOTAL", "IN",   "OUT",	"REFUSED" };
 	char when[24];
 	struct table t;
 
@@ -174,41 +221,77 @@ static void print_text(struct status *st)
 	       session_table(&st->s));
 	if (st->drift)
 		printf("DRIFT: %s: `spctl apply` repairs it\n", st->drift_what);
-	table_init(&t, 5, head);
-	for (unsigned i = 0; i < st->plan->n_routes; i++) {
-		const struct plan_route *r = &st->plan->routes[i];
-		struct buf listens = { 0 }, targets = { 0 };
-
-		describe_listens(&listens, r);
-		describe_targets(&targets, r);
-		table_cell(&t, r->route->name);
-		table_cell(&t, tier_name(r->tier));
-		table_cell(&t, listens.data);
-		table_cell(&t, targets.data);
-		if (st->have_active)
-			table_cellf(&t, "%u", st->active[i]);
-		else
-			table_cell(&t, "?");
-		buf_fini(&listens);
-		buf_fini(&targets);
-	}
+	table_init(&t, 9, head);
+	for (unsigned i = 0; i < st->plan->n_routes; i++)
+		route_rows(st, &t, i);
 	if (st->plan->n_routes)
 		table_print(&t, stdout);
 	table_fini(&t);
+	print_refusals(st);
+}
+
+static void put_counts(json_t *j, const struct usage *u, const struct usage_counts *c)
+{
+	const struct {
+		const char *key;
+		uint64_t n;
+	} totals[] = {
+		{ "total", c->total },
+		{ "bytesIn", c->bytes_in },
+		{ "bytesOut", c->bytes_out },
+		{ "packetsIn", c->packets_in },
+		{ "packetsOut", c->packets_out },
+	};
+
+	json_object_set_new(j, "active", u->have_active ? json_integer(c->active) : json_null());
+	for (size_t i = 0; i < sizeof(totals) / sizeof(*totals); i++)
+		json_object_set_new(j, totals[i].key,
+				    u->have_totals ? json_integer((json_int_t)totals[i].n)
+						   : json_null());
+}
+
+static json_t *refused_json(const struct usage *u, const struct usage_route *r)
+{
+	json_t *j = json_object();
+
+	for (int k = 0; k < N_REFUSALS && u->have_totals; k++)
+		if (r->refused[k])
+			json_object_set_new(j, refusal_reason((enum refusal_kind)k),
+					    json_integer((json_int_t)r->refused[k]));
+	return j;
+}
+
+static json_t *targets_json(const struct status *st, unsigned i)
+{
+	const struct plan_route *r = &st->plan->routes[i];
+	json_t *targets = describe_targets_json(r);
+
+	for (unsigned k = 0; k < r->n_targets && k < json_array_size(targets); k++) {
+		json_t *j = json_array_get(targets, k);
+
+		json_object_set_new(j, "healthy", json_null()); /* nobody checks it */
+		put_counts(j, &st->usage, &st->usage.routes[i].targets[k]);
+	}
+	return targets;
 }
 
 static json_t *route_json(const struct status *st, unsigned i)
 {
 	const struct plan_route *r = &st->plan->routes[i];
+	const struct usage_route *u = &st->usage.routes[i];
 	struct buf listens = { 0 };
 	json_t *j;
 
 	describe_listens(&listens, r);
-	j = json_pack("{s:s,s:i,s:s,s:s,s:s,s:o,s:o}", "name", r->route->name, "id",
+	j = json_pack("{s:s,s:i,s:s,s:s,s:s}", "name", r->route->name, "id",
 		      (int)route_ids_find(&st->s.ids, r->route->name), "tier", tier_name(r->tier),
-		      "reason", r->reason, "ports", listens.data ? listens.data : "", "active",
-		      st->have_active ? json_integer(st->active[i]) : json_null(), "targets",
-		      describe_targets_json(r));
+		      "reason", r->reason, "ports", listens.data ? listens.data : "");
+	put_counts(j, &st->usage, &u->all);
+	/* The kernel moves what it serves. */
+	json_object_set_new(j, "movers",
+			    json_pack("{s:i,s:i,s:i}", "sockmap", 0, "splice", 0, "copy", 0));
+	json_object_set_new(j, "refused", refused_json(&st->usage, u));
+	json_object_set_new(j, "targets", targets_json(st, i));
 	buf_fini(&listens);
 	return j;
 }
@@ -266,8 +349,7 @@ static int leftovers(const struct status *st)
 
 static void status_close(struct status *st)
 {
-	free(st->active);
-	free(st->route_of_id);
+	usage_fini(&st->usage);
 	plan_free(st->plan);
 	gather_fini(&st->g);
 	config_free(st->config);
@@ -324,7 +406,11 @@ int cmd_status(const struct options *o, int argc, char **argv)
 	}
 	code = st.code;
 	if (st.plan) {
-		count_active(&st);
+		if (usage_read(&st.s, st.plan, &st.usage, &st.diags)) {
+			status_close(&st);
+			return cmd_fail(o, &(struct err){ .msg = "out of memory" }, EXIT_FAILED);
+		}
+		warn_full_sets(&st);
 		print_warnings(&st);
 		if (o->json)
 			print_json(&st);

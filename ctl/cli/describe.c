@@ -93,6 +93,14 @@ static void put_configured(struct buf *b, const struct cfg_action *a)
 	}
 }
 
+void describe_target(struct buf *b, const struct plan_target *t)
+{
+	put_address(b, &t->addr, t->target->port_kind == PORT_FIXED ? t->target->port : 0);
+	if (t->weight != 1)
+		buf_printf(b, "*%u", t->weight);
+	put_port_rule(b, t->target);
+}
+
 void describe_targets(struct buf *b, const struct plan_route *r)
 {
 	if (r->route->action.type == ACTION_SOCKET_HANDLER) {

@@ -12,6 +12,8 @@
 void describe_listens(struct buf *b, const struct plan_route *r);
 /* "10.0.0.2:7000", "10.0.0.2, 10.0.0.3 (same port)"; a handler's name for other actions */
 void describe_targets(struct buf *b, const struct plan_route *r);
+/* One of them: "10.0.0.2:7000*3" */
+void describe_target(struct buf *b, const struct plan_target *t);
 /* Everything that makes two versions of a route differ for its users, in one line. */
 void describe_behaviour(struct buf *b, const struct plan_route *r);
 /* What the operator should know besides: "IPv4 only", "keeps the client's address", ... */

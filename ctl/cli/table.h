@@ -11,7 +11,7 @@
 #include "ctl/base/arena.h"
 
 #define TABLE_WIDTH	  100
-#define TABLE_MAX_COLUMNS 8
+#define TABLE_MAX_COLUMNS 10
 
 struct table {
 	struct arena arena;

@@ -58,7 +58,7 @@ static int read_counts(struct nft *n, struct ruleset *rs, const char *set, struc
 	for (unsigned i = 0; i < READ_TRIES && rc == -EINTR; i++) {
 		if (i)
 			clock_sleep_ms(i);
-		out->n = 0;
+		out->n = out->seen = 0;
 		rc = ask(n, rs, set, out, e);
 		if (!rc && out->failed)
 			return err_set(e, -ENOMEM, "out of memory");
@@ -84,6 +84,18 @@ int nft_counts_read(struct nft *n, const char *table, const char *set, struct nf
 	if (rc)
 		nft_counts_fini(out);
 	return rc;
+}
+
+int nft_set_count(struct nft *n, const char *table, const char *set, size_t *count, struct err *e)
+{
+	struct nft_counts c;
+	int rc = nft_counts_read(n, table, set, &c, e);
+
+	if (rc)
+		return rc;
+	*count = c.seen;
+	nft_counts_fini(&c);
+	return 0;
 }
 
 /* ---- all of them ---- */

@@ -16,6 +16,9 @@ struct nft_batch;
 int nft_counts_read(struct nft *n, const char *table, const char *set, struct nft_counts *out,
 		    struct err *e);
 
+/* How many elements a dynamic set has just now, whatever they carry; 0 where there is no set. */
+int nft_set_count(struct nft *n, const char *table, const char *set, size_t *count, struct err *e);
+
 /* Deletes the elements of routes for which keep() is false, in all sets of counters of rs. What
  * a flow that still lives counts afterwards makes an element again. *commits: by how many the
  * kernel's generation moved. */

@@ -436,6 +436,7 @@ static void parse_counts(const struct nlattr *list, struct nft_counts *c)
 		struct nft_count one;
 		const uint8_t *key;
 
+		c->seen++;
 		if (!el.v[NFTA_SET_ELEM_KEY] || !el.v[NFTA_SET_ELEM_EXPR])
 			continue;
 		key = get_value(el.v[NFTA_SET_ELEM_KEY], sizeof(one.key));

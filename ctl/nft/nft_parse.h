@@ -20,6 +20,7 @@ struct nft_count {
 struct nft_counts {
 	struct nft_count *v; /* owned; free with nft_counts_fini() */
 	size_t n, cap;
+	size_t seen; /* elements, also those that are no counters */
 	bool failed; /* out of memory */
 };
 void nft_counts_fini(struct nft_counts *c);

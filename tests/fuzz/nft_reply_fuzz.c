@@ -49,6 +49,23 @@ static void fuzz_dump(const void *bytes, size_t size)
 	ruleset_free(rs);
 }
 
+static void fuzz_counts(const void *bytes, size_t size)
+{
+	struct ruleset *rs = ruleset_new("t1", "", 0);
+	struct nft_counts c = { 0 };
+	struct nft_answer a = { .counts = &c };
+
+	if (!rs)
+		return;
+	if (size >= sizeof(struct nlmsghdr))
+		a.seq = ((const struct nlmsghdr *)bytes)->nlmsg_seq;
+	nft_parse_answer(bytes, size, rs, &a);
+	if (c.n > c.seen)
+		abort();
+	nft_counts_fini(&c);
+	ruleset_free(rs);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	void *copy = malloc(size ? size : 1); /* aligned, and its end is the end */
@@ -58,6 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(copy, data, size);
 	fuzz_batch(copy, size);
 	fuzz_dump(copy, size);
+	fuzz_counts(copy, size);
 	free(copy);
 	return 0;
 }
