@@ -161,7 +161,7 @@ lab_serve() {
 	shift
 	lab_start "$ns" "$log" "$LAB_TOOLS/echod" "$@"
 	for ((i = 0; i < 250; i++)); do
-		if grep -qx ready "$log"; then
+		if grep -qsx ready "$log"; then
 			return 0
 		fi
 		if ! kill -0 "$lab_pid" 2>/dev/null; then

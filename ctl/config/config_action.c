@@ -10,7 +10,8 @@
 
 #define TABLE_NAME_MAX_BYTES 64
 #define MAX_RATE_MIN_BITS    8000
-#define MAX_RATE_MAX_BITS    1000000000000ull
+/* The kernel counts nanoseconds times bytes a second in 64 bits. */
+#define MAX_RATE_MAX_BITS 140000000000ull
 
 static int as_enum(struct parse *p, const struct key *k, const struct doc_node *n, int *out)
 {
@@ -198,7 +199,7 @@ int parse_key_max_rate(struct parse *p, const struct key *k, const struct doc_no
 	else if (n->type != DOC_STRING || !parse_rate(n->string, &bits))
 		return parse_expected(p, n, "a rate such as \"10mbps\" (bps, kbps, mbps, gbps)");
 	if (bits < MAX_RATE_MIN_BITS || bits > (double)MAX_RATE_MAX_BITS)
-		return parse_expected(p, n, "a rate from 8kbps to 1000gbps");
+		return parse_expected(p, n, "a rate from 8kbps to 140gbps");
 	f->max_rate_bits = (uint64_t)bits;
 	return 0;
 }

@@ -112,13 +112,12 @@ static void load_key(struct nx *x, int f, bool keyed)
 	nx_load_proto_port(x, 8 + addr_bytes(f) / 4);
 }
 
-/* What one port with one target meets once its label is set. */
-static void plain_chain(struct compiler *c, const char *name, int f, bool keyed, const char *to)
+void comp_plain_end(struct compiler *c, struct rs_chain *chain, int f, bool keyed)
 {
-	struct rs_chain *chain = comp_chain(c, name, RS_NO_PLACE);
+	char to[RS_NAME_MAX];
 	struct nx x;
 
-	comp_jump_limits(c, chain, f, RS_NO_PLACE);
+	snprintf(to, sizeof(to), "to%s%c", keyed ? "a" : "", f == V4 ? '4' : '6');
 	comp_count_connection(c, chain, RS_NO_PLACE);
 	x = nx_new();
 	comp_is_family(&x, f);
@@ -126,27 +125,6 @@ static void plain_chain(struct compiler *c, const char *name, int f, bool keyed,
 	nx_lookup_map(&x, to, NX_R(8), NX_R(4));
 	nx_dnat(&x, nfproto(f), NX_R(4), NX_R(4 + addr_bytes(f) / 4), 0);
 	comp_rule(c, chain, &x, NULL, RS_NO_PLACE);
-}
-
-static void rule_plain(struct compiler *c, struct rs_chain *dec, int f, bool keyed)
-{
-	char id[RS_NAME_MAX], to[RS_NAME_MAX], chain[RS_NAME_MAX], which[4];
-	struct nx x;
-
-	snprintf(which, sizeof(which), "%s%c", keyed ? "a" : "", f == V4 ? '4' : '6');
-	snprintf(id, sizeof(id), "id%s", which);
-	snprintf(to, sizeof(to), "to%s", which);
-	snprintf(chain, sizeof(chain), "plain%s", which);
-	if (!ruleset_find_set(c->rs, id))
-		return;
-	x = nx_new();
-	comp_is_family(&x, f);
-	load_key(&x, f, keyed);
-	nx_lookup_map(&x, id, NX_R(8), NX_R(0));
-	nx_ct_set(&x, NFT_CT_LABELS, NX_R(0));
-	nx_verdict(&x, NFT_GOTO, chain);
-	comp_rule(c, dec, &x, "one port, one target", RS_NO_PLACE);
-	plain_chain(c, chain, f, keyed, to);
 }
 
 static void rule_vmap(struct compiler *c, struct rs_chain *dec, int f, const char *stem, bool keyed)
@@ -162,6 +140,36 @@ static void rule_vmap(struct compiler *c, struct rs_chain *dec, int f, const cha
 	load_key(&x, f, keyed);
 	nx_vmap(&x, map, NX_R(8));
 	comp_rule(c, dec, &x, NULL, RS_NO_PLACE);
+}
+
+/* What one port with one target meets once its label is set. */
+static void plain_chain(struct compiler *c, const char *name, int f, bool keyed)
+{
+	struct rs_chain *chain = comp_chain(c, name, RS_NO_PLACE);
+
+	rule_vmap(c, chain, f, STEM_POLICY, keyed);
+	comp_shared_limits(c, chain, f, RS_NO_PLACE);
+	comp_plain_end(c, chain, f, keyed);
+}
+
+static void rule_plain(struct compiler *c, struct rs_chain *dec, int f, bool keyed)
+{
+	char id[RS_NAME_MAX], chain[RS_NAME_MAX], which[4];
+	struct nx x;
+
+	snprintf(which, sizeof(which), "%s%c", keyed ? "a" : "", f == V4 ? '4' : '6');
+	snprintf(id, sizeof(id), "id%s", which);
+	snprintf(chain, sizeof(chain), "plain%s", which);
+	if (!ruleset_find_set(c->rs, id))
+		return;
+	x = nx_new();
+	comp_is_family(&x, f);
+	load_key(&x, f, keyed);
+	nx_lookup_map(&x, id, NX_R(8), NX_R(0));
+	nx_ct_set(&x, NFT_CT_LABELS, NX_R(0));
+	nx_verdict(&x, NFT_GOTO, chain);
+	comp_rule(c, dec, &x, "one port, one target", RS_NO_PLACE);
+	plain_chain(c, chain, f, keyed);
 }
 
 static void rule_address_ranges(struct compiler *c, struct rs_chain *dec, int f)
@@ -331,6 +339,7 @@ static void compile(struct compiler *c)
 {
 	bool any;
 
+	comp_default_policy(c);
 	for (unsigned i = 0; i < c->p->n_cells && !c->rc; i++)
 		comp_cell(c, &c->p->cells[i]);
 	any = c->used[V4] || c->used[V6];
@@ -359,10 +368,13 @@ struct ruleset *ruleset_compile(const struct plan *p, const struct compile_optio
 
 	c.rs = ruleset_new(o->table, o->owner, o->generation);
 	c.chain_made = calloc(p->n_routes + 1, 1);
-	if (!c.rs || !c.chain_made)
+	c.policy_of = malloc((p->n_routes + 1) * sizeof(*c.policy_of));
+	if (!c.rs || !c.chain_made || !c.policy_of) {
 		comp_fail(&c, -ENOMEM, "out of memory");
-	else
+	} else {
+		memset(c.policy_of, 0xff, (p->n_routes + 1) * sizeof(*c.policy_of));
 		compile(&c);
+	}
 	if (!c.rc)
 		c.rc = ruleset_seal(c.rs, e);
 	free(c.chain_made);
@@ -370,6 +382,8 @@ struct ruleset *ruleset_compile(const struct plan *p, const struct compile_optio
 		free(c.shifts[i]);
 	free(c.shifts);
 	free(c.lists.v);
+	free(c.policies.v);
+	free(c.policy_of);
 	if (!c.rc)
 		return c.rs;
 	ruleset_free(c.rs);

@@ -3,8 +3,9 @@
  * The keys that lead to a route. One port with one target is an element of
  * id4/to4 (label and target); everything else is an element of a verdict map
  * that leads to the route's chain: svc4 for single ports, an interval map for
- * ranges. A local address with keys of its own is looked up first and never
- * falls back: where user space decides there, the key leads to an empty chain.
+ * ranges. Plain ports whose route has a policy stand in pol4 as well. A local address with keys of
+ * its own is looked up first and never falls back: where user space decides there, the key leads to
+ * an empty chain.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -67,6 +68,9 @@ static void add_plain(struct compiler *c, const struct plan_cell *cell, int f,
 	struct rs_set *id = key_map(c, cell, "id", f, RS_TYPE_IP6, 16);
 	struct rs_set *to =
 		key_map(c, cell, "to", f, RS_CONCAT(ip, RS_TYPE_PORT), addr_bytes(f) + 4);
+	char chain[RS_NAME_MAX];
+	bool limited = comp_plain_policy(c, r, f, by_address(cell), chain);
+	struct rs_set *pol = limited ? key_map(c, cell, STEM_POLICY, f, NFT_DATA_VERDICT, 0) : NULL;
 	uint32_t label[4];
 
 	comp_route_label(c, r, t, label);
@@ -79,6 +83,8 @@ static void add_plain(struct compiler *c, const struct plan_cell *cell, int f,
 		memcpy(data + addr_bytes(f), &port_be, 2);
 		rs_set_add(id, c->rs, k.bytes, 0, label, r->route->index);
 		rs_set_add(to, c->rs, k.bytes, 0, data, r->route->index);
+		if (pol)
+			rs_set_add_goto(pol, c->rs, k.bytes, chain, r->route->index);
 	}
 }
 
@@ -219,7 +225,7 @@ static void add_all(struct compiler *c, const struct plan_cell *cell, int f,
 	char chain[RS_NAME_MAX];
 
 	note_winner(c, r);
-	if (only && !only->redirect && !comp_has_policy(r) && cell->to - cell->from < SMALL_RANGE) {
+	if (only && !only->redirect && cell->to - cell->from < SMALL_RANGE) {
 		add_plain(c, cell, f, r, only);
 		return;
 	}

@@ -15,6 +15,9 @@
 #define CHAIN_REST_V4 "rest4"
 #define CHAIN_REST_V6 "rest6"
 
+/* pol4, pola4: where plain ports go whose route has lists or limits of its own. */
+#define STEM_POLICY "pol"
+
 enum { V4, V6, N_FAMILIES };
 
 /* ct state as nftables sees it: 1 << (ctinfo + 1), and bit 0 for invalid */
@@ -29,14 +32,32 @@ struct shift { /* one offset between listen and target ports, and the ports that
 	uint8_t done[65536 / 8];
 };
 
-/* Equal address lists share a set, which bears the number of the first route that has it. */
+/* Equal lists, and equal policies, bear one number: that of the first route which has them. */
+#define NO_NUMBER	   UINT32_MAX
+#define NUMBER_OF_DEFAULTS 0 /* no route has it */
+
 struct list_index {
 	struct shared_list {
 		const struct addr_set *list;
 		uint64_t hash;
-		uint32_t id;
+		uint32_t number;
 		bool allow;
 	} * v; /* open addressing; list NULL = free */
+	size_t cap, n;
+};
+
+/* What security says of a route, without padding: it is hashed and compared as bytes. */
+struct policy {
+	uint32_t block, allow; /* numbers of lists, or NO_NUMBER */
+	uint32_t per_minute, per_client, at_once;
+};
+
+struct policy_index {
+	struct numbered_policy {
+		struct policy policy;
+		uint32_t number;
+		bool used;
+	} * v; /* open addressing */
 	size_t cap, n;
 };
 
@@ -55,7 +76,9 @@ struct compiler {
 	bool refuses[N_REFUSALS];
 	bool polices; /* some route has a maxRate */
 	struct list_index lists;
-	int rc; /* first failure; every step does nothing after it */
+	struct policy_index policies;
+	uint32_t *policy_of; /* per plan route; NO_NUMBER = not looked up yet */
+	int rc;		     /* first failure; every step does nothing after it */
 };
 
 static inline uint8_t nfproto(int f)
@@ -79,7 +102,8 @@ struct rs_set *comp_set(struct compiler *c, const char *stem, int f, uint32_t fl
 struct rs_chain *comp_chain(struct compiler *c, const char *name, uint32_t place);
 void comp_rule(struct compiler *c, struct rs_chain *chain, struct nx *x, const char *comment,
 	       uint32_t place);
-
+/* Counts the connection and translates it: the end of every chain for plain routes. */
+void comp_plain_end(struct compiler *c, struct rs_chain *chain, int f, bool keyed);
 struct rs_chain *comp_base_chain(struct compiler *c, const char *name, const struct rs_hook *hook);
 void comp_is_family(struct nx *x, int f);
 
@@ -95,15 +119,35 @@ void comp_count_connection(struct compiler *c, struct rs_chain *chain, uint32_t 
 void comp_police(struct compiler *c, const struct plan_route *r);
 
 /* ruleset_compile_policy.c: who is let in. */
-bool comp_has_policy(const struct plan_route *r);
-/* The route's lists and limits, and between them the limits of all routes; a refused connection
- * leaves the chain. The flow's label must be set. False when nobody gets past them. */
-bool comp_policy_rules(struct compiler *c, const struct plan_route *r, int f,
-		       struct rs_chain *chain);
-/* The limits of all routes alone. */
-void comp_jump_limits(struct compiler *c, struct rs_chain *chain, int f, uint32_t place);
+/* To be called first: what defaults.security says has a number of its own. */
+void comp_default_policy(struct compiler *c);
+/* Whoever may not use the route leaves the chain here. The flow's label must be set. */
+void comp_jump_policy(struct compiler *c, struct rs_chain *chain, int f,
+		      const struct plan_route *r);
+/* The chain that a plain route goes to from `plain4` because of its policy; false: it has none. */
+bool comp_plain_policy(struct compiler *c, const struct plan_route *r, int f, bool keyed,
+		       char name[RS_NAME_MAX]);
+/* Ends a rule: counts, and answers with a reset. */
+void comp_refuse(struct compiler *c, struct nx *x, enum refusal_kind k);
 /* The chains that refuse, as far as somebody goes there. */
 void comp_refusals(struct compiler *c);
+
+/* ruleset_compile_list.c: addresses. */
+/* The number of that list, which is `number` if no equal one was met before; NO_NUMBER: empty. */
+uint32_t comp_list(struct compiler *c, const struct addr_set *list, bool allow, uint32_t number);
+/* The addresses of one family as an interval set of that name; NULL when there are none. */
+struct rs_set *comp_address_set(struct compiler *c, const char *name, const struct addr_set *list,
+				int f, uint32_t place);
+/* False when nobody of that family passes. */
+bool comp_list_rules(struct compiler *c, struct rs_chain *chain, int f, const struct policy *p,
+		     const struct cfg_security *s, uint32_t place);
+
+/* ruleset_compile_limit.c: how many. */
+/* What a client may do over all routes. */
+void comp_shared_limits(struct compiler *c, struct rs_chain *chain, int f, uint32_t place);
+/* The route's own. */
+void comp_route_limits(struct compiler *c, struct rs_chain *chain, int f, const struct policy *p,
+		       uint32_t place);
 
 /* ruleset_compile_route.c: the chain of a route in one family; returns its name. */
 const char *comp_route_chain(struct compiler *c, const struct plan_route *r, int f,

@@ -351,8 +351,7 @@ const char *comp_route_chain(struct compiler *c, const struct plan_route *r, int
 	chain = comp_chain(c, name, r->route->index);
 	snprintf(comment, sizeof(comment), "route %.90s", r->route->name);
 	rule_label(c, chain, r, only, comment);
-	if (!comp_policy_rules(c, r, f, chain))
-		return name;
+	comp_jump_policy(c, chain, f, r);
 	if (!only)
 		rule_balance(c, chain, r, f);
 	comp_count_connection(c, chain, r->route->index);

@@ -268,14 +268,28 @@ foreign_rules() {
 	done
 }
 
+# What the dynamic set holds: "KEY VALUE" lines, VALUE being the counter's packets (or -).
+set_elements() { # SET
+	gw nft -j list set inet "$TABLE" "$1" 2>/dev/null | jq -r '.nftables[] | .set.elem // empty | .[] |
+		(.elem // {val: .}) | "\(.val | if type == "object" then .concat | map(tostring) | join(" ") else . end)'"\
+"' \(.counter.packets // "-")"'
+}
+set_size() {
+	gw nft -j list set inet "$TABLE" "$1" 2>/dev/null | jq '[.nftables[].set.elem // empty | length] | add // 0'
+}
+
+# refused KIND: connections refused so far, of all routes. KIND: list, rate, ip, route.
+refused() { set_elements "refused_$1" | awk '{ n += $NF } END { print n + 0 }'; }
+
 # ---- connections that stay open -------------------------------------------------------------
 
 declare -A HOLD_IN HOLD_OUT HOLD_PID
 
-# hold NAME NS PROBE-ARG...: opens one; fails unless it opens.
-hold() {
-	local name=$1 ns=$2 answer in out_fd
+# try_hold NAME NS PROBE-ARG...: opens one; 1 and the word for it in $answer if it does not open.
+try_hold() {
+	local name=$1 ns=$2 in out_fd
 	shift 2
+	rm -f "$T/hold.$name.in" "$T/hold.$name.out"
 	mkfifo "$T/hold.$name.in" "$T/hold.$name.out"
 	nsenter --net="/run/netns/$ns" -- "$LAB_TOOLS/probe" "$@" --hold \
 		<"$T/hold.$name.in" >"$T/hold.$name.out" 2>"$T/hold.$name.log" &
@@ -285,7 +299,12 @@ hold() {
 	HOLD_IN[$name]=$in
 	HOLD_OUT[$name]=$out_fd
 	read -r -t 10 answer <&"$out_fd" || answer='nothing'
-	[[ $answer == open ]] || fail "hold $name ($*): $answer"
+	[[ $answer == open ]] || hold_close "$name"
+	[[ $answer == open ]]
+}
+hold() {
+	local answer
+	try_hold "$@" || fail "hold $*: $answer"
 }
 
 # hold_say NAME TEXT: sends a line, leaves the answer (or the word of failure) in $answer.
@@ -329,6 +348,8 @@ need_kernel() {
 		nft_redir) need_nft "$k" 'table inet t { chain c { type nat hook prerouting priority -100; tcp dport 1 redirect to :2; }; }' ;;
 		nft_numgen) need_nft "$k" 'table inet t { chain c { numgen inc mod 2 0 accept; }; }' ;;
 		nft_hash) need_nft "$k" 'table inet t { chain c { jhash ip saddr mod 2 0 accept; }; }' ;;
+		nft_limit) need_nft "$k" 'table inet t { set s { type ipv4_addr; size 9; flags dynamic; }; chain c { update @s { ip saddr limit rate over 1/minute } drop; }; }' ;;
+		nft_connlimit) need_nft "$k" 'table inet t { set s { type ipv4_addr; size 9; flags dynamic; }; chain c { add @s { ip saddr ct count over 1 } drop; }; }' ;;
 		ipv6) [[ -d /proc/sys/net/ipv6 ]] || skip "this kernel has no IPv6" ;;
 		*) fail "need_kernel: unknown $k" ;;
 		esac

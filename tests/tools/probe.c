@@ -31,18 +31,19 @@ struct attempt {
 static const char usage[] =
 	"usage: probe tcp|udp ADDR:PORT [-s SOURCE] [-p SOURCE-PORT] [-m PAYLOAD] [-w TIMEOUT-MS]\n"
 	"             [-n COUNT [-c CONCURRENCY] [--tally]] [--silent] [--lines N]\n"
-	"             [--hold] [--bulk BYTES] [--drain]\n"
+	"             [--hold [--reset]] [--bulk BYTES] [--drain]\n"
 	"  -n, -c       COUNT attempts, -c at a time; prints \"N ok, N refused, ...\"\n"
 	"  --tally      prints \"TAG COUNT\" lines instead, then failures as \"WORD COUNT\"\n"
 	"  --silent     sends nothing, waits for the server to speak\n"
 	"  --lines N    waits for N lines of answer (default 1)\n"
 	"  --hold       one connection; sends each line of stdin and prints its answer\n"
+	"  --reset      that one ends with a reset, however it ends (TCP)\n"
 	"  --bulk       sends BYTES, shuts down, prints what comes back (TCP)\n"
 	"  --drain      reads to end of file, prints the number of bytes (TCP)\n"
 	"Exit: 0 = every attempt was answered, 1 = not all, 2 = usage.";
 
 static union sockaddr_any target, source;
-static bool have_source, udp, silent, tally, hold, drain;
+static bool have_source, udp, silent, tally, hold, reset, drain;
 static unsigned long source_port, count = 1, concurrency = 1, timeout_ms = 2000, want_lines = 1;
 static unsigned long bulk_bytes;
 static bool have_bulk, have_count;
@@ -319,9 +320,12 @@ static enum outcome read_line(int fd, char *out, size_t cap)
 static int run_hold(void)
 {
 	static char line[ANSWER_MAX_BYTES - 2], answer[ANSWER_MAX_BYTES];
+	const struct linger at_once = { 1, 0 };
 	int fd = open_one();
 	int rc = 0;
 
+	if (reset)
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	puts("open");
 	while (fgets(line, sizeof line, stdin)) {
@@ -414,11 +418,12 @@ static unsigned long number_arg(const char *text, unsigned long min, unsigned lo
 
 static void parse_args(int argc, char **argv)
 {
-	enum { OPT_TALLY = 256, OPT_SILENT, OPT_LINES, OPT_HOLD, OPT_BULK, OPT_DRAIN };
+	enum { OPT_TALLY = 256, OPT_SILENT, OPT_LINES, OPT_HOLD, OPT_RESET, OPT_BULK, OPT_DRAIN };
 	static const struct option longs[] = { { "tally", no_argument, NULL, OPT_TALLY },
 					       { "silent", no_argument, NULL, OPT_SILENT },
 					       { "lines", required_argument, NULL, OPT_LINES },
 					       { "hold", no_argument, NULL, OPT_HOLD },
+					       { "reset", no_argument, NULL, OPT_RESET },
 					       { "bulk", required_argument, NULL, OPT_BULK },
 					       { "drain", no_argument, NULL, OPT_DRAIN },
 					       { "help", no_argument, NULL, 'h' },
@@ -459,6 +464,9 @@ static void parse_args(int argc, char **argv)
 			break;
 		case OPT_HOLD:
 			hold = true;
+			break;
+		case OPT_RESET:
+			reset = true;
 			break;
 		case OPT_BULK:
 			bulk_bytes = number_arg(optarg, 0, 1UL << 40);

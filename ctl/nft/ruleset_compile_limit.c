@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Connections a minute and connections at once, counted by the kernel in dynamic
+ * sets whose elements come with the first connection and go with the last (or
+ * RATE_TIMEOUT_MS after it). A set is named by its limit: with another limit it is
+ * another set, which starts to count anew, because an element keeps the limit it
+ * was made with. The rules hold no state. So an apply may write chains anew, and
+ * as long as the limit is the same nobody who is connected is forgotten.
+ *
+ * Of IPv6, a client is a /64. What a client shares over all routes is counted in
+ * one chain, lim4 / lim6; what belongs to a route has the route's number from
+ * the flow's label in its key, so that routes of one policy share a chain.
+ *
+ * A full set lets in: a flood of forged sources must not lock everybody out.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/nft/ruleset_compile_internal.h"
+
+#define CLIENTS_MAX 65536u /* clients that a limit tells apart */
+/* Longer than any bucket takes to fill again. */
+#define RATE_TIMEOUT_MS 120000u
+
+/* ---- keys ---- */
+
+/* The client into R8...: one address, or the /64 of an IPv6 one. Returns the next free register. */
+static unsigned load_client(struct nx *x, int f)
+{
+	const uint8_t half[16] = { 255, 255, 255, 255, 255, 255, 255, 255 }, zero[16] = { 0 };
+
+	nx_load_saddr(x, nfproto(f), 8);
+	if (f == V6)
+		nx_bitwise(x, NX_R(8), NX_R(8), sizeof(half), half, zero);
+	return 8 + addr_bytes(f) / 4;
+}
+
+/* Of the label only the route: the same whatever the target. */
+static void load_route(struct nx *x, unsigned r)
+{
+	const uint32_t mask[4] = { UINT32_MAX, 0, 0, 0 }, zero[4] = { 0 };
+
+	nx_ct(x, NFT_CT_LABELS, NX_R(r));
+	nx_bitwise(x, NX_R(r), NX_R(r), LABEL_BYTES, mask, zero);
+}
+
+static const char *dynamic_set(struct compiler *c, const struct rs_set_def *def)
+{
+	struct rs_set *s = ruleset_set(c->rs, def, RS_NO_PLACE);
+
+	if (!s)
+		comp_fail(c, -ENOMEM, "out of memory");
+	return s ? s->def.name : "";
+}
+
+/* "rate300_4": clients. "route_rate40_4": client and route. */
+static const char *client_set(struct compiler *c, const char *stem, uint32_t limit, int f,
+			      bool of_route, uint32_t flags)
+{
+	uint32_t ip = f == V4 ? RS_TYPE_IP : RS_TYPE_IP6;
+	struct rs_set_def def = { .flags = NFT_SET_EVAL | flags,
+				  .key_type = of_route ? RS_CONCAT(ip, RS_TYPE_IP6) : ip,
+				  .key_len = addr_bytes(f) + (of_route ? LABEL_BYTES : 0),
+				  .size = CLIENTS_MAX,
+				  .timeout_ms = flags & NFT_SET_TIMEOUT ? RATE_TIMEOUT_MS : 0 };
+
+	snprintf(def.name, sizeof(def.name), "%s%s%u_%c", of_route ? "route_" : "", stem, limit,
+		 f == V4 ? '4' : '6');
+	return dynamic_set(c, &def);
+}
+
+/* ---- rules ---- */
+
+static struct rs_set *trusted_set(struct compiler *c, int f)
+{
+	const struct config *cfg = c->p->config;
+
+	return cfg ? comp_address_set(c, f == V4 ? "proxies4" : "proxies6", &cfg->proxy_ips, f,
+				      RS_NO_PLACE)
+		   : NULL;
+}
+
+/* Goes on for the peers in proxyIPs, or for everybody else: each stands for many clients. */
+static void is_trusted(struct nx *x, int f, const struct rs_set *trusted, bool invert)
+{
+	nx_load_saddr(x, nfproto(f), 8);
+	nx_lookup_set(x, trusted->def.name, NX_R(8), invert);
+}
+
+/* A rule that ends with a look at the client's own element; the key is at R8. */
+static struct nx client_rule(struct compiler *c, int f, bool of_route)
+{
+	const struct rs_set *trusted = of_route ? trusted_set(c, f) : NULL;
+	struct nx x = nx_new();
+	unsigned next;
+
+	comp_is_family(&x, f);
+	if (trusted)
+		is_trusted(&x, f, trusted, true);
+	next = load_client(&x, f);
+	if (of_route)
+		load_route(&x, next);
+	return x;
+}
+
+static void rule_rate(struct compiler *c, struct rs_chain *chain, int f, bool of_route,
+		      uint32_t per_minute, uint32_t place)
+{
+	const char *set = client_set(c, "rate", per_minute, f, of_route, NFT_SET_TIMEOUT);
+	struct nx x = client_rule(c, f, of_route);
+
+	nx_dynset_rate_over(&x, set, NX_R(8), per_minute, RATE_TIMEOUT_MS);
+	comp_refuse(c, &x, REFUSED_RATE);
+	comp_rule(c, chain, &x, NULL, place);
+}
+
+static void rule_per_client(struct compiler *c, struct rs_chain *chain, int f, bool of_route,
+			    uint32_t max, uint32_t place)
+{
+	const char *set = client_set(c, "conn", max, f, of_route, 0);
+	struct nx x = client_rule(c, f, of_route);
+
+	nx_dynset_connlimit_over(&x, set, NX_R(8), max);
+	comp_refuse(c, &x, REFUSED_IP);
+	comp_rule(c, chain, &x, NULL, place);
+}
+
+/* Of both families together. */
+static void rule_at_once(struct compiler *c, struct rs_chain *chain, uint32_t max, uint32_t place)
+{
+	struct rs_set_def def = { .flags = NFT_SET_EVAL,
+				  .key_type = RS_TYPE_IP6,
+				  .key_len = LABEL_BYTES,
+				  .size = ROUTE_ID_MAX + 1 };
+	struct nx x = nx_new();
+
+	snprintf(def.name, sizeof(def.name), "route_max%u", max);
+	load_route(&x, 8);
+	nx_dynset_connlimit_over(&x, dynamic_set(c, &def), NX_R(8), max);
+	comp_refuse(c, &x, REFUSED_ROUTE);
+	comp_rule(c, chain, &x, "maxConnections", place);
+}
+
+void comp_route_limits(struct compiler *c, struct rs_chain *chain, int f, const struct policy *p,
+		       uint32_t place)
+{
+	if (p->per_minute)
+		rule_rate(c, chain, f, true, p->per_minute, place);
+	if (p->per_client)
+		rule_per_client(c, chain, f, true, p->per_client, place);
+	if (p->at_once)
+		rule_at_once(c, chain, p->at_once, place);
+}
+
+/* ---- what all routes share ---- */
+
+static void rule_trusted_return(struct compiler *c, struct rs_chain *chain, int f)
+{
+	const struct rs_set *trusted = trusted_set(c, f);
+	struct nx x;
+
+	if (!trusted)
+		return;
+	x = nx_new();
+	comp_is_family(&x, f);
+	is_trusted(&x, f, trusted, false);
+	nx_verdict(&x, NFT_RETURN, NULL);
+	comp_rule(c, chain, &x, "proxyIPs", RS_NO_PLACE);
+}
+
+void comp_shared_limits(struct compiler *c, struct rs_chain *chain, int f, uint32_t place)
+{
+	const struct config *cfg = c->p->config;
+	const char *name = f == V4 ? "lim4" : "lim6";
+	struct rs_chain *lim;
+	struct nx x;
+
+	if (!cfg || (!cfg->max_connections_per_ip && !cfg->connection_rate_per_minute))
+		return;
+	x = nx_new();
+	nx_verdict(&x, NFT_JUMP, name);
+	comp_rule(c, chain, &x, NULL, place);
+	if (ruleset_find_chain(c->rs, name))
+		return;
+	lim = comp_chain(c, name, RS_NO_PLACE);
+	rule_trusted_return(c, lim, f);
+	if (cfg->connection_rate_per_minute)
+		rule_rate(c, lim, f, false, cfg->connection_rate_per_minute, RS_NO_PLACE);
+	if (cfg->max_connections_per_ip)
+		rule_per_client(c, lim, f, false, cfg->max_connections_per_ip, RS_NO_PLACE);
+}
