@@ -237,24 +237,32 @@ static void print_shared(const struct plan_route *r)
 		printf("user space's part of %s: more ports, not listed here\n", r->route->name);
 }
 
-static void print_limit(unsigned limit, const char *unit, bool given)
-{
-	printf("%u%s%s", limit, unit, given ? "" : " (default)");
-}
-
 /* What each client may do over all routes together. */
 static void print_limits(const struct config *c)
 {
-	bool conns = c->max_connections_per_ip, rate = c->connection_rate_per_minute;
+	struct buf b = { 0 };
 
-	printf("limits: ");
-	if (conns)
-		print_limit(c->max_connections_per_ip, "/client", c->max_connections_per_ip_given);
-	if (conns && rate)
-		printf(", ");
-	if (rate)
-		print_limit(c->connection_rate_per_minute, "/min", c->connection_rate_given);
-	printf("%s\n", conns || rate ? "" : "none");
+	describe_limits(&b, c);
+	printf("limits: %s\n", b.data ? b.data : "?");
+	buf_fini(&b);
+}
+
+/* True if they change. */
+static bool print_limit_change(const struct config *old, const struct config *new)
+{
+	struct buf a = { 0 }, b = { 0 };
+	bool changes;
+
+	if (!old)
+		return false;
+	describe_limits(&a, old);
+	describe_limits(&b, new);
+	changes = a.data && b.data && strcmp(a.data, b.data);
+	if (changes)
+		printf("~ limits: %s\n          becomes %s\n", a.data, b.data);
+	buf_fini(&a);
+	buf_fini(&b);
+	return changes;
 }
 
 static void print_routes(const struct plan *p)
@@ -286,6 +294,7 @@ static void print_difference(const struct live *v, bool have_live, const struct 
 	if (v->drift)
 		printf("! the kernel's table is not what generation %u says: apply repairs it\n",
 		       v->generation);
+	n = print_limit_change(v->plan ? v->plan->config : NULL, p->config);
 	compare_plans(v->plan, p, print_change, &n);
 	if (!n)
 		printf("  no route changes\n");
@@ -306,6 +315,7 @@ static json_t *route_json(const struct plan_route *r)
 	if (r->v6)
 		json_array_append_new(families, json_string("ipv6"));
 	json_object_set_new(j, "families", families);
+	json_object_set_new(j, "security", describe_security_json(r));
 	if (is_shared(r))
 		json_object_set_new(j, "userSpace", describe_behind_json(r));
 	if (is_shared(r))
@@ -330,10 +340,11 @@ static void print_json(const struct live *v, const struct plan *p, const struct 
 	for (unsigned i = 0; i < p->n_routes; i++)
 		json_array_append_new(routes, route_json(&p->routes[i]));
 	compare_plans(v->plan, p, json_change, changes);
-	describe_print_json(json_pack("{s:i,s:i,s:b,s:o,s:o,s:o,s:o}", "schema", 1, "generation",
-				      (int)v->generation, "drift", v->drift, "routes", routes,
-				      "disabled", disabled_json(p->config), "changes", changes,
-				      "warnings", describe_warnings_json(d)));
+	describe_print_json(json_pack("{s:i,s:i,s:b,s:o,s:o,s:o,s:o,s:o}", "schema", 1,
+				      "generation", (int)v->generation, "drift", v->drift, "limits",
+				      describe_limits_json(p->config), "routes", routes, "disabled",
+				      disabled_json(p->config), "changes", changes, "warnings",
+				      describe_warnings_json(d)));
 }
 
 static int show(const struct options *o, struct loaded *l, const struct plan *p)
