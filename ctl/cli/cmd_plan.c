@@ -137,24 +137,28 @@ static void print_shared(const struct plan_route *r)
 		printf("user space's part of %s: more ports, not listed here\n", r->route->name);
 }
 
-static void print_limit(unsigned limit, const char *unit, bool given)
-{
-	printf("%u%s%s", limit, unit, given ? "" : " (default)");
-}
-
 /* What each client may do over all routes together. */
 static void print_limits(const struct config *c)
 {
-	bool conns = c->max_connections_per_ip, rate = c->connection_rate_per_minute;
+	struct buf b = { 0 };
 
-	printf("limits: ");
-	if (conns)
-		print_limit(c->max_connections_per_ip, "/client", c->max_connections_per_ip_given);
-	if (conns && rate)
-		printf(", ");
-	if (rate)
-		print_limit(c->connection_rate_per_minute, "/min", c->connection_rate_given);
-	printf("%s\n", conns || rate ? "" : "none");
+	describe_limits(&b, c);
+	printf("limits: %s\n", b.data ? b.data : "?");
+	buf_fini(&b);
+}
+
+static void print_limit_change(const struct config *old, const struct config *new)
+{
+	struct buf a = { 0 }, b = { 0 };
+
+	if (!old)
+		return;
+	describe_limits(&a, old);
+	describe_limits(&b, new);
+	if (a.data && b.data && strcmp(a.data, b.data))
+		printf("~ limits: %s\n          becomes %s\n", a.data, b.data);
+	buf_fini(&a);
+	buf_fini(&b);
 }
 
 static void print_routes(const struct plan *p)
@@ -189,6 +193,7 @@ static void print_difference(const struct live *v, bool have_live, const struct 
 	route_diff_summary(v->p.plan, p, &summary);
 	printf("  %s\n", summary.data && !summary.failed ? summary.data : "?");
 	buf_fini(&summary);
+	print_limit_change(v->p.plan ? v->p.plan->config : NULL, p->config);
 	route_diff(v->p.plan, p, print_change, NULL);
 }
 
@@ -207,6 +212,7 @@ static json_t *route_json(const struct plan_route *r)
 	if (r->v6)
 		json_array_append_new(families, json_string("ipv6"));
 	json_object_set_new(j, "families", families);
+	json_object_set_new(j, "security", describe_security_json(r));
 	if (is_shared(r))
 		json_object_set_new(j, "userSpace", describe_behind_json(r));
 	if (is_shared(r))
@@ -230,9 +236,10 @@ static void print_json(const struct live *v, const struct plan *p, const struct 
 
 	for (unsigned i = 0; i < p->n_routes; i++)
 		json_array_append_new(routes, route_json(&p->routes[i]));
-	describe_print_json(json_pack("{s:i,s:i,s:b,s:o,s:o,s:o,s:o}", "schema", 1, "generation",
-				      (int)v->generation, "drift", v->drift, "routes", routes,
-				      "disabled", disabled_json(p->config), "changes",
+	describe_print_json(json_pack("{s:i,s:i,s:b,s:o,s:o,s:o,s:o,s:o}", "schema", 1,
+				      "generation", (int)v->generation, "drift", v->drift, "limits",
+				      describe_limits_json(p->config), "routes", routes, "disabled",
+				      disabled_json(p->config), "changes",
 				      route_diff_json(v->p.plan, p), "warnings",
 				      describe_warnings_json(d)));
 }

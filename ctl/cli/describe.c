@@ -135,6 +135,8 @@ static void put_clients(struct buf *b, const struct cfg_match *m)
 
 void describe_behaviour(struct buf *b, const struct plan_route *r)
 {
+	struct buf security = { 0 };
+
 	describe_listens(b, r);
 	put_clients(b, &r->route->match);
 	buf_puts(b, " -> ");
@@ -143,6 +145,10 @@ void describe_behaviour(struct buf *b, const struct plan_route *r)
 		buf_printf(b, " %s", describe_algorithm(r->route->action.algorithm));
 	if (r->preserve_source)
 		buf_puts(b, ", source kept");
+	describe_security(&security, r, true);
+	if (security.data)
+		buf_printf(b, ", %s", security.data);
+	buf_fini(&security);
 	if (r->tier != TIER_NFTABLES)
 		buf_printf(b, " (%s)", tier_name(r->tier));
 }
@@ -155,6 +161,7 @@ static void note(struct buf *b, const char *text)
 void describe_notes(struct buf *b, const struct plan_route *r)
 {
 	bool redirect = false, loopback = false;
+	struct buf security = { 0 };
 
 	if (r->tier != TIER_NFTABLES)
 		return;
@@ -170,6 +177,10 @@ void describe_notes(struct buf *b, const struct plan_route *r)
 		note(b, describe_algorithm(r->route->action.algorithm));
 	if (r->preserve_source)
 		note(b, "source kept");
+	describe_security(&security, r, false);
+	if (security.data)
+		note(b, security.data);
+	buf_fini(&security);
 	if (redirect)
 		note(b, "redirect");
 	if (loopback)

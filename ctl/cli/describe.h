@@ -16,6 +16,11 @@ void describe_targets(struct buf *b, const struct plan_route *r);
 void describe_target(struct buf *b, const struct plan_target *t);
 /* Everything that makes two versions of a route differ for its users, in one line. */
 void describe_behaviour(struct buf *b, const struct plan_route *r);
+/* "allow 10.0.0.0/8, block 2, 5 at once, 2/client, 40/min, 10 Mbit/s". in_full: short lists are
+ * written out, of long ones a digest is told, so that two different ones never read alike. */
+void describe_security(struct buf *b, const struct plan_route *r, bool in_full);
+/* What each client may do over all routes: "100/client (default), 300/min (default)", "none". */
+void describe_limits(struct buf *b, const struct config *c);
 /* What the operator should know besides: "IPv4 only", "keeps the client's address", ... */
 void describe_notes(struct buf *b, const struct plan_route *r);
 /* "tcp/443, tcp/8443: route \"api\" before it needs the first bytes": b and what follows it with
@@ -26,6 +31,8 @@ const char *describe_proto(uint8_t proto);
 
 json_t *describe_listeners_json(const struct plan_route *r);
 json_t *describe_targets_json(const struct plan_route *r);
+json_t *describe_security_json(const struct plan_route *r);
+json_t *describe_limits_json(const struct config *c);
 json_t *describe_behind_json(const struct plan_route *r);
 json_t *describe_warnings_json(const struct diags *d);
 /* {"errors":[{...}]} */

@@ -11,7 +11,7 @@
 
 #include "ctl/cli/describe.h"
 
-#define NAMES_COLUMNS 44 /* of all names in a summary: the rest of it takes up to 56 */
+#define NAMES_COLUMNS 34 /* of all names in a summary: the rest of it takes up to 66 */
 #define NAME_COLUMNS  20 /* of one of them, with the dots of a cut */
 #define NAMES_KEPT    12
 
@@ -224,6 +224,17 @@ static void put_names(struct buf *out, const struct kind *k, unsigned columns)
 		buf_puts(out, ", ...");
 }
 
+/* What every client may do over all routes together. */
+static bool limits_differ(const struct plan *old, const struct plan *new)
+{
+	const struct config *a = old ? old->config : NULL, *b = new->config;
+
+	return a && b &&
+	       (a->max_connections_per_ip != b->max_connections_per_ip ||
+		a->connection_rate_per_minute != b->connection_rate_per_minute ||
+		!addr_set_equal(&a->proxy_ips, &b->proxy_ips));
+}
+
 void route_diff_summary(const struct plan *old, const struct plan *new, struct buf *out)
 {
 	static const char ops[KINDS] = { '+', '~', '-' };
@@ -249,4 +260,6 @@ void route_diff_summary(const struct plan *old, const struct plan *new, struct b
 	}
 	if (first)
 		buf_puts(out, "no route changes");
+	if (limits_differ(old, new))
+		buf_puts(out, "  ~ limits");
 }

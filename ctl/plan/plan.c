@@ -142,6 +142,8 @@ struct plan *plan_build(const struct config *c, const struct plan_facts *f, stru
 		rc = plan_settle_tiers(p, d);
 	if (!rc)
 		rc = plan_check_conflicts(p, d);
+	if (!rc)
+		plan_check_security(p, d);
 out:
 	if (rc == -ENOMEM)
 		diags_add(d, DIAG_ERROR, LOC_NONE, NULL, NULL, "out of memory");

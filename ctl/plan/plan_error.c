@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The path of an error. The plan's objects keep the place of what they come
+ * The path of an error or warning. The plan's objects keep the place of what they come
  * from, not its path: so the file is parsed once more, when there is an error
  * to tell, and searched for that place. This way the path is spelled as in the
  * file ("target", "tls" beside "match", "defaults.security"), whoever used it.
@@ -107,6 +107,21 @@ void plan_error(struct plan *p, struct diags *d, const struct cfg_route *route, 
 	/* What is only counted needs no path. */
 	diags_add(d, DIAG_ERROR, loc,
 		  !diags_full(d) && find_path(p, route, &loc, &path) ? path.text : NULL, hint, "%s",
+		  msg);
+}
+
+void plan_warn(struct plan *p, struct diags *d, enum diag_severity severity,
+	       const struct cfg_route *route, struct loc loc, const char *hint, const char *fmt,
+	       ...)
+{
+	struct path path = { 0 };
+	char msg[480];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(msg, sizeof(msg), fmt, ap);
+	va_end(ap);
+	diags_add(d, severity, loc, find_path(p, route, &loc, &path) ? path.text : NULL, hint, "%s",
 		  msg);
 }
 

@@ -30,6 +30,10 @@ bool plan_has_tier(const struct plan *p, enum tier t);
  * routes. */
 void plan_error(struct plan *p, struct diags *d, const struct cfg_route *route, struct loc loc,
 		const char *hint, const char *fmt, ...) PRINTF_LIKE(6, 7);
+/* The same for a warning or a note. */
+void plan_warn(struct plan *p, struct diags *d, enum diag_severity severity,
+	       const struct cfg_route *route, struct loc loc, const char *hint, const char *fmt,
+	       ...) PRINTF_LIKE(7, 8);
 void plan_error_fini(struct plan *p);
 
 /* plan_order.c: fills rank and rank_class of all routes. 0 or -ENOMEM. */
@@ -37,6 +41,9 @@ int plan_order_routes(struct plan *p);
 /* Two routes of one class that take the same connections: an error each (once a pair);
  * a route that is never reached: a warning. 0 or -ENOMEM. */
 int plan_check_conflicts(struct plan *p, struct diags *d);
+
+/* plan_security.c: lists and limits that never take effect, or serve nobody: warnings and notes. */
+void plan_check_security(struct plan *p, struct diags *d);
 
 /* plan_cell.c: fills p->cells without their families. 0, -ENOMEM, -E2BIG (in d). */
 int plan_build_cells(struct plan *p, struct diags *d);

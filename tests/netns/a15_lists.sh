@@ -19,7 +19,8 @@ expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9400 -s 192.168.1.7
 expect_eq "$(refused list)" 0
 expect_answer refused tcp 10.10.0.1:9400 -s 10.10.0.66
 expect_answer_in c2 refused tcp 10.30.0.1:9400
-expect_eq "$(refused list)" 2 'route_ip_blocked'
+expect_eq "$(refused list sec)" 2 'route_ip_blocked'
+expect_eq "$(refused list next)" 0 'route_ip_blocked of the other route'
 expect_answer refused tcp 10.10.0.1:9400 -s 192.168.2.7
 expect_eq "$(refused list)" 3 'route_ip_blocked'
 expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9400

@@ -42,7 +42,11 @@ expect_eq "$(gw nft -j list sets inet | jq -r '.nftables[].set | select(.flags =
 	'allow0_4 allow0_6' 'the sets of 1000 routes'
 expect_eq "$before" 0
 
-served() { expect_answer "$1|hi" "${@:2}"; }
+served() {
+	local who=$1
+	shift
+	expect_answer "$who|hi" "$@"
+}
 RANDOM=7
 for i in 0 $((n4 - 1)) $((RANDOM * 3)) $((RANDOM * 3)) $((RANDOM * 3)); do
 	net=$(v4 "$i") next=$(v4 "$i")

@@ -268,18 +268,22 @@ foreign_rules() {
 	done
 }
 
-# What the dynamic set holds: "KEY VALUE" lines, VALUE being the counter's packets (or -).
-set_elements() { # SET
-	gw nft -j list set inet "$TABLE" "$1" 2>/dev/null | jq -r '.nftables[] | .set.elem // empty | .[] |
-		(.elem // {val: .}) | "\(.val | if type == "object" then .concat | map(tostring) | join(" ") else . end)'"\
-"' \(.counter.packets // "-")"'
-}
+# set_size SET: elements that the kernel has in it.
 set_size() {
 	gw nft -j list set inet "$TABLE" "$1" 2>/dev/null | jq '[.nftables[].set.elem // empty | length] | add // 0'
 }
 
-# refused KIND: connections refused so far, of all routes. KIND: list, rate, ip, route.
-refused() { set_elements "refused_$1" | awk '{ n += $NF } END { print n + 0 }'; }
+# refused KIND [ROUTE]: connections refused so far, of one route or of all. KIND: list, rate, ip, route.
+refused() {
+	local reason
+	case $1 in
+	list) reason=route_ip_blocked ;;
+	rate) reason=rate_limit ;;
+	*) reason=$1_limit ;;
+	esac
+	spctl status --json | jq --arg reason "$reason" --arg route "${2-}" \
+		'[.routes[] | select($route == "" or .name == $route) | .refused[$reason] // 0] | add // 0'
+}
 
 # ---- connections that stay open -------------------------------------------------------------
 

@@ -41,7 +41,11 @@ apply_config <<'E'
  {"name":"here","match":{"ports":9010,"transport":"all"},"action":{"type":"forward","targets":[{"host":["10.10.0.1","fd10::1"],"port":7500}]}}
  ]}
 E
-served() { expect_answer "${@:1:1}|hi" "${@:2}"; }
+served() {
+	local who=$1
+	shift
+	expect_answer "$who|hi" "$@"
+}
 
 # Each kind of route: one client is served, the blocked one is refused; both families, both protocols.
 before_a=$(arrived a) before_b=$(arrived b) n=0

@@ -51,6 +51,18 @@ expect_json "$out" '.changes[] | select(.route == "moved") | .old != .new'
 expect_json "$out" '[.routes[] | .name] == ["came","moved","same"]'
 expect_eq "$(everything)" "$before" 'what plan left'
 
+# Lists and limits are changes like others: of a route, and of all.
+sed 's/"port":7000}\]}}/"port":7000}]},"security":{"ipBlockList":["10.10.0.66"],"maxConnections":5}}/; s/{"routes"/{"maxConnectionsPerIP":7,"routes"/' \
+	"$T/old.json" >"$T/strict.json"
+expect_exit 0 spctl plan "$T/strict.json"
+expect_match "$out" $'~ limits: 100/client \\(default\\), 300/min \\(default\\)\n +becomes 7/client, 300/min \\(default\\)'
+expect_match "$out" $'~ same: tcp/9000 -> 10.20.0.2:7000\n +becomes tcp/9000 -> 10.20.0.2:7000, block 10.10.0.66, 5 at once'
+expect_match "$out" 'same +nftables .*IPv4, block 1, 5 at once'
+expect_exit 0 spctl plan "$T/strict.json" --json
+expect_json "$out" '.limits == {"connectionsPerClient":7,"perMinute":300,"default":false}'
+expect_json "$out" '.routes[0].security | .blockRanges == 1 and .connections == 5 and .perMinute == 0'
+sed 's/10\.10\.0\.66/10.10.0.67/' "$T/strict.json" >"$T/other.json"
+
 # dry run: the kernel is asked, nothing changes.
 expect_exit 0 spctl apply "$T/new.json" --dry-run
 expect_match "$out" 'dry run'
@@ -65,6 +77,14 @@ expect_exit 0 lab_in gw setpriv --reuid=65000 --regid=65000 --clear-groups --inh
 	"$T/spctl-copy" plan "$T/new.json" --json
 expect_json "$out" '.schema == 1 and (.routes | length) == 3'
 expect_eq "$(everything)" "$before" 'what plan without root left'
+
+# One list against another of the same length.
+apply strict
+expect_exit 0 spctl plan "$T/strict.json"
+expect_match "$out" 'no route changes'
+expect_exit 0 spctl plan "$T/other.json"
+expect_match "$out" $'block 10.10.0.66, 5 at once\n +becomes .*block 10.10.0.67, 5 at once'
+apply old
 
 gw nft flush ruleset
 expect_exit 0 spctl plan "$T/old.json"
