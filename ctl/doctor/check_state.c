@@ -76,6 +76,7 @@ static void report_foreign(struct doctor *d, const struct err *e)
 			    d->in->table);
 }
 
+/* Also leaves the routes' numbers in the session, for the checks that count connections. */
 static void check_live_table(struct doctor *d)
 {
 	struct session *s = d->in->session;
@@ -129,6 +130,8 @@ void check_table(struct doctor *d)
 {
 	if (d->in->live && d->in->session)
 		check_live_table(d);
+	else if (d->in->live)
+		doctor_note(d, "not looked at: %s", d->in->session_error->msg);
 	else
 		check_free_table(d);
 }

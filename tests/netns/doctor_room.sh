@@ -48,11 +48,9 @@ healthy
 room=$(gw cat /proc/sys/net/netfilter/nf_conntrack_max)
 if ((room > 80000)); then
 	few() { [[ $(gw conntrack -L -p udp --orig-port-dst 9000 2>/dev/null | wc -l) -ge 51700 ]]; }
-	flood_ports() { # datagrams from one port after the other, of three addresses
-		cl bash -c 'for a in 10.10.0.2 10.10.0.3 10.10.0.9; do echo "$a"; done' | while read -r a; do
-			cl "$LAB_TOOLS/portspray" "10.10.0.1:$1" -s "$a" -p 20000-40000
-		done
-	}
+	cl ip route add local 20.0.0.0/8 dev lo
+	gw ip route add 20.0.0.0/8 via 10.10.0.2
+	flood_ports() { cl "$LAB_TOOLS/spray" "10.10.0.1:$1" -s 20.0.0.1 -n 52000; }
 	flood_ports 9001
 	healthy # these keep the client's address: they take no port of ours
 	flood_ports 9000
