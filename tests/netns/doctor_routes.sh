@@ -102,6 +102,8 @@ srv fo sh -c 'echo 0 > /proc/sys/net/ipv4/ip_forward'
 gw conntrack -D -p tcp --dport 9000 >/dev/null 2>&1 || :
 notes return-path 'cannot be told'
 healthy
+# (A neighbour of the target is masqueraded: that it is answered says nothing.)
+expect_answer_in b 'A|10.20.0.1|hi' tcp 10.20.0.1:9000
 for ((i = 0; i < 3; i++)); do expect_none_in cl tcp 10.10.0.1:9000; done
 finds_only return-path 'none of [0-9]+ connections to target 10\.20\.0\.2' 'kept'
 expect_match "$fix" 'ip route replace default via 10\.20\.0\.1'

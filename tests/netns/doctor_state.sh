@@ -86,6 +86,18 @@ lab_start gw "$T/local2.log" "$LAB_TOOLS/echod" L -t '*:9003' # a route that is 
 eventually grep -qx ready "$T/local2.log"
 healthy
 
+# The route's own target is reached through it: it lost nothing.
+config self <<'EOF'
+{"routes":[{"name":"self","match":{"ports":9005},"action":{"type":"forward","targets":[{"host":"127.0.0.1","port":9005}]}},
+ {"name":"other","match":{"ports":9006},"action":{"type":"forward","targets":[{"host":"127.0.0.1","port":9005}]}}]}
+EOF
+lab_start gw "$T/local3.log" "$LAB_TOOLS/echod" L -t '*:9005'
+eventually grep -qx ready "$T/local3.log"
+healthy "$T/self.json"
+lab_start gw "$T/local4.log" "$LAB_TOOLS/echod" L -t '*:9006'
+eventually grep -qx ready "$T/local4.log"
+finds_only listeners 'listens on tcp/9006' 'other' "$T/self.json"
+
 # ---- text: one line a check, the routes and the fix below, within 100 columns
 gw nft flush ruleset
 expect_exit 1 spctl doctor
