@@ -70,16 +70,40 @@ static bool is_of_route(const struct plan_route *r, const void *arg)
 	return *place == RS_NO_PLACE || r->route->index == *place;
 }
 
+struct at_place {
+	struct needs *x;
+	uint32_t place;
+};
+
+static void look_at(struct needs *x, const char *name, uint32_t place)
+{
+	struct needed *one = x->error.code || !name ? NULL : need(x, name);
+
+	if (one && one->missing)
+		finding_routes(x->d, one->missing, is_of_route, &place);
+}
+
+/* The state that a dynamic set keeps for each of its elements. */
+static int look_at_state(struct nftnl_expr *state, void *arg)
+{
+	struct at_place *a = arg;
+
+	look_at(a->x, nftnl_expr_get_str(state, NFTNL_EXPR_NAME), a->place);
+	return 0;
+}
+
 static void look_at_rule(struct needs *x, const struct rs_rule *rule)
 {
 	struct nftnl_expr_iter *it = nftnl_expr_iter_create(rule->rule);
+	struct at_place at = { x, rule->place };
 	struct nftnl_expr *expr;
 
 	while (it && !x->error.code && (expr = nftnl_expr_iter_next(it))) {
-		struct needed *one = need(x, nftnl_expr_get_str(expr, NFTNL_EXPR_NAME));
+		const char *name = nftnl_expr_get_str(expr, NFTNL_EXPR_NAME);
 
-		if (one && one->missing)
-			finding_routes(x->d, one->missing, is_of_route, &rule->place);
+		look_at(x, name, rule->place);
+		if (!strcmp(name, "dynset"))
+			nftnl_expr_expr_foreach(expr, look_at_state, &at);
 	}
 	if (it)
 		nftnl_expr_iter_destroy(it);
@@ -126,6 +150,9 @@ static void try_all(struct doctor *d)
 	for (size_t i = 0; rs && i < rs->n_chains; i++)
 		for (size_t k = 0; k < rs->chains[i]->n; k++)
 			look_at_rule(&x, &rs->chains[i]->rules[k]);
+	for (size_t i = 0; rs && i < rs->n_sets; i++)
+		if (rs_set_def_is_limits(&rs->sets[i]->def))
+			look_at(&x, "limit", rs->sets[i]->place);
 	ruleset_free(rs);
 	if (x.error.code)
 		doctor_note(d, "not looked at: %s", x.error.msg);

@@ -61,12 +61,12 @@ static void compare_table(struct doctor *d, const struct session *s)
 }
 
 /* It is another's: of that name, but not made by this spctl. */
-static void report_foreign(struct doctor *d, const struct err *e)
+static void report_foreign(struct doctor *d, const struct ruleset *have, const struct err *e)
 {
 	struct pending_finding *f = doctor_problem(d, "%s", e->msg);
 
 	finding_routes(d, f, NULL, NULL);
-	if (strstr(e->msg, "another spctl"))
+	if (have->ours) /* of another instance of spctl */
 		finding_fix(d, f, "%s", e->hint);
 	else if (d->in->live)
 		finding_fix(d, f, "nft delete table inet %s && spctl apply %s/applied/%u.config%s",
@@ -84,7 +84,7 @@ static void check_live_table(struct doctor *d)
 	int rc = session_read_kernel(s, d->in->table, &e);
 
 	if (rc == -EEXIST)
-		report_foreign(d, &e);
+		report_foreign(d, s->have, &e);
 	else if (rc)
 		doctor_note(d, "not looked at: %s", e.msg);
 	else if (session_is_busy(s))
@@ -119,7 +119,7 @@ static void check_free_table(struct doctor *d)
 		err_set(&e, -EEXIST, "the table inet %s belongs to another spctl", d->in->table);
 	err_hint(&e, "give that instance's --state-dir, or another --table");
 	if (e.code)
-		report_foreign(d, &e);
+		report_foreign(d, head, &e);
 	else
 		doctor_ok(d, "the name of table inet %s is %s", d->in->table,
 			  head->exists ? "ours" : "free");

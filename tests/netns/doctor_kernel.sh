@@ -34,6 +34,9 @@ without numgen 'robin'
 without hash 'hashed'
 without fib 'plain robin hashed'
 without masq 'plain robin hashed'
+# The states of dynamic sets: the limits for each client, which all routes have by default.
+without connlimit 'plain robin hashed'
+without limit 'plain robin hashed'
 # One that no rule here needs is nobody's problem.
 expect_exit 0 gw "$noexpr" synproxy "$SPCTL" doctor --json
 expect_json "$out" '.affected == 0'

@@ -9,7 +9,7 @@ lab_up
 serve a A -t '*:7000' -u '*:7000'
 
 config all <<'EOF'
-{"routes":[
+{"maxConnectionsPerIP":0,"connectionRateLimitPerMinute":0,"routes":[
  {"name":"masked","match":{"ports":9000,"transport":"udp"},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}]}},
  {"name":"kept","match":{"ports":9001,"transport":"udp"},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}],"nftables":{"preserveSourceIP":true}}}]}
 EOF

@@ -41,8 +41,12 @@ static void hide(pid_t pid, const char *name, uint64_t at, uint64_t len)
 		exit(1);
 	copy(pid, bytes, at, len, 0);
 	while ((p = memmem(p, len - (size_t)(p - bytes), name, n))) {
-		memset(p, 'x', n - 1);
-		copy(pid, p, at + (uint64_t)(p - bytes), n, 1);
+		/* Not the end of a longer name: an attribute's header is before it. */
+		if (p > bytes && p[-1] == '\0') {
+			memset(p, 'x', n - 1);
+			copy(pid, p, at + (uint64_t)(p - bytes), n, 1);
+		}
+		p += n - 1;
 	}
 	free(bytes);
 }
