@@ -84,15 +84,14 @@ static void check_group(struct doctor *d, const struct census_group *g)
 	char target[ADDR_TEXT], ours[ADDR_TEXT];
 	struct pending_finding *f;
 
-	if (g->flows < NAT_PORTS / 100 * NEARLY_FULL_PERCENT || !g->answers_to.family ||
+	if (g->flows < NAT_PORTS / 100 * NEARLY_FULL_PERCENT || !g->seen.family ||
 	    g->instance != label_instance(d->in->session->state.instance))
 		return;
 	f = doctor_problem(d,
 			   "%u connections from %s to target %s %s/%u: of %u source ports, few are "
 			   "left",
-			   g->flows, addr_format(&g->answers_to, ours),
-			   addr_format(&g->target, target), g->proto == IPPROTO_TCP ? "tcp" : "udp",
-			   g->target_port, NAT_PORTS);
+			   g->flows, addr_format(&g->seen, ours), addr_format(&g->target, target),
+			   g->proto == IPPROTO_TCP ? "tcp" : "udp", g->target_port, NAT_PORTS);
 	finding_routes(d, f, has_id, arg);
 	finding_fix(d, f,
 		    "give the route more targets (or ports of this one), or preserveSourceIP");

@@ -5,7 +5,7 @@
 #include "ctl/doctor/doctor_internal.h"
 #include "ctl/host/host_owner.h"
 
-#define MAX_OWNERS 8 /* each costs a walk through /proc */
+#define MAX_TAKEN 8 /* are told */
 
 static const struct plan_route *winner_of(const struct plan_family *f)
 {
@@ -53,48 +53,67 @@ static bool leads_to(const struct plan_route *r, const struct host_listener *l)
 	return false;
 }
 
-static void report(struct doctor *d, const struct plan_route *r, const struct host_listener *l)
-{
-	const char *proto = l->proto == IPPROTO_TCP ? "tcp" : "udp";
-	struct pending_finding *f;
-	char owner[64];
+struct taken {
+	const struct host_listener *l;
+	const struct plan_route *r;
+};
 
-	host_socket_owner(l->inode, owner, sizeof(owner));
-	f = doctor_problem(d, "%s listens on %s/%u, but %s %s route \"%s\" instead", owner, proto,
-			   l->port, addr_is_loopback(&l->addr) ? "this host" : "other hosts",
-			   d->in->live ? "reach" : "would reach", r->route->name);
-	finding_route(d, f, r);
-	finding_fix(d, f, "move %s to another port, stop it, or take %u out of the route", owner,
-		    l->port);
+static void report(struct doctor *d, const struct taken *t, const struct host_owner *owner)
+{
+	const char *proto = t->l->proto == IPPROTO_TCP ? "tcp" : "udp";
+	struct pending_finding *f;
+	char who[96];
+
+	host_owner_text(owner, who, sizeof(who));
+	f = doctor_problem(d, "%s listens on %s/%u, but %s %s route \"%s\" instead", who, proto,
+			   t->l->port, addr_is_loopback(&t->l->addr) ? "this host" : "other hosts",
+			   d->in->live ? "reach" : "would reach", t->r->route->name);
+	finding_route(d, f, t->r);
+	finding_fix(d, f, "move %s to another port, stop it, or take %u out of the route", who,
+		    t->l->port);
+}
+
+static void report_all(struct doctor *d, const struct taken *v, unsigned n)
+{
+	struct owned_socket sockets[MAX_TAKEN];
+	struct host_owner owners[MAX_TAKEN] = { { 0 } };
+
+	for (unsigned i = 0; i < n; i++)
+		sockets[i] = (struct owned_socket){ .inode = v[i].l->inode, .service = i };
+	if (n)
+		host_owners_find(sockets, n, owners);
+	for (unsigned i = 0; i < n; i++)
+		report(d, &v[i], &owners[i]);
 }
 
 static bool same_service(const struct host_listener *a, const struct host_listener *b)
 {
-	return a && a->proto == b->proto && a->port == b->port &&
+	return a->proto == b->proto && a->port == b->port &&
 	       addr_is_loopback(&a->addr) == addr_is_loopback(&b->addr);
 }
 
 void check_listeners(struct doctor *d)
 {
 	const struct host_facts *h = d->in->host;
-	const struct host_listener *last = NULL;
-	unsigned told = 0;
+	struct taken v[MAX_TAKEN];
+	unsigned n = 0;
+	bool more = false;
 
 	if (!h || !d->in->plan) {
 		doctor_ok(d, "no routes that could take a port");
 		return;
 	}
-	for (size_t i = 0; i < h->n_listeners; i++) {
+	for (size_t i = 0; i < h->n_listeners && !more; i++) {
 		const struct host_listener *l = &h->listeners[i];
 		const struct plan_route *r = taker_of(d->in->plan, l);
 
-		if (!r || leads_to(r, l) || same_service(last, l))
+		if (!r || leads_to(r, l) || (n && same_service(v[n - 1].l, l)))
 			continue;
-		last = l;
-		if (told++ == MAX_OWNERS) {
-			doctor_note(d, "and more listeners like these");
-			return;
-		}
-		report(d, r, l);
+		more = n == MAX_TAKEN;
+		if (!more)
+			v[n++] = (struct taken){ l, r };
 	}
+	report_all(d, v, n);
+	if (more)
+		doctor_note(d, "and more listeners like these");
 }

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "ctl/doctor/doctor_internal.h"
-#include "ctl/nft/ruleset_compile.h"
 
 struct check {
 	const char *name, *help;
@@ -267,8 +266,6 @@ static void find_paths(struct doctor *d)
 
 static void gather(struct doctor *d)
 {
-	const uint32_t masqueraded = LABEL_MASQUERADE | LABEL_HAIRPIN;
-
 	collect_targets(d);
 	d->have_net = !host_net_read(&d->net, &d->net_error);
 	find_paths(d);
@@ -277,7 +274,7 @@ static void gather(struct doctor *d)
 		nft_foreign_read(d->nft, d->in->table, &d->foreign, &d->foreign_error);
 	else
 		d->foreign_error = d->nft_error;
-	d->have_census = !census_read(&d->census, masqueraded, &d->census_error);
+	d->have_census = !census_read(&d->census, &d->census_error);
 }
 
 static void release(struct doctor *d)

@@ -3,8 +3,8 @@
 #ifndef CTL_DOCTOR_DOCTOR_INTERNAL_H
 #define CTL_DOCTOR_DOCTOR_INTERNAL_H
 
+#include "ctl/doctor/census.h"
 #include "ctl/doctor/doctor.h"
-#include "ctl/host/conntrack_census.h"
 #include "ctl/host/host_net.h"
 #include "ctl/nft/nft_foreign.h"
 

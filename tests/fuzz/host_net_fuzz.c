@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kernel's answers about interfaces, routes, neighbours and connections:
- * host_net_parse(), host_path_parse(), census_parse(). The input is a stream of
- * netlink messages.
+ * The kernel's answers about interfaces, routes and neighbours: host_net_parse()
+ * and host_path_parse(). The input is a stream of netlink messages.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,14 +9,12 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 
-#include "ctl/host/conntrack_census.h"
 #include "ctl/host/host_net.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct parsed {
 	struct host_net net;
-	struct census census;
 	struct host_path path;
 };
 
@@ -25,8 +22,6 @@ static void parse_one(struct parsed *p, const struct nlmsghdr *h)
 {
 	host_net_parse(&p->net, h);
 	host_path_parse(h, &p->path);
-	if (h->nlmsg_len >= sizeof(*h) + 4)
-		census_parse(&p->census, 3, h);
 }
 
 static void check(const struct parsed *p)
@@ -41,9 +36,6 @@ static void check(const struct parsed *p)
 	}
 	for (size_t i = 0; i < p->net.n_links; i++)
 		if (!p->net.links[i].index || !memchr(p->net.links[i].name, 0, IFNAMSIZ))
-			abort();
-	for (size_t i = 0; i < p->census.n; i++)
-		if (!p->census.v[i].flows || p->census.v[i].unanswered > p->census.v[i].flows)
 			abort();
 #ifdef FUZZ_SELFTEST
 	/* The planted bug: a route that two routing daemons could have made. */
@@ -76,7 +68,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	check(&parsed);
 	host_net_fini(&parsed.net);
-	census_fini(&parsed.census);
 	free(copy);
 	return 0;
 }
