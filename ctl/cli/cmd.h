@@ -66,6 +66,7 @@ int cmd_apply(const struct options *o, int argc, char **argv);
 int cmd_check(const struct options *o, int argc, char **argv);
 int cmd_completion(const struct options *o, int argc, char **argv);
 int cmd_conns(const struct options *o, int argc, char **argv);
+int cmd_doctor(const struct options *o, int argc, char **argv);
 int cmd_down(const struct options *o, int argc, char **argv);
 int cmd_explain(const struct options *o, int argc, char **argv);
 int cmd_help(const struct options *o, int argc, char **argv);

@@ -45,6 +45,12 @@ const struct command commands[] = {
 	  "  spctl explain --port 443 --client 10.0.0.7\n"
 	  "  spctl explain routes.json --port 53 --proto udp\n",
 	  cmd_explain },
+	{ "doctor", "[FILE]",
+	  "what on this host breaks the routes, each with the fix; changes nothing", "lenient",
+	  "  sudo spctl doctor                   the routes that are live\n"
+	  "  sudo spctl doctor routes.json       those of a file, before it is applied\n"
+	  "  spctl doctor --json | jq '.findings[] | select(.level == \"problem\")'\n",
+	  cmd_doctor },
 	{ "down", "", "stop everything and leave the host as it was found", "drain",
 	  "  spctl down\n"
 	  "  spctl down --drain 30           let connections go on for half a minute\n",
@@ -72,7 +78,10 @@ void cmd_print_usage(FILE *out, const struct command *c)
 	fprintf(out, "Everywhere:\n");
 	options_print(out, NULL);
 	fprintf(out, "\nExamples:\n%s", c->examples);
-	if (!strcmp(c->args, "[FILE]"))
+	if (c->run == cmd_doctor)
+		fprintf(out, "\nWithout FILE: the routes that are live. Exit code 1: some route is "
+			     "affected.\n");
+	else if (!strcmp(c->args, "[FILE]"))
 		fprintf(out, "\nWithout FILE: /etc/spctl/routes.json or /etc/spctl/routes.yaml; - "
 			     "is standard input.\n");
 }
