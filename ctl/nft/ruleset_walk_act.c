@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What rules do: verdicts, limits, counters, refusals, translation.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libnftnl/expr.h>
+
+#include "ctl/nft/ruleset_compile.h"
+#include "ctl/nft/ruleset_walk_internal.h"
+
+#define REFUSING "no_" /* chains that refuse begin with this */
+
+/* ---- verdicts ---- */
+
+static void tell_verdict(struct walker *w)
+{
+	bool refuses = !strncmp(w->to, REFUSING, sizeof(REFUSING) - 1);
+
+	if ((w->verdict == NFT_GOTO || w->verdict == NFT_JUMP) && !refuses)
+		return;
+	if (!w->told && (refuses || w->verdict == NF_DROP))
+		walk_step(w, refuses ? WALK_LIST : WALK_DROP, *w->comment ? w->comment : "rule");
+	if (refuses)
+		walk_add_result(w, "%srefused",
+				w->out->steps[w->out->n_steps - 1].result[0] ? ": " : "");
+	else if (w->verdict == NF_DROP)
+		walk_add_result(w, "dropped");
+	else if (w->verdict == NFT_RETURN && !strcmp(w->comment, "proxyIPs"))
+		walk_add_result(w, ": no limits");
+}
+
+enum walk_go walk_immediate(struct walker *w, const struct nftnl_expr *ex)
+{
+	uint32_t len = 0;
+	const void *data;
+
+	if (walk_get(ex, NFTNL_EXPR_IMM_DREG) != NFT_REG_VERDICT) {
+		data = nftnl_expr_get(ex, NFTNL_EXPR_IMM_DATA, &len);
+		walk_store(w, walk_get(ex, NFTNL_EXPR_IMM_DREG), data, len, 0);
+		return GO_ON;
+	}
+	w->verdict = (int)walk_get(ex, NFTNL_EXPR_IMM_VERDICT);
+	w->to[0] = '\0';
+	if (nftnl_expr_is_set(ex, NFTNL_EXPR_IMM_CHAIN))
+		snprintf(w->to, sizeof(w->to), "%s", nftnl_expr_get_str(ex, NFTNL_EXPR_IMM_CHAIN));
+	tell_verdict(w);
+	if (w->verdict == NF_DROP)
+		return walk_end(w, WALK_DROPPED);
+	return w->rc ? GO_END : GO_VERDICT;
+}
+
+enum walk_go walk_reject(struct walker *w, const struct nftnl_expr *ex)
+{
+	bool reset = walk_get(ex, NFTNL_EXPR_REJECT_TYPE) == NFT_REJECT_TCP_RST;
+	const char *why =
+		w->count_as < 0 ? "refused" : refusal_reason((enum refusal_kind)w->count_as);
+
+	walk_result(walk_step(w, WALK_REFUSE, why), "%s",
+		    reset ? "TCP reset" : "ICMP port unreachable");
+	return walk_end(w, WALK_REFUSED);
+}
+
+/* ---- sets that the kernel fills ---- */
+
+/* Of one route, where its number stands behind the client in the key. */
+static uint32_t route_of_key(const struct rs_set_def *def, const uint8_t *key)
+{
+	uint32_t id = 0;
+
+	if ((def->key_type & 0x3f) == RS_TYPE_MARK)
+		memcpy(&id, key + def->key_len - sizeof(id), sizeof(id));
+	return id;
+}
+
+static struct addr client_of_key(const struct walker *w, const uint8_t *key)
+{
+	struct addr a = { .family = (uint8_t)w->p->family };
+
+	memcpy(a.bytes, key, addr_len(&a));
+	return a;
+}
+
+/* The step of a limit, with whom it concerns as key. */
+static struct walk_step *limit_step(struct walker *w, enum walk_what what,
+				    const struct rs_set_def *def, const uint8_t *key, bool known)
+{
+	struct addr client = client_of_key(w, key);
+	char object[RS_NAME_MAX + 8], text[ADDR_TEXT], who[ADDR_TEXT + 4], label[90];
+	const uint32_t id[4] = { route_of_key(def, key) };
+	struct walk_step *s;
+
+	snprintf(object, sizeof(object), "set %s", def->name);
+	s = walk_step(w, what, object);
+	snprintf(who, sizeof(who), "%s%s", known ? addr_format(&client, text) : "each client",
+		 w->p->family == ADDR_V6 ? (known ? "/64" : "'s /64") : "");
+	if (id[0])
+		snprintf(s->key, sizeof(s->key), "%.50s, %.60s", who,
+			 walk_label_text(w, id, label, sizeof(label)));
+	else
+		snprintf(s->key, sizeof(s->key), "%s, all routes", who);
+	return s;
+}
+
+static enum walk_go run_rate(struct walker *w, const struct rs_set_def *def, const uint8_t *key,
+			     bool known, const struct nftnl_expr *limit)
+{
+	unsigned long per_minute = (unsigned long)nftnl_expr_get_u64(limit, NFTNL_EXPR_LIMIT_RATE);
+	struct walk_step *s = limit_step(w, WALK_RATE, def, key, known);
+	int there = known && w->world->has
+			    ? w->world->has(def->name, key, def->key_len, w->world->arg)
+			    : -1;
+
+	walk_result(s, "at most %lu new a minute%s", per_minute,
+		    there > 0	 ? "; it has a bucket: was here within 2 minutes"
+		    : there == 0 ? "; it has no bucket: was not here for 2 minutes"
+				 : "");
+	return GO_BREAK;
+}
+
+/* The kernel enters the new connection, then asks: more than `max`? */
+static enum walk_go compare_live(struct walk_step *s, unsigned max, long live)
+{
+	if (live < 0)
+		walk_result(s, "at most %u at once", max);
+	else
+		walk_result(s, "%ld of at most %u live", live, max);
+	return live >= 0 && (unsigned long)live >= max ? GO_ON : GO_BREAK;
+}
+
+static long live_now(const struct walker *w, uint32_t route, const struct addr *client)
+{
+	return w->world->live ? w->world->live(route, client, w->world->arg) : -1;
+}
+
+static enum walk_go run_per_client(struct walker *w, const struct rs_set_def *def,
+				   const uint8_t *key, bool known, const struct nftnl_expr *limit)
+{
+	struct walk_step *s = limit_step(w, WALK_CONNECTIONS, def, key, known);
+	struct addr client = client_of_key(w, key);
+
+	return compare_live(s, nftnl_expr_get_u32(limit, NFTNL_EXPR_CONNLIMIT_COUNT),
+			    known ? live_now(w, route_of_key(def, key), &client) : -1);
+}
+
+static void note_refusal(struct walker *w, const char *set)
+{
+	for (int k = 0; k < N_REFUSALS; k++)
+		if (!strcmp(set, refusal_set_name((enum refusal_kind)k)))
+			w->count_as = k;
+}
+
+static enum walk_go run_count(struct walker *w, const struct rs_set_def *def, const uint8_t *key)
+{
+	char object[RS_NAME_MAX + 8];
+	struct walk_step *s;
+
+	snprintf(object, sizeof(object), "set %s", def->name);
+	s = walk_step(w, WALK_COUNT, object);
+	memcpy(s->set, def->name, sizeof(s->set));
+	memcpy(s->label, key, sizeof(s->label));
+	walk_label_text(w, s->label, s->key, sizeof(s->key));
+	walk_result(s, "%s",
+		    !strcmp(def->name, count_set_name(COUNT_NEW))    ? "connections let in"
+		    : !strcmp(def->name, count_set_name(COUNT_UP))   ? "from the client"
+		    : !strcmp(def->name, count_set_name(COUNT_DOWN)) ? "to the client"
+								     : "refused");
+	note_refusal(w, def->name);
+	return GO_ON;
+}
+
+enum walk_go walk_dynset(struct walker *w, const struct nftnl_expr *ex)
+{
+	const struct rs_set *set = walk_set(w, nftnl_expr_get_str(ex, NFTNL_EXPR_DYNSET_SET_NAME));
+	uint32_t len = 0;
+	const struct nftnl_expr *state = nftnl_expr_get(ex, NFTNL_EXPR_DYNSET_EXPR, &len);
+	int at = set ? walk_reg(walk_get(ex, NFTNL_EXPR_DYNSET_SREG_KEY), set->def.key_len) : -1;
+	const char *kind = state ? nftnl_expr_get_str(state, NFTNL_EXPR_NAME) : "";
+	bool known;
+
+	if (at < 0)
+		return walk_end(w, WALK_UNKNOWN);
+	known = !(walk_dep(w, at, set->def.key_len) & DEP_CLIENT);
+	if (!known)
+		w->out->by_client = true;
+	if (!strcmp(kind, "limit"))
+		return run_rate(w, &set->def, w->reg + at, known, state);
+	if (!strcmp(kind, "connlimit"))
+		return run_per_client(w, &set->def, w->reg + at, known, state);
+	if (set->def.key_len == sizeof(w->out->label))
+		return run_count(w, &set->def, w->reg + at);
+	return walk_end(w, WALK_UNKNOWN);
+}
+
+enum walk_go walk_connlimit(struct walker *w, const struct nftnl_expr *ex)
+{
+	struct walk_step *s = walk_step(w, WALK_CONNECTIONS, *w->comment ? w->comment : "ct count");
+	const struct addr any = { 0 };
+
+	walk_label_text(w, w->out->label, s->key, sizeof(s->key));
+	return compare_live(s, walk_get(ex, NFTNL_EXPR_CONNLIMIT_COUNT),
+			    live_now(w, w->out->label[0], &any));
+}
+
+/* ---- translation ---- */
+
+struct walk_target *walk_add_target(struct walker *w)
+{
+	struct walk *out = w->out;
+
+	if (out->n_targets == out->cap_targets) {
+		size_t cap = out->cap_targets ? out->cap_targets * 2 : 4;
+		struct walk_target *v = reallocarray(out->targets, cap, sizeof(*v));
+
+		if (!v) {
+			w->rc = -ENOMEM;
+			return NULL;
+		}
+		out->targets = v;
+		out->cap_targets = cap;
+	}
+	out->targets[out->n_targets] = (struct walk_target){ .share = 1 };
+	return &out->targets[out->n_targets++];
+}
+
+static void dnat_step(struct walker *w)
+{
+	struct walk_step *s = walk_step(w, WALK_DNAT, "dnat");
+	char text[ADDR_TEXT];
+	const struct walk_target *t = w->out->targets;
+
+	if (w->out->n_targets > 1)
+		walk_result(s, "to one of %zu targets", w->out->n_targets);
+	else if (t->addr.family == ADDR_V6)
+		walk_result(s, "to [%s]:%u", addr_format(&t->addr, text), t->port);
+	else
+		walk_result(s, "to %s:%u", addr_format(&t->addr, text), t->port);
+}
+
+/* The port that stands in the register, or the same. */
+static uint16_t nat_port(const struct walker *w, uint32_t reg)
+{
+	int at = reg ? walk_reg(reg, 2) : -1;
+	uint16_t port_be;
+
+	if (at < 0)
+		return w->p->port;
+	memcpy(&port_be, w->reg + at, sizeof(port_be));
+	return ntohs(port_be);
+}
+
+enum walk_go walk_nat(struct walker *w, const struct nftnl_expr *ex)
+{
+	unsigned len = w->p->family == ADDR_V4 ? 4 : 16;
+	uint32_t areg = walk_get(ex, NFTNL_EXPR_NAT_REG_ADDR_MIN);
+	uint32_t preg = walk_get(ex, NFTNL_EXPR_NAT_REG_PROTO_MIN);
+	int at = walk_reg(areg, len);
+	struct walk_target *t;
+
+	if (at < 0 || walk_get(ex, NFTNL_EXPR_NAT_TYPE) != NFT_NAT_DNAT)
+		return walk_end(w, WALK_UNKNOWN);
+	if (walk_dep(w, at, len) & DEP_CHOICE) {
+		/* Where the map has no port it comes from elsewhere, for all the same. */
+		bool of_map = preg && walk_dep(w, walk_reg(preg, 2), 2) & DEP_CHOICE;
+
+		for (size_t i = 0; i < w->out->n_targets && !of_map; i++)
+			w->out->targets[i].port = nat_port(w, preg);
+	} else {
+		w->out->n_targets = 0;
+		w->out->shares = 1;
+		t = walk_add_target(w);
+		if (!t)
+			return GO_END;
+		t->addr.family = (uint8_t)w->p->family;
+		memcpy(t->addr.bytes, w->reg + at, len);
+		t->port = nat_port(w, preg);
+		memcpy(t->label, w->out->label, sizeof(t->label));
+	}
+	dnat_step(w);
+	w->translated = true;
+	w->verdict = NF_ACCEPT;
+	return GO_VERDICT;
+}
+
+enum walk_go walk_redirect(struct walker *w, const struct nftnl_expr *ex)
+{
+	struct walk_target *t;
+
+	w->out->n_targets = 0;
+	w->out->shares = 1;
+	t = walk_add_target(w);
+	if (!t)
+		return GO_END;
+	t->local = true;
+	t->port = nat_port(w, walk_get(ex, NFTNL_EXPR_REDIR_REG_PROTO_MIN));
+	memcpy(t->label, w->out->label, sizeof(t->label));
+	walk_result(walk_step(w, WALK_REDIRECT, "redirect"), "to port %u of this host", t->port);
+	w->out->redirected = w->translated = true;
+	w->verdict = NF_ACCEPT;
+	return GO_VERDICT;
+}
+
+enum walk_go walk_masquerade(struct walker *w, const struct nftnl_expr *ex)
+{
+	(void)ex;
+	walk_result(walk_step(w, WALK_MASQUERADE, "masquerade"),
+		    "the target sees this host's address");
+	w->out->masqueraded = true;
+	w->verdict = NF_ACCEPT;
+	return GO_VERDICT;
+}
