@@ -176,17 +176,27 @@ static enum walk_go run_count(struct walker *w, const struct rs_set_def *def, co
 	return GO_ON;
 }
 
+static int take_state(struct nftnl_expr *ex, void *arg)
+{
+	const struct nftnl_expr **state = arg;
+
+	*state = ex;
+	return 0;
+}
+
 enum walk_go walk_dynset(struct walker *w, const struct nftnl_expr *ex)
 {
 	const struct rs_set *set = walk_set(w, nftnl_expr_get_str(ex, NFTNL_EXPR_DYNSET_SET_NAME));
-	uint32_t len = 0;
-	const struct nftnl_expr *state = nftnl_expr_get(ex, NFTNL_EXPR_DYNSET_EXPR, &len);
+	const struct nftnl_expr *state = NULL;
 	int at = set ? walk_reg(walk_get(ex, NFTNL_EXPR_DYNSET_SREG_KEY), set->def.key_len) : -1;
-	const char *kind = state ? nftnl_expr_get_str(state, NFTNL_EXPR_NAME) : "";
+	const char *kind;
 	bool known;
 
 	if (at < 0)
 		return walk_end(w, WALK_UNKNOWN);
+	/* (nftnl_expr_get() does not find what nftnl_expr_add_expr() put there.) */
+	nftnl_expr_expr_foreach(ex, take_state, &state);
+	kind = state ? nftnl_expr_get_str(state, NFTNL_EXPR_NAME) : "";
 	known = !(walk_dep(w, at, set->def.key_len) & DEP_CLIENT);
 	if (!known)
 		w->out->by_client = true;
@@ -194,7 +204,7 @@ enum walk_go walk_dynset(struct walker *w, const struct nftnl_expr *ex)
 		return run_rate(w, &set->def, w->reg + at, known, state);
 	if (!strcmp(kind, "connlimit"))
 		return run_per_client(w, &set->def, w->reg + at, known, state);
-	if (set->def.key_len == sizeof(w->out->label))
+	if (!strcmp(kind, "counter") && set->def.key_len == sizeof(w->out->label))
 		return run_count(w, &set->def, w->reg + at);
 	return walk_end(w, WALK_UNKNOWN);
 }
