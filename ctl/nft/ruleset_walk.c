@@ -174,6 +174,7 @@ static enum walk_go run_rule(struct walker *w, const struct nftnl_rule *r)
 	w->told = w->reply = false;
 	memset(w->reg, 0, sizeof(w->reg));
 	memset(w->dep, 0, sizeof(w->dep));
+	memset(w->of_label, 0, sizeof(w->of_label));
 	while (go == GO_ON && (ex = nftnl_expr_iter_next(it)))
 		go = walk_expr(w, ex);
 	nftnl_expr_iter_destroy(it);

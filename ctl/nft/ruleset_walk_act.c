@@ -70,84 +70,87 @@ enum walk_go walk_reject(struct walker *w, const struct nftnl_expr *ex)
 
 /* ---- sets that the kernel fills ---- */
 
-/* Of one route, where its number stands behind the client in the key. */
-static uint32_t route_of_key(const struct rs_set_def *def, const uint8_t *key)
-{
-	uint32_t id = 0;
+/* Whom an element of a dynamic set counts: the client, the route, or both. */
+struct whom {
+	struct addr client; /* ADDR_NONE = everybody, or not known */
+	bool each;	    /* the client matters and is not known */
+	uint32_t route;	    /* 0 = all */
+};
 
+static struct whom whom_of_key(const struct walker *w, const struct rs_set_def *def, int at)
+{
+	unsigned len = w->p->family == ADDR_V4 ? 4 : 16, first = (unsigned)at / 4;
+	const uint8_t *key = w->reg + at;
+	struct whom o = { 0 };
+
+	for (unsigned i = 0; i < def->key_len / 4 && !o.route; i++)
+		if (w->of_label[first + i])
+			memcpy(&o.route, key + 4 * i, sizeof(o.route));
 	if ((def->key_type & 0x3f) == RS_TYPE_MARK)
-		memcpy(&id, key + def->key_len - sizeof(id), sizeof(id));
-	return id;
-}
-
-static struct addr client_of_key(const struct walker *w, const uint8_t *key)
-{
-	struct addr a = { .family = (uint8_t)w->p->family };
-
-	memcpy(a.bytes, key, addr_len(&a));
-	return a;
+		memcpy(&o.route, key + def->key_len - sizeof(o.route), sizeof(o.route));
+	if (w->of_label[first] || def->key_len < len)
+		return o;
+	o.each = walk_dep(w, at, len) & DEP_CLIENT;
+	if (!o.each) {
+		o.client.family = (uint8_t)w->p->family;
+		memcpy(o.client.bytes, key, len);
+	}
+	return o;
 }
 
 /* The step of a limit, with whom it concerns as key. */
 static struct walk_step *limit_step(struct walker *w, enum walk_what what,
-				    const struct rs_set_def *def, const uint8_t *key, bool known)
+				    const struct rs_set_def *def, const struct whom *o)
 {
-	struct addr client = client_of_key(w, key);
-	char object[RS_NAME_MAX + 8], text[ADDR_TEXT], who[ADDR_TEXT + 4], label[90];
-	const uint32_t id[4] = { route_of_key(def, key) };
+	char object[RS_NAME_MAX + 8], text[ADDR_TEXT], label[90];
+	const char *wide = w->p->family == ADDR_V6 ? "/64" : "";
+	const uint32_t id[4] = { o->route };
 	struct walk_step *s;
 
 	snprintf(object, sizeof(object), "set %s", def->name);
 	s = walk_step(w, what, object);
-	snprintf(who, sizeof(who), "%s%s", known ? addr_format(&client, text) : "each client",
-		 w->p->family == ADDR_V6 ? (known ? "/64" : "'s /64") : "");
-	if (id[0])
-		snprintf(s->key, sizeof(s->key), "%.50s, %.60s", who,
-			 walk_label_text(w, id, label, sizeof(label)));
-	else
-		snprintf(s->key, sizeof(s->key), "%s, all routes", who);
+	if (o->each)
+		snprintf(s->key, sizeof(s->key), "each client%s, ", wide);
+	else if (o->client.family)
+		snprintf(s->key, sizeof(s->key), "%s%s, ", addr_format(&o->client, text), wide);
+	snprintf(s->key + strlen(s->key), sizeof(s->key) - strlen(s->key), "%s",
+		 o->route ? walk_label_text(w, id, label, sizeof(label)) : "all routes");
+	if (o->each)
+		w->out->by_client = true;
 	return s;
 }
 
-static enum walk_go run_rate(struct walker *w, const struct rs_set_def *def, const uint8_t *key,
-			     bool known, const struct nftnl_expr *limit)
+static enum walk_go run_rate(struct walker *w, const struct rs_set_def *def, int at,
+			     const struct nftnl_expr *limit)
 {
-	unsigned long per_minute = (unsigned long)nftnl_expr_get_u64(limit, NFTNL_EXPR_LIMIT_RATE);
-	struct walk_step *s = limit_step(w, WALK_RATE, def, key, known);
-	int there = known && w->world->has
-			    ? w->world->has(def->name, key, def->key_len, w->world->arg)
+	struct whom o = whom_of_key(w, def, at);
+	struct walk_step *s = limit_step(w, WALK_RATE, def, &o);
+	int there = !o.each && w->world->has
+			    ? w->world->has(def->name, w->reg + at, def->key_len, w->world->arg)
 			    : -1;
 
-	walk_result(s, "at most %lu new a minute%s", per_minute,
-		    there > 0	 ? "; it has a bucket: was here within 2 minutes"
-		    : there == 0 ? "; it has no bucket: was not here for 2 minutes"
-				 : "");
+	walk_result(s, "at most %lu new a minute",
+		    (unsigned long)nftnl_expr_get_u64(limit, NFTNL_EXPR_LIMIT_RATE));
+	if (there > 0)
+		walk_result(s, "; it was here within two minutes");
+	else if (!there)
+		walk_result(s, "; it was not here for two minutes");
 	return GO_BREAK;
 }
 
 /* The kernel enters the new connection, then asks: more than `max`? */
-static enum walk_go compare_live(struct walk_step *s, unsigned max, long live)
+static enum walk_go run_at_once(struct walker *w, struct walk_step *s, const struct whom *o,
+				const struct nftnl_expr *limit)
 {
+	unsigned max = nftnl_expr_get_u32(limit, NFTNL_EXPR_CONNLIMIT_COUNT);
+	long live = !o->each && w->world->live ? w->world->live(o->route, &o->client, w->world->arg)
+					       : -1;
+
 	if (live < 0)
 		walk_result(s, "at most %u at once", max);
 	else
 		walk_result(s, "%ld of at most %u live", live, max);
 	return live >= 0 && (unsigned long)live >= max ? GO_ON : GO_BREAK;
-}
-
-static long live_now(const struct walker *w, uint32_t route, const struct addr *client)
-{
-	return w->world->live ? w->world->live(route, client, w->world->arg) : -1;
-}
-
-static enum walk_go run_per_client(struct walker *w, const struct rs_set_def *def,
-				   const uint8_t *key, bool known, const struct nftnl_expr *limit)
-{
-	struct walk_step *s = limit_step(w, WALK_CONNECTIONS, def, key, known);
-	struct addr client = client_of_key(w, key);
-
-	return compare_live(s, nftnl_expr_get_u32(limit, NFTNL_EXPR_CONNLIMIT_COUNT),
-			    known ? live_now(w, route_of_key(def, key), &client) : -1);
 }
 
 static void note_refusal(struct walker *w, const char *set)
@@ -188,35 +191,34 @@ enum walk_go walk_dynset(struct walker *w, const struct nftnl_expr *ex)
 {
 	const struct rs_set *set = walk_set(w, nftnl_expr_get_str(ex, NFTNL_EXPR_DYNSET_SET_NAME));
 	const struct nftnl_expr *state = NULL;
-	int at = set ? walk_reg(walk_get(ex, NFTNL_EXPR_DYNSET_SREG_KEY), set->def.key_len) : -1;
 	const char *kind;
-	bool known;
+	struct whom o;
+	int at;
 
+	at = set ? walk_reg(walk_get(ex, NFTNL_EXPR_DYNSET_SREG_KEY), set->def.key_len) : -1;
 	if (at < 0)
 		return walk_end(w, WALK_UNKNOWN);
 	/* (nftnl_expr_get() does not find what nftnl_expr_add_expr() put there.) */
 	nftnl_expr_expr_foreach(ex, take_state, &state);
 	kind = state ? nftnl_expr_get_str(state, NFTNL_EXPR_NAME) : "";
-	known = !(walk_dep(w, at, set->def.key_len) & DEP_CLIENT);
-	if (!known)
-		w->out->by_client = true;
 	if (!strcmp(kind, "limit"))
-		return run_rate(w, &set->def, w->reg + at, known, state);
-	if (!strcmp(kind, "connlimit"))
-		return run_per_client(w, &set->def, w->reg + at, known, state);
+		return run_rate(w, &set->def, at, state);
 	if (!strcmp(kind, "counter") && set->def.key_len == sizeof(w->out->label))
 		return run_count(w, &set->def, w->reg + at);
-	return walk_end(w, WALK_UNKNOWN);
+	if (strcmp(kind, "connlimit"))
+		return walk_end(w, WALK_UNKNOWN);
+	o = whom_of_key(w, &set->def, at);
+	return run_at_once(w, limit_step(w, WALK_CONNECTIONS, &set->def, &o), &o, state);
 }
 
+/* A rule's own list: of the route whose rule it is. */
 enum walk_go walk_connlimit(struct walker *w, const struct nftnl_expr *ex)
 {
 	struct walk_step *s = walk_step(w, WALK_CONNECTIONS, *w->comment ? w->comment : "ct count");
-	const struct addr any = { 0 };
+	const struct whom o = { .route = w->out->label[0] };
 
 	walk_label_text(w, w->out->label, s->key, sizeof(s->key));
-	return compare_live(s, walk_get(ex, NFTNL_EXPR_CONNLIMIT_COUNT),
-			    live_now(w, w->out->label[0], &any));
+	return run_at_once(w, s, &o, ex);
 }
 
 /* ---- translation ---- */

@@ -48,8 +48,10 @@ void walk_store(struct walker *w, uint32_t reg, const void *data, uint32_t len, 
 	memset(w->reg + at, 0, whole);
 	if (data)
 		memcpy(w->reg + at, data, len);
-	for (uint32_t i = 0; i < whole / 4; i++)
+	for (uint32_t i = 0; i < whole / 4; i++) {
 		w->dep[(uint32_t)at / 4 + i] = dep;
+		w->of_label[(uint32_t)at / 4 + i] = false;
+	}
 }
 
 uint8_t walk_dep(const struct walker *w, int at, uint32_t len)
@@ -159,6 +161,20 @@ static enum walk_go set_label(struct walker *w, const struct nftnl_expr *ex)
 	return GO_ON;
 }
 
+static enum walk_go load_label(struct walker *w, uint32_t reg)
+{
+	int at = walk_reg(reg, sizeof(w->out->label)) / 4;
+
+	if (at < 0)
+		return walk_end(w, WALK_UNKNOWN);
+	walk_store(w, reg, w->out->label, sizeof(w->out->label), 0);
+	for (int i = at; i < at + 4; i++)
+		w->of_label[i] = true;
+	if (w->choosing)
+		w->dep[at + 3] = DEP_CHOICE;
+	return GO_ON;
+}
+
 static enum walk_go run_ct(struct walker *w, const struct nftnl_expr *ex)
 {
 	uint32_t reg = walk_get(ex, NFTNL_EXPR_CT_DREG), state = CT_NEW;
@@ -173,10 +189,7 @@ static enum walk_go run_ct(struct walker *w, const struct nftnl_expr *ex)
 		walk_store(w, reg, NULL, 1, DEP_DIRECTION);
 		return GO_ON;
 	case NFT_CT_LABELS:
-		walk_store(w, reg, w->out->label, sizeof(w->out->label), 0);
-		if (w->choosing && walk_reg(reg, 16) >= 0)
-			w->dep[walk_reg(reg, 16) / 4 + 3] = DEP_CHOICE;
-		return GO_ON;
+		return load_label(w, reg);
 	default:
 		return walk_end(w, WALK_UNKNOWN);
 	}
@@ -253,15 +266,15 @@ static enum walk_go run_bitwise(struct walker *w, const struct nftnl_expr *ex)
 
 	if (from < 0 || to < 0 || !mask || !flip || mask_len < len || xor_len < len)
 		return walk_end(w, WALK_UNKNOWN);
-	for (uint32_t i = 0; i < len; i++) {
-		bool first = i % 4 == 0;
-
-		if (first)
-			w->dep[((uint32_t)to + i) / 4] =
-				memcmp(mask + i, "\0\0\0\0", len - i < 4 ? len - i : 4)
-					? w->dep[((uint32_t)from + i) / 4]
-					: 0;
+	for (uint32_t i = 0; i < len; i++)
 		w->reg[(uint32_t)to + i] = (w->reg[(uint32_t)from + i] & mask[i]) ^ flip[i];
+	for (uint32_t i = 0; i < (len + 3) / 4; i++) {
+		uint32_t left = len - 4 * i, in = (uint32_t)from / 4 + i,
+			 out = (uint32_t)to / 4 + i;
+		bool masked = !memcmp(mask + 4 * i, "\0\0\0", left < 4 ? left : 4);
+
+		w->dep[out] = masked ? 0 : w->dep[in];
+		w->of_label[out] = w->of_label[in];
 	}
 	return GO_ON;
 }

@@ -30,8 +30,9 @@ struct walker {
 	const char *comment;
 	uint8_t reg[WALK_REG_BYTES];
 	uint8_t dep[WALK_REGS];
-	bool told;  /* it has a step */
-	bool reply; /* it is for packets to the client */
+	bool of_label[WALK_REGS]; /* a word of the flow's label */
+	bool told;		  /* it has a step */
+	bool reply;		  /* it is for packets to the client */
 	/* A slot that is drawn, first <= slot < first + n, or known: n 1 */
 	struct {
 		uint32_t first, n;

@@ -21,6 +21,7 @@
 
 #define TOLD_TARGETS 8 /* of many, one step each */
 #define TOLD_RANGES  3
+#define PEERS	     "proxies"	  /* the set of proxyIPs begins with this */
 #define LABEL_REG    NFT_REG32_00 /* where our rules load labels out of maps */
 #define VALUE_MAX    64
 
@@ -209,7 +210,8 @@ static enum walk_go open_map(struct walker *w, const struct rs_set *s)
 	return walk_end(w, WALK_OPEN);
 }
 
-static enum walk_go pass_client(struct walker *w, const struct rs_set *s)
+/* In neither list; the peers in proxyIPs are not the clients that somebody asks about. */
+static enum walk_go pass_client(struct walker *w, const struct rs_set *s, bool invert)
 {
 	struct walk_step *step;
 	unsigned n;
@@ -217,6 +219,8 @@ static enum walk_go pass_client(struct walker *w, const struct rs_set *s)
 	w->out->by_client = true;
 	if (rs_set_def_is_verdict(&s->def))
 		return open_map(w, s);
+	if (!strncmp(s->def.name, PEERS, sizeof(PEERS) - 1))
+		return invert ? GO_ON : GO_BREAK;
 	step = set_step(w, WALK_LIST, s);
 	snprintf(step->key, sizeof(step->key), "each client");
 	n = count_ranges(s);
@@ -402,6 +406,7 @@ enum walk_go walk_lookup(struct walker *w, const struct nftnl_expr *ex)
 	const struct rs_set *s = walk_set(w, nftnl_expr_get_str(ex, NFTNL_EXPR_LOOKUP_SET));
 	int at = s ? walk_reg(walk_get(ex, NFTNL_EXPR_LOOKUP_SREG), s->def.key_len) : -1;
 	bool map = nftnl_expr_is_set(ex, NFTNL_EXPR_LOOKUP_DREG);
+	bool invert = walk_get(ex, NFTNL_EXPR_LOOKUP_FLAGS) & NFT_LOOKUP_F_INV;
 	uint32_t dreg = walk_get(ex, NFTNL_EXPR_LOOKUP_DREG);
 	uint8_t dep;
 
@@ -414,11 +419,10 @@ enum walk_go walk_lookup(struct walker *w, const struct nftnl_expr *ex)
 	if (dep & DEP_ADDRESS)
 		return pass_addresses(w, s, at);
 	if (dep & DEP_CLIENT)
-		return pass_client(w, s);
+		return pass_client(w, s, invert);
 	if (rs_set_def_is_limits(&s->def))
 		return look_into_limits(w, s, w->reg + at);
 	if (map)
 		return look_into_map(w, s, w->reg + at, dreg);
-	return look_into_list(w, s, w->reg + at,
-			      walk_get(ex, NFTNL_EXPR_LOOKUP_FLAGS) & NFT_LOOKUP_F_INV);
+	return look_into_list(w, s, w->reg + at, invert);
 }
