@@ -368,8 +368,9 @@ static void find_way(struct walker *w)
 static void run_rest(struct walker *w)
 {
 	find_way(w);
-	if (!w->translated && (w->p->local || !w->out->forwarded))
-		return; /* this host's own, or from it: nothing of ours is met any more */
+	/* Without a label nothing of ours meets it any more, but for the guard of forwarding. */
+	if (!w->translated && (w->p->local || (!w->out->forwarded && !w->out->label[0])))
+		return;
 	if (!w->p->local && !run_hook(w, w->out->forwarded ? NF_INET_FORWARD : NF_INET_LOCAL_IN))
 		return;
 	if (w->p->local || w->out->forwarded)

@@ -67,7 +67,8 @@ struct walk_step {
 	char object[RS_NAME_MAX + 8]; /* "map id4" */
 	char key[112];		      /* "tcp . 9000" */
 	char result[200];	      /* "route 3 \"web\"" */
-	/* WALK_COUNT: whose counter in which set; label[3] 0 = any target */
+	/* WALK_COUNT, and the targets of WALK_BALANCE: whose counter in which set ("" = none);
+	 * label[3] 0 = of any target */
 	char set[RS_NAME_MAX];
 	uint32_t label[4];
 };

@@ -20,21 +20,39 @@
 
 /* ---- verdicts ---- */
 
+/* A packet that is left alone without a lookup. */
+static void tell_return(struct walker *w)
+{
+	const struct addr *a = &w->p->address;
+
+	if (w->told)
+		return;
+	if (*w->comment)
+		walk_result(walk_step(w, WALK_ADDRESS, w->comment), "left alone");
+	else if (w->p->local && a->family == ADDR_V6 && addr_is_loopback(a))
+		walk_result(walk_step(w, WALK_ADDRESS, "ip6 daddr ::1"),
+			    "left alone: the answer could not come back to ::1");
+}
+
+static void tell_refusal(struct walker *w)
+{
+	if (!w->told)
+		walk_step(w, WALK_LIST, *w->comment ? w->comment : "rule");
+	if (w->rc)
+		return;
+	walk_add_result(w, "%srefused", *w->out->steps[w->out->n_steps - 1].result ? ": " : "");
+}
+
 static void tell_verdict(struct walker *w)
 {
-	bool refuses = !strncmp(w->to, REFUSING, sizeof(REFUSING) - 1);
-
-	if ((w->verdict == NFT_GOTO || w->verdict == NFT_JUMP) && !refuses)
-		return;
-	if (!w->told && (refuses || w->verdict == NF_DROP))
-		walk_step(w, refuses ? WALK_LIST : WALK_DROP, *w->comment ? w->comment : "rule");
-	if (refuses)
-		walk_add_result(w, "%srefused",
-				w->out->steps[w->out->n_steps - 1].result[0] ? ": " : "");
+	if (w->verdict == NFT_GOTO && !strncmp(w->to, REFUSING, sizeof(REFUSING) - 1))
+		tell_refusal(w);
 	else if (w->verdict == NF_DROP)
-		walk_add_result(w, "dropped");
+		walk_result(walk_step(w, WALK_DROP, *w->comment ? w->comment : "rule"), "dropped");
 	else if (w->verdict == NFT_RETURN && !strcmp(w->comment, "proxyIPs"))
 		walk_add_result(w, ": no limits");
+	else if (w->verdict == NFT_RETURN)
+		tell_return(w);
 }
 
 enum walk_go walk_immediate(struct walker *w, const struct nftnl_expr *ex)
@@ -115,8 +133,6 @@ static struct walk_step *limit_step(struct walker *w, enum walk_what what,
 		snprintf(s->key, sizeof(s->key), "%s%s, ", addr_format(&o->client, text), wide);
 	snprintf(s->key + strlen(s->key), sizeof(s->key) - strlen(s->key), "%s",
 		 o->route ? walk_label_text(w, id, label, sizeof(label)) : "all routes");
-	if (o->each)
-		w->out->by_client = true;
 	return s;
 }
 
@@ -171,7 +187,7 @@ static enum walk_go run_count(struct walker *w, const struct rs_set_def *def, co
 	memcpy(s->label, key, sizeof(s->label));
 	walk_label_text(w, s->label, s->key, sizeof(s->key));
 	walk_result(s, "%s",
-		    !strcmp(def->name, count_set_name(COUNT_NEW))    ? "connections let in"
+		    !strcmp(def->name, count_set_name(COUNT_NEW))    ? "let in"
 		    : !strcmp(def->name, count_set_name(COUNT_UP))   ? "from the client"
 		    : !strcmp(def->name, count_set_name(COUNT_DOWN)) ? "to the client"
 								     : "refused");

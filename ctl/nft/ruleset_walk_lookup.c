@@ -8,6 +8,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <netinet/in.h>
+
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <stdio.h>
@@ -175,16 +177,41 @@ static unsigned count_like(const struct walker *w, const struct rs_set *s, int a
 	return n;
 }
 
+/* Does that address's own chain, which looks into port ranges of both protocols, take the port? */
+static bool chain_takes_port(const struct walker *w, const char *chain)
+{
+	const uint16_t port_be = htons(w->p->port);
+	char name[RS_NAME_MAX];
+	const struct rs_set *s;
+
+	/* a<hash>_4 looks into a<hash>t4 and a<hash>u4. */
+	snprintf(name, sizeof(name), "%.*s%c%c", (int)strcspn(chain, "_"), chain,
+		 w->p->proto == IPPROTO_TCP ? 't' : 'u', w->p->family == ADDR_V4 ? '4' : '6');
+	s = ruleset_find_set(w->world->have, name);
+	return !s || s->def.key_len != sizeof(port_be) || find(s, (const uint8_t *)&port_be) < s->n;
+}
+
+static unsigned count_addresses(const struct walker *w, const struct rs_set *s, int at)
+{
+	unsigned n = 0;
+
+	if (!is_address(s->def.key_type) || !rs_set_def_is_verdict(&s->def))
+		return count_like(w, s, at);
+	for (size_t i = 0; i < s->n; i++)
+		n += chain_takes_port(w, (const char *)data_of(s, i));
+	return n;
+}
+
 /* The keys of single addresses: the question is about the others, unless it names one. */
 static enum walk_go pass_addresses(struct walker *w, const struct rs_set *s, int at)
 {
-	unsigned n = count_like(w, s, at);
+	unsigned n = count_addresses(w, s, at);
 
 	if (!n)
 		return GO_BREAK;
 	w->out->by_address = true;
 	walk_result(set_step(w, WALK_LOOKUP, s),
-		    n == 1 ? "one address has keys of its own: --address asks about it"
+		    n == 1 ? "one address has a key of its own: --address asks about it"
 			   : "%u addresses have keys of their own: --address asks about one",
 		    n);
 	return GO_BREAK;
@@ -301,6 +328,8 @@ static void target_step(struct walker *w, const struct rs_set *s, const struct w
 	char text[ADDR_TEXT + 16];
 
 	snprintf(step->key, sizeof(step->key), "%u of %u", t->share, w->out->shares);
+	memcpy(step->label, t->label, sizeof(step->label));
+	snprintf(step->set, sizeof(step->set), "%s", count_set_name(COUNT_NEW));
 	walk_result(step, "%s",
 		    i < s->n ? value_text(s->def.data_type, data_of(s, i), s->def.data_len, text,
 					  sizeof(text))
