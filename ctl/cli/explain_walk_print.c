@@ -142,15 +142,6 @@ const char *explain_end_text(const struct walk *w, char *out, size_t cap)
 
 /* ---- text ---- */
 
-static size_t columns(const char *s, size_t len)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < len; i++)
-		n += ((unsigned char)s[i] & 0xc0) != 0x80;
-	return n;
-}
-
 /* The text from column `indent` on, broken between words at the table's width. */
 static void print_wrapped(const char *text, size_t indent)
 {
@@ -158,7 +149,7 @@ static void print_wrapped(const char *text, size_t indent)
 	bool first = true;
 
 	while (*text) {
-		size_t len = strcspn(text, " "), w = columns(text, len);
+		size_t len = strcspn(text, " "), w = table_columns(text, len);
 
 		if (!first && at + 1 + w > TABLE_WIDTH) {
 			printf("\n%*s", (int)indent, "");

@@ -26,6 +26,8 @@
 
 #define DEPTH_MAX 16 /* the kernel's own bound on jumps */
 #define HOOK_MAX  16 /* base chains of one hook that are looked at */
+/* Of a route's name, in a step. */
+#define NAME_MAX_BYTES 40
 
 const char *walk_what_name(enum walk_what what)
 {
@@ -119,12 +121,26 @@ void walk_add_result(struct walker *w, const char *fmt, ...)
 	walk_result(&w->out->steps[w->out->n_steps - 1], "%s", text);
 }
 
+/* Cut between characters (UTF-8). */
+static int name_len(const char *name)
+{
+	size_t n = strlen(name);
+
+	if (n > NAME_MAX_BYTES)
+		n = NAME_MAX_BYTES;
+	while (n && ((unsigned char)name[n] & 0xc0) == 0x80)
+		n--;
+	return (int)n;
+}
+
 const char *walk_label_text(const struct walker *w, const uint32_t label[4], char *out, size_t cap)
 {
 	const char *name = walk_route_name(w->world->ids, label[0]);
+	int len = name ? name_len(name) : 0;
 
 	if (name)
-		snprintf(out, cap, "route %u \"%.60s\"", label[0], name);
+		snprintf(out, cap, "route %u \"%.*s%s\"", label[0], len, name,
+			 name[len] ? "..." : "");
 	else
 		snprintf(out, cap, "route %u", label[0]);
 	return out;

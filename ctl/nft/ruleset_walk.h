@@ -64,9 +64,9 @@ const char *walk_what_name(enum walk_what what);
 struct walk_step {
 	enum walk_what what;
 	char chain[RS_NAME_MAX];
-	char object[RS_NAME_MAX + 8]; /* "map id4" */
-	char key[112];		      /* "tcp . 9000" */
-	char result[200];	      /* "route 3 \"web\"" */
+	char object[64];  /* "map id4" */
+	char key[112];	  /* "tcp . 9000" */
+	char result[200]; /* "route 3 \"web\"" */
 	/* WALK_COUNT, and the targets of WALK_BALANCE: whose counter in which set ("" = none);
 	 * label[3] 0 = of any target */
 	char set[RS_NAME_MAX];
