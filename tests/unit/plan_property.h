@@ -37,7 +37,7 @@ static const char *const world_ranges[] = { "10.0.0.0/29",	 "10.0.0.0/8",	"10.0.
 					    "2001:db8::/32",	 "10.0.0.0/30", "255.255.255.255",
 					    "fd00::1-fd00::1:0", "*",		"10.?.0.1" };
 #define N(a)	    (sizeof(a) / sizeof(*(a)))
-#define WORLD_PORTS 12
+#define WORLD_PORTS 24
 
 static void put_list(struct buf *b, const char *key, const char *const *from, unsigned n_from,
 		     unsigned n)
