@@ -8,6 +8,8 @@
  */
 #include <errno.h>
 
+#include <libnftnl/rule.h>
+
 #include "ctl/nft/ruleset_compile.h"
 #include "ctl/nft/ruleset_walk.h"
 #include "tests/unit/plan_property.h"
@@ -139,16 +141,10 @@ static void damage_rule(struct ruleset *rs)
 		c->rules[k].hash = 0;
 		return;
 	}
-	/* The rule itself is the library's to free: it goes to the end. */
-	for (; k + 1 < c->n; k++) {
-		struct rs_rule r = c->rules[k];
-
-		c->rules[k] = c->rules[k + 1];
-		c->rules[k + 1] = r;
-	}
-	c->rules[c->n - 1].hash = 0;
-	if (c->rules[c->n - 1].rule)
-		c->n--;
+	if (c->rules[k].rule)
+		nftnl_rule_free(c->rules[k].rule);
+	memmove(&c->rules[k], &c->rules[k + 1], (c->n - k - 1) * sizeof(*c->rules));
+	c->n--;
 }
 
 /* ---- asking ---- */
