@@ -40,9 +40,11 @@ const struct command commands[] = {
 	  "or\n"
 	  "CLOSE. A route that is gone keeps its name here while connections of it live.\n",
 	  cmd_conns },
-	{ "explain", "[FILE]", "which route takes a connection, which tier, and why not the others",
+	{ "explain", "[FILE]",
+	  "which route takes a connection, why not the others, its way in the kernel",
 	  "port proto address client local sni host path method header lenient",
 	  "  spctl explain --port 443 --client 10.0.0.7\n"
+	  "  spctl explain --port 443 --local --address 192.0.2.1\n"
 	  "  spctl explain routes.json --port 53 --proto udp\n",
 	  cmd_explain },
 	{ "doctor", "[FILE]",
