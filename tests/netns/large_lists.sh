@@ -61,8 +61,9 @@ for i in 0 $((n6 - 1)) $RANDOM $RANDOM; do
 done
 
 # A prefix that became smaller: an interval out, an interval in, and the number of the file.
-apply second
+apply second -v
 expect_match "$out" ' 3 elements added, 3 deleted'
+expect_match "$out" '~ [0-9]+ route' 'a list that differs in one prefix'
 net=$(v4 $((n4 / 2)))
 served 'A|10.20.0.1' tcp 10.10.0.1:9000 -s "$net.127"
 expect_answer refused tcp 10.10.0.1:9000 -s "$net.128"
