@@ -49,12 +49,13 @@ static bool live_open(struct live *v, const struct options *o, struct err *e)
 
 static void print_change(const struct route_change *c, void *arg)
 {
+	const char *name = c->name ? c->name : "(all routes)";
+
 	(void)arg;
 	if (c->op == '~')
-		printf("~ %s: %s\n%*s  becomes %s\n", c->name, c->old, (int)strlen(c->name), "",
-		       c->new);
+		printf("~ %s: %s\n%*s  becomes %s\n", name, c->old, (int)strlen(name), "", c->new);
 	else
-		printf("%c %s: %s\n", c->op, c->name, c->op == '+' ? c->new : c->old);
+		printf("%c %s: %s\n", c->op, name, c->op == '+' ? c->new : c->old);
 }
 
 /* ---- output ---- */
