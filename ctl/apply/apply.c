@@ -10,17 +10,17 @@
 #include "ctl/apply/apply_internal.h"
 
 #include <errno.h>
-#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ctl/apply/failpoint.h"
-#include "ctl/apply/reconcile.h"
+#include "ctl/apply/former_ids.h"
 #include "ctl/base/clock.h"
 #include "ctl/base/log.h"
 
-#define UDP_SECOND_LOOK_MS 50
-#define GENID_TRIES	   20 /* other tools may commit between our look and our batch */
+#define GENID_TRIES 20 /* other tools may commit between our look and our batch */
 
 static int no_memory(struct err *e)
 {
@@ -34,6 +34,19 @@ static void lap(struct apply_job *j, int64_t *phase_us)
 
 	*phase_us += now - j->lap_us;
 	j->lap_us = now;
+}
+
+void apply_phase(const struct apply_job *j, const char *fmt, ...)
+{
+	char text[80];
+	va_list ap;
+
+	if (!j->r->phase)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	j->r->phase(text);
 }
 
 /* ---- generations ---- */
@@ -90,8 +103,10 @@ static int write_pending(struct apply_job *j)
 		rc = session_note_table(j->s, m.table, j->e);
 	rc = rc ? rc : apply_finish_writing(j);
 	rc = rc ? rc : state_write_meta(&j->s->state, &m, j->e);
-	if (!rc)
+	if (!rc) {
+		former_ids_add(j->s, &j->ids);
 		session_write_ids(j->s, &j->ids);
+	}
 	free(m.file);
 	free(m.table);
 	FAILPOINT(pending);
@@ -167,11 +182,19 @@ static int settle_lost_answer(struct apply_job *j, int rc)
 	return -ENOTRECOVERABLE;
 }
 
+static void sending(const struct nft_change_stats *stats, void *arg)
+{
+	size_t n = stats->elems_added + stats->elems_deleted;
+
+	apply_phase(arg, n == 1 ? "writing %zu element" : "writing %zu elements", n);
+}
+
 static int commit_want(struct apply_job *j, unsigned flags)
 {
 	struct nft_refusal refusal = { .place = RS_NO_PLACE };
 	int rc;
 
+	apply_phase(j, "comparing");
 	for (unsigned tries = 0;; tries++) {
 		rc = nft_commit(j->s->nft, j->s->have, j->want, j->s->genid, flags, &j->out->stats,
 				&refusal, j->e);
@@ -214,32 +237,6 @@ static void make_live(struct apply_job *j)
 	FAILPOINT(pruned);
 }
 
-/*
- * Only where UDP routes are or were: a flow that was being set up during the
- * commit shows up in the list a moment later, so it is read twice.
- */
-static void reconcile(struct apply_job *j, bool twice)
-{
-	uint32_t instance = label_instance(j->s->state.instance);
-	const struct addr_set *local = &j->r->gathered->host.local;
-	unsigned first = 0, second = 0;
-	struct err e = { 0 };
-	bool udp = j->s->had_udp;
-
-	for (unsigned i = 0; i < j->r->plan->n_cells && !udp; i++)
-		udp = j->r->plan->cells[i].proto == IPPROTO_UDP;
-	if (!udp)
-		return;
-	reconcile_udp(j->r->plan, j->route_ids, local, instance, &first, &e);
-	if (!e.code && twice) {
-		clock_sleep_ms(UDP_SECOND_LOOK_MS);
-		reconcile_udp(j->r->plan, j->route_ids, local, instance, &second, &e);
-	}
-	if (e.code)
-		log_warn("UDP flows to former targets may go on: %s", e.msg);
-	j->out->udp_ended = first + second;
-}
-
 static int repair_live(struct apply_job *j)
 {
 	char what[128];
@@ -252,16 +249,16 @@ static int repair_live(struct apply_job *j)
 		if (!j->s->from_image && !j->r->dry_run)
 			session_write_image(j->s, j->want, &j->ids, j->s->genid);
 		/* The command that made this generation live may have been killed before it. */
-		if (!j->r->dry_run)
-			reconcile(j, false);
+		apply_end_flows(j, false);
 		return 0;
 	}
 	j->out->changed = j->out->repaired = true;
 	rc = commit_want(j, j->r->dry_run ? NFT_CHECK_ONLY : NFT_COMMIT);
-	if (rc || j->r->dry_run)
+	if (rc)
 		return rc;
-	session_write_image(j->s, j->want, &j->ids, nft_genid_next(j->s->genid));
-	reconcile(j, true);
+	if (!j->r->dry_run)
+		session_write_image(j->s, j->want, &j->ids, nft_genid_next(j->s->genid));
+	apply_end_flows(j, true);
 	return 0;
 }
 
@@ -271,8 +268,12 @@ static int apply_new(struct apply_job *j)
 
 	j->out->changed = true;
 	j->out->generation = j->s->live;
-	if (j->r->dry_run)
-		return commit_want(j, NFT_CHECK_ONLY);
+	if (j->r->dry_run) {
+		rc = commit_want(j, NFT_CHECK_ONLY);
+		if (!rc)
+			apply_end_flows(j, false);
+		return rc;
+	}
 	rc = write_pending(j);
 	lap(j, &j->out->times.write_us);
 	rc = rc ? rc : commit_want(j, NFT_COMMIT);
@@ -280,15 +281,17 @@ static int apply_new(struct apply_job *j)
 		return rc;
 	j->out->generation = j->compile.generation;
 	make_live(j);
-	reconcile(j, true);
+	apply_end_flows(j, true);
 	lap(j, &j->out->times.finish_us);
 	return 0;
 }
 
 static int apply_prepared(struct apply_job *j)
 {
-	int rc = compile_want(j);
+	int rc;
 
+	apply_phase(j, "compiling");
+	rc = compile_want(j);
 	lap(j, &j->out->times.compile_us);
 	if (rc)
 		return rc;
@@ -331,11 +334,14 @@ int apply_run(struct session *s, const struct apply_request *r, struct apply_res
 	j.compile.table = r->table;
 	j.compile.owner = s->state.instance;
 	j.lap_us = clock_mono_us();
+	nft_on_sending(s->nft, sending, &j);
 	j.again = means_live_generation(&j);
 	j.compile.generation = j.again ? s->live : s->newest + 1;
 	if (!j.again && !r->dry_run)
 		apply_start_writing(&j);
+	apply_phase(&j, "reading the kernel's table");
 	rc = read_table(&j);
+	rc = rc ? rc : apply_can_end_flows(&j);
 	j.table_was_there = !rc && s->have->exists;
 	rc = rc ? rc : apply_assign_ids(&j);
 	lap(&j, &out->times.read_us);
@@ -349,6 +355,7 @@ int apply_run(struct session *s, const struct apply_request *r, struct apply_res
 		drop_generation(&j);
 	if (rc && rc != -ENOTRECOVERABLE)
 		rc = apply_unprepare_host(&j) ? -ENOTRECOVERABLE : rc;
+	nft_on_sending(s->nft, NULL, NULL);
 	ruleset_free(j.want);
 	route_ids_fini(&j.ids);
 	free(j.route_ids);

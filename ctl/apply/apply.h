@@ -7,6 +7,7 @@
 #ifndef CTL_APPLY_APPLY_H
 #define CTL_APPLY_APPLY_H
 
+#include "ctl/apply/flows.h"
 #include "ctl/apply/gather.h"
 #include "ctl/apply/session.h"
 
@@ -18,13 +19,21 @@ struct apply_request {
 	const char *file;
 	const char *table;
 	bool dry_run, lenient;
+	/* Connections that the new routes would not make any more: without these TCP goes on, and
+	 * UDP is ended. */
+	bool kill;  /* all are ended at once */
+	bool drain; /* all are ended after at most drain_s */
+	unsigned drain_s;
+	flows_tick *tick; /* while they get that time; may be NULL */
+	/* What is being done now: "writing 64000 elements". May be NULL. */
+	void (*phase)(const char *what);
 };
 
 struct apply_result {
 	uint32_t generation; /* that is live now */
 	bool changed;	     /* false: all was so already */
-	bool repaired;	    /* the live generation again: the kernel's table was not what it says */
-	unsigned udp_ended; /* UDP flows to targets that are no more */
+	bool repaired; /* the live generation again: the kernel's table was not what it says */
+	unsigned flows_ended; /* of a dry run: that would be */
 	struct nft_change_stats stats;
 	/* Where the time went, in the order of the steps. */
 	struct apply_times {
@@ -47,9 +56,7 @@ struct down_result {
 	char left_for[RS_NAME_MAX];
 };
 
-/* tick (may be NULL) is called about once a second while draining, with seconds and flows left;
- * returning true ends the wait. */
-int down_run(struct session *s, unsigned drain_s, bool (*tick)(unsigned left_s, unsigned flows),
-	     struct down_result *out, struct err *e);
+int down_run(struct session *s, unsigned drain_s, flows_tick *tick, struct down_result *out,
+	     struct err *e);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The parts of apply_run(): apply.c has the order of steps, apply_host.c the kernel settings
- * and their guard, apply_ids.c the numbers of routes. Only they include this. */
+ * and their guard, apply_ids.c the numbers of routes, apply_flows.c the connections left behind.
+ * Only they include this. */
 #ifndef CTL_APPLY_APPLY_INTERNAL_H
 #define CTL_APPLY_APPLY_INTERNAL_H
 
@@ -47,6 +48,15 @@ uint32_t apply_forget_counts(struct apply_job *j, uint32_t genid);
  * generation, text and state stay as they are meanwhile. finish waits and gives its result. */
 void apply_start_writing(struct apply_job *j);
 int apply_finish_writing(struct apply_job *j);
+
+/* apply_flows.c */
+/* Before the commit: can what was asked for be done? */
+int apply_can_end_flows(struct apply_job *j);
+/* After it: ends what the routes would not make any more, as the request says. A dry run counts
+ * what --kill or --drain would find. */
+void apply_end_flows(struct apply_job *j, bool committed);
+
+void apply_phase(const struct apply_job *j, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* apply_host.c */
 /* What to turn on and what to guard, from the settings as they are now. */

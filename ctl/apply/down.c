@@ -51,8 +51,7 @@ static int commit_drained(struct session *s, const char *table, struct err *e)
 	return rc;
 }
 
-static int wait_for_flows(uint32_t instance, unsigned drain_s,
-			  bool (*tick)(unsigned left_s, unsigned flows), struct err *e)
+static int wait_for_flows(uint32_t instance, unsigned drain_s, flows_tick *tick, struct err *e)
 {
 	int64_t end = clock_mono_ms() + (int64_t)drain_s * 1000;
 
@@ -83,8 +82,7 @@ static int delete_table(struct session *s, const char *table, struct err *e)
 	return nft_commit(s->nft, s->have, NULL, 0, NFT_COMMIT, NULL, NULL, e);
 }
 
-static int end_flows(struct session *s, unsigned drain_s,
-		     bool (*tick)(unsigned left_s, unsigned flows), struct down_result *out,
+static int end_flows(struct session *s, unsigned drain_s, flows_tick *tick, struct down_result *out,
 		     struct err *e)
 {
 	uint32_t instance = label_instance(s->state.instance);
@@ -161,8 +159,8 @@ static int can_go_through(struct session *s, struct err *e)
 	return s->have->exists ? conntrack_each(count_flow, &c, e) : 0;
 }
 
-int down_run(struct session *s, unsigned drain_s, bool (*tick)(unsigned left_s, unsigned flows),
-	     struct down_result *out, struct err *e)
+int down_run(struct session *s, unsigned drain_s, flows_tick *tick, struct down_result *out,
+	     struct err *e)
 {
 	const char *table = session_table(s);
 	int rc = session_read_kernel(s, table, e);

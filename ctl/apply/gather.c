@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "ctl/host/host_owner.h"
+#include "ctl/apply/taken_ports.h"
 
 /* ---- names ---- */
 
@@ -53,6 +53,16 @@ static int collect_names(const struct config *c, const char ***out, unsigned *n_
 	*out = v;
 	*n_out = m;
 	return 0;
+}
+
+bool gather_asks_names(const struct config *c)
+{
+	const char **names = NULL;
+	unsigned n = 0;
+
+	collect_names(c, &names, &n);
+	free(names);
+	return n != 0;
 }
 
 static const struct resolved_name *find_last(const struct state_meta *last, const char *name)
@@ -234,82 +244,6 @@ static void warn_time_limits(const struct plan *p, struct diags *d)
 	buf_fini(&keys);
 }
 
-/* ---- local listeners that a route takes connections from ---- */
-
-#define MAX_OWNERS 8 /* each costs a walk through /proc */
-
-static const struct plan_route *first_winner(const struct plan_family *f)
-{
-	return f->all ? f->all : f->n ? f->v[0].winner : NULL;
-}
-
-static const struct plan_route *winner_over(const struct plan_cell *cell,
-					    const struct host_listener *l)
-{
-	bool wild = addr_is_unspecified(&l->addr);
-	bool v4 = l->addr.family == ADDR_V4 || (wild && !l->v6_only);
-	const struct plan_route *r = v4 ? first_winner(&cell->v4) : NULL;
-
-	return r || l->addr.family == ADDR_V4 ? r : first_winner(&cell->v6);
-}
-
-/* The kernel route that takes connections from this socket, at any address that it has. */
-static const struct plan_route *kernel_route_over(const struct plan *p,
-						  const struct host_listener *l)
-{
-	const struct plan_conn c = { .local = l->addr, .proto = l->proto, .port = l->port };
-	const struct plan_cell *cell = plan_find_cell(p, &c);
-	const struct plan_route *r = cell ? winner_over(cell, l) : NULL;
-
-	/* Cells of single addresses come last; there are few. */
-	for (unsigned i = p->n_cells; i-- > 0 && !r && addr_is_unspecified(&l->addr);) {
-		cell = &p->cells[i];
-		if (cell->address.family == ADDR_NONE)
-			break;
-		if (cell->proto == l->proto && cell->from <= l->port && l->port <= cell->to)
-			r = winner_over(cell, l);
-	}
-	return r;
-}
-
-/* The route's own target: it is still reached, through the route. */
-static bool leads_to(const struct plan_route *r, const struct host_listener *l)
-{
-	for (unsigned i = 0; i < r->n_targets; i++)
-		if (r->targets[i].local && plan_target_port(&r->targets[i], l->port) == l->port &&
-		    (addr_is_unspecified(&l->addr) || !addr_cmp(&r->targets[i].addr, &l->addr)))
-			return true;
-	return false;
-}
-
-static void warn_listeners(const struct gathered *g, const struct plan *p, struct diags *d)
-{
-	const struct host_facts *h = &g->host;
-	const struct host_listener *last = NULL; /* that was told */
-	unsigned told = 0;
-
-	for (size_t i = 0; g->have_host && i < h->n_listeners && told < MAX_OWNERS; i++) {
-		const struct host_listener *l = &h->listeners[i];
-		const struct plan_route *r = kernel_route_over(p, l);
-		char owner[64];
-
-		if (!r || leads_to(r, l))
-			continue;
-		/* One service listens twice, for IPv4 and IPv6: one warning. */
-		if (last && last->proto == l->proto && last->port == l->port &&
-		    addr_is_loopback(&last->addr) == addr_is_loopback(&l->addr))
-			continue;
-		last = l;
-		told++;
-		host_socket_owner(l->inode, owner, sizeof(owner));
-		diags_add(d, DIAG_WARNING, r->route->match.ports_loc, NULL, NULL,
-			  "%s on %s/%u will no longer be reachable from %s: route \"%s\" "
-			  "takes its connections",
-			  owner, l->proto == IPPROTO_TCP ? "tcp" : "udp", l->port,
-			  addr_is_loopback(&l->addr) ? "this host" : "other hosts", r->route->name);
-	}
-}
-
 void gather_warn_lasting(const struct gathered *g, const struct plan *p, struct diags *d)
 {
 	for (unsigned i = 0; i < g->facts.n_names; i++) {
@@ -330,6 +264,7 @@ void gather_warn_lasting(const struct gathered *g, const struct plan *p, struct 
 
 void gather_warn(const struct gathered *g, const struct plan *p, struct diags *d)
 {
-	warn_listeners(g, p, d);
+	if (g->have_host)
+		taken_ports_warn(&g->host, p, d);
 	gather_warn_lasting(g, p, d);
 }

@@ -24,6 +24,8 @@ int gather_facts(struct gathered *g, const struct config *c, const struct state_
 		 unsigned timeout_ms, struct diags *d, struct err *e);
 /* The same with the names as they were resolved for a generation: asks nobody. */
 int gather_past_facts(struct gathered *g, const struct state_meta *past, struct err *e);
+/* Does some target have a name, so that gather_facts() has to ask? */
+bool gather_asks_names(const struct config *c);
 void gather_fini(struct gathered *g);
 /* Warns for each name in use that it was resolved once and is not followed, and for what else
  * kernel routes do not get without the service. */

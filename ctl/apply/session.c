@@ -304,6 +304,19 @@ static void load_ids(struct session *s)
 	free(path);
 }
 
+void session_load_ids(struct session *s)
+{
+	char *path = state_run_path(&s->state, IMAGE);
+	struct ruleset *image = NULL;
+	uint32_t genid;
+
+	route_ids_fini(&s->ids);
+	load_ids(s);
+	if (path && !s->ids.n && !ruleset_image_load(path, s->state.boot, &image, &s->ids, &genid))
+		ruleset_free(image);
+	free(path);
+}
+
 static bool same_ids(const struct route_ids *a, const struct route_ids *b)
 {
 	return a->n == b->n && a->next_id == b->next_id && a->text.len == b->text.len &&

@@ -54,6 +54,8 @@ bool session_has_leftovers(struct session *s);
 int session_read_kernel(struct session *s, const char *table, struct err *e);
 /* Does another spctl hold the lock just now? */
 bool session_is_busy(const struct session *s);
+/* Fills ids alone, without a question to the kernel. */
+void session_load_ids(struct session *s);
 /* Before a commit: what it is about to number must not be given out again after a kill. */
 void session_write_ids(struct session *s, const struct route_ids *ids);
 /* Writes the image of what is now in the kernel. Failing is no error: the next command reads. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 static enum log_level level = LOG_LEVEL_INFO;
+static void (*before_line)(void);
 
 void log_set_level(enum log_level l)
 {
@@ -15,6 +16,11 @@ enum log_level log_get_level(void)
 	return level;
 }
 
+void log_before_line(void (*fn)(void))
+{
+	before_line = fn;
+}
+
 /* One write per line, so that lines of two processes do not mix. */
 static void log_line(enum log_level l, const char *word, const char *fmt, va_list ap)
 {
@@ -23,6 +29,8 @@ static void log_line(enum log_level l, const char *word, const char *fmt, va_lis
 	if (l > level)
 		return;
 	vsnprintf(line, sizeof(line), fmt, ap);
+	if (before_line)
+		before_line();
 	fprintf(stderr, "spctl: %s%s\n", word, line);
 }
 

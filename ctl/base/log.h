@@ -13,6 +13,9 @@ enum log_level { LOG_LEVEL_ERR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG 
 
 void log_set_level(enum log_level l); /* default INFO */
 enum log_level log_get_level(void);
+/* fn is called before each line that is printed: what else is on the terminal's line goes. NULL
+ * ends it. */
+void log_before_line(void (*fn)(void));
 void log_err(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void log_warn(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void log_info(const char *fmt, ...) PRINTF_LIKE(1, 2);

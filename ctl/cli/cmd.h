@@ -26,16 +26,21 @@ enum {
 #define OPTIONS_STATE_DIR "/var/lib/spctl"
 #define OPTIONS_RUN_DIR	  "/run/spctl"
 
+#define OPTIONS_NO_DRAIN 0xffffffffu
+
 struct options {
 	const char *state_dir, *run_dir, *table;
 	unsigned timeout_ms;
 	bool json, quiet, verbose, no_color;
 	/* apply */
-	bool dry_run;
+	bool dry_run, kill, force;
+	unsigned confirm_s; /* 0 = no */
 	/* check */
 	bool strict, lenient;
-	/* down */
-	unsigned drain_s;
+	/* apply, down */
+	unsigned drain_s; /* OPTIONS_NO_DRAIN = not given */
+	/* conns */
+	const char *route;
 	/* explain */
 	const char *port, *proto, *address, *client, *sni, *host, *path, *method;
 	bool local;
@@ -60,6 +65,8 @@ extern const size_t n_commands;
 int cmd_apply(const struct options *o, int argc, char **argv);
 int cmd_check(const struct options *o, int argc, char **argv);
 int cmd_completion(const struct options *o, int argc, char **argv);
+int cmd_conns(const struct options *o, int argc, char **argv);
+int cmd_doctor(const struct options *o, int argc, char **argv);
 int cmd_down(const struct options *o, int argc, char **argv);
 int cmd_explain(const struct options *o, int argc, char **argv);
 int cmd_help(const struct options *o, int argc, char **argv);

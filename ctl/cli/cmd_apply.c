@@ -6,10 +6,15 @@
 #include <unistd.h>
 
 #include "ctl/apply/apply.h"
+#include "ctl/apply/own_session.h"
 #include "ctl/base/clock.h"
 #include "ctl/base/log.h"
 #include "ctl/cli/cmd.h"
 #include "ctl/cli/describe.h"
+#include "ctl/cli/drain.h"
+#include "ctl/cli/live_plan.h"
+#include "ctl/cli/progress.h"
+#include "ctl/cli/route_diff.h"
 
 struct apply_job {
 	const struct options *o;
@@ -19,64 +24,127 @@ struct apply_job {
 	struct plan *plan;
 	struct apply_result result;
 	int64_t started_us, parse_us, facts_us, plan_us;
-	unsigned previous; /* generation that was live before */
-	char scratch[40];  /* directory of a dry run, or "" */
+	unsigned previous;		/* generation that was live before */
+	struct live_plan_loader before; /* its plan */
+	bool locks_out;			/* refused: it takes the port of this very session */
+	char scratch[40];		/* directory of a dry run, or "" */
 };
 
-static void print_json(const struct apply_job *j)
+/* False when it cannot be said any more; *out NULL = nothing was live. */
+static bool plan_before(struct apply_job *j, const struct plan **out)
+{
+	*out = NULL;
+	if (!j->result.changed || j->result.repaired)
+		*out = j->plan;
+	else if (j->previous)
+		*out = live_plan_finish(&j->before, &j->s.state, j->previous);
+	return *out || !j->previous;
+}
+
+static json_t *changes_json(struct apply_job *j)
+{
+	const struct plan *before;
+
+	return plan_before(j, &before) ? route_diff_json(before, j->plan) : json_null();
+}
+
+static void print_json(struct apply_job *j)
 {
 	const struct nft_change_stats *c = &j->result.stats;
 
 	describe_print_json(
-		json_pack("{s:i,s:i,s:b,s:b,s:b,s:i,s:{s:i,s:i,s:i,s:i,s:i,s:i,s:i},s:o}", "schema",
-			  1, "generation", (int)j->result.generation, "changed", j->result.changed,
-			  "dryRun", j->o->dry_run, "repaired", j->result.repaired, "routes",
-			  (int)j->plan->n_enabled, "changes", "elementsAdded", (int)c->elems_added,
-			  "elementsDeleted", (int)c->elems_deleted, "chainsAdded",
-			  (int)c->chains_added, "chainsDeleted", (int)c->chains_deleted,
-			  "chainsChanged", (int)c->chains_changed, "setsAdded", (int)c->sets_added,
-			  "setsDeleted", (int)c->sets_deleted, "warnings",
-			  describe_warnings_json(&j->l.diags)));
+		json_pack("{s:i,s:i,s:b,s:b,s:b,s:i,s:o,s:i,s:{s:i,s:i,s:i,s:i,s:i,s:i,s:i},s:o}",
+			  "schema", 1, "generation", (int)j->result.generation, "changed",
+			  j->result.changed, "dryRun", j->o->dry_run, "repaired",
+			  j->result.repaired, "routes", (int)j->plan->n_enabled, "routeChanges",
+			  changes_json(j), "flowsEnded", (int)j->result.flows_ended, "changes",
+			  "elementsAdded", (int)c->elems_added, "elementsDeleted",
+			  (int)c->elems_deleted, "chainsAdded", (int)c->chains_added,
+			  "chainsDeleted", (int)c->chains_deleted, "chainsChanged",
+			  (int)c->chains_changed, "setsAdded", (int)c->sets_added, "setsDeleted",
+			  (int)c->sets_deleted, "warnings", describe_warnings_json(&j->l.diags)));
 }
 
 static void print_sysctls(const struct apply_result *r)
 {
+	const char *sep = "turned on, with a guard: ";
+
 	if (r->forward_v4)
-		printf("turned on: net.ipv4.ip_forward (forwards our routes only; down puts it "
-		       "back)\n");
+		printf("%sipv4.ip_forward", sep);
+	sep = r->forward_v4 ? ", " : sep;
 	if (r->forward_v6)
-		printf("turned on: net.ipv6.conf.all.forwarding (forwards our routes only; down "
-		       "puts it back)\n");
+		printf("%sipv6.conf.all.forwarding", sep);
+	sep = r->forward_v6 ? ", " : sep;
 	if (r->route_localnet)
-		printf("turned on: net.ipv4.conf.all.route_localnet (with a guard; down puts it "
-		       "back)\n");
+		printf("%sipv4.conf.all.route_localnet", sep);
+	if (r->forward_v4 || r->forward_v6 || r->route_localnet)
+		putchar('\n');
 }
 
-static void print_text(const struct apply_job *j)
+static void print_ended(const struct apply_job *j)
+{
+	unsigned n = j->result.flows_ended;
+
+	if (n || j->o->kill || j->o->drain_s != OPTIONS_NO_DRAIN)
+		printf("%s: %u connection%s that the routes would not make any more\n",
+		       j->o->dry_run ? "would end" : "ended", n, n == 1 ? "" : "s");
+}
+
+static void print_summary(struct apply_job *j)
+{
+	const struct plan *before;
+	struct buf b = { 0 };
+
+	if (plan_before(j, &before))
+		route_diff_summary(before, j->plan, &b);
+	else
+		buf_printf(
+			&b,
+			"what changes cannot be said: the file of generation %u is not to be read",
+			j->previous);
+	printf("%s\n", b.data && !b.failed ? b.data : "?");
+	buf_fini(&b);
+}
+
+static void print_elements(const struct apply_job *j)
+{
+	const struct nft_change_stats *c = &j->result.stats;
+
+	if (j->o->verbose)
+		printf(": %zu element%s added, %zu deleted (%.2f s)", c->elems_added,
+		       c->elems_added == 1 ? "" : "s", c->elems_deleted,
+		       (double)(clock_mono_us() - j->started_us) / 1e6);
+	putchar('\n');
+}
+
+/* At most five lines, whatever happened, and the last is the way back. */
+static void print_text(struct apply_job *j)
 {
 	const struct apply_result *r = &j->result;
-	double seconds = (double)(clock_mono_us() - j->started_us) / 1e6;
-	const char *s = j->plan->n_enabled == 1 ? "" : "s";
 
 	if (!r->changed) {
 		printf("nothing to do: generation %u is live and is what %s says\n", r->generation,
 		       j->l.file);
+		print_ended(j);
 		return;
 	}
-	if (j->o->dry_run) {
-		printf("dry run: the kernel takes these %u route%s (%zu elements to add, %zu to "
-		       "delete); nothing was changed\n",
-		       j->plan->n_enabled, s, r->stats.elems_added, r->stats.elems_deleted);
+	if (j->o->dry_run)
+		printf("dry run, nothing was changed: the kernel takes %s %u route%s",
+		       j->plan->n_enabled == 1 ? "this" : "these", j->plan->n_enabled,
+		       j->plan->n_enabled == 1 ? "" : "s");
+	else if (r->repaired)
+		printf("repaired: the kernel's table was not what generation %u says",
+		       r->generation);
+	else
+		printf("generation %u is live", r->generation);
+	print_elements(j);
+	if (!r->repaired)
+		print_summary(j);
+	if (!j->o->dry_run)
+		print_sysctls(r);
+	print_ended(j);
+	if (j->o->dry_run)
 		return;
-	}
-	if (r->repaired)
-		printf("repaired: the kernel's table was not what generation %u says\n",
-		       j->previous);
-	print_sysctls(r);
-	printf("generation %u is live: %u route%s in the kernel, %zu element%s added, %zu deleted "
-	       "(%.2f s)\n",
-	       r->generation, j->plan->n_enabled, s, r->stats.elems_added,
-	       r->stats.elems_added == 1 ? "" : "s", r->stats.elems_deleted, seconds);
 	/* A repair goes back to nothing but a broken table: down is the way out of it. */
 	cmd_print_way_back(j->o, r->repaired || !j->s.meta.generation ? NULL : &j->s.meta);
 }
@@ -95,25 +163,52 @@ static void print_times(const struct apply_job *j)
 		(long long)t->kernel_us / 1000, (long long)t->finish_us / 1000);
 }
 
+static int fail(struct apply_job *j, const struct err *e, int code)
+{
+	progress_end();
+	return cmd_fail(j->o, e, code);
+}
+
+/* The port of the ssh session that runs this is taken away only by those who say so. */
+static void check_own_session(struct apply_job *j)
+{
+	struct session_conn c;
+	struct err e = { 0 };
+
+	if (!session_conn_find(&c) || !own_session_is_taken(j->plan, &j->g.host, &c, &e))
+		return;
+	j->locks_out = !j->o->force && !j->o->confirm_s;
+	diags_add(&j->l.diags, j->locks_out ? DIAG_ERROR : DIAG_WARNING, e.loc, NULL,
+		  j->locks_out ? e.hint : NULL, "%s", e.msg);
+}
+
 static int plan_all(struct apply_job *j)
 {
+	bool asks = gather_asks_names(j->l.config);
 	struct err e = { 0 };
-	int rc = gather_facts(&j->g, j->l.config, j->s.live ? &j->s.meta : NULL, j->o->timeout_ms,
-			      &j->l.diags, &e);
+	int rc;
 
+	progress_phase(asks ? "asking DNS" : "reading addresses");
+	if (asks)
+		live_plan_wait(&j->before);
+	rc = gather_facts(&j->g, j->l.config, j->s.live ? &j->s.meta : NULL, j->o->timeout_ms,
+			  &j->l.diags, &e);
 	if (rc)
-		return cmd_fail(j->o, &e, EXIT_FAILED);
+		return fail(j, &e, EXIT_FAILED);
+	progress_phase("planning");
 	j->facts_us = clock_mono_us() - j->started_us - j->parse_us;
 	j->plan = plan_build(j->l.config, &j->g.facts, &j->l.diags);
+	progress_hide();
 	if (!j->plan) {
 		cmd_report(j->o, &j->l);
 		return cmd_file_code(&j->l);
 	}
 	gather_warn(&j->g, j->plan, &j->l.diags);
 	plan_report_refusals(j->plan, &j->l.diags);
+	check_own_session(j);
 	j->plan_us = clock_mono_us() - j->started_us - j->parse_us - j->facts_us;
 	cmd_report(j->o, &j->l);
-	return j->plan->refused ? EXIT_FAILED : EXIT_DONE;
+	return j->plan->refused || j->locks_out ? EXIT_FAILED : EXIT_DONE;
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
@@ -156,21 +251,29 @@ static int run(struct apply_job *j)
 		.file = j->l.file,
 		.dry_run = j->o->dry_run,
 		.lenient = j->o->lenient,
+		.kill = j->o->kill,
+		.drain = j->o->drain_s != OPTIONS_NO_DRAIN,
+		.drain_s = j->o->drain_s,
+		.tick = drain_tick,
+		.phase = progress_phase,
 	};
 	struct err e = { 0 };
-	int rc = open_session(j, &e);
+	int rc;
 
+	progress_phase("waiting for the lock");
+	rc = open_session(j, &e);
 	if (rc)
-		return cmd_fail(j->o, &e, cmd_exit_code(rc));
+		return fail(j, &e, cmd_exit_code(rc));
 	j->previous = j->s.live;
 	request.table = cmd_table(j->o, j->l.config, &e);
 	if (!request.table)
-		return cmd_fail(j->o, &e, EXIT_USAGE);
+		return fail(j, &e, EXIT_USAGE);
 	rc = plan_all(j);
 	if (rc)
 		return rc;
 	request.plan = j->plan;
 	rc = apply_run(&j->s, &request, &j->result, &e);
+	progress_end();
 	if (rc)
 		return cmd_fail(j->o, &e, cmd_exit_code(rc));
 	print_times(j);
@@ -181,21 +284,43 @@ static int run(struct apply_job *j)
 	return EXIT_DONE;
 }
 
+/* Options that exclude each other: 0 or the exit code. */
+static int check_options(const struct options *o)
+{
+	bool drain = o->drain_s != OPTIONS_NO_DRAIN;
+	struct err e = { 0 };
+
+	if (o->kill && drain)
+		err_set(&e, EINVAL, "--kill and --drain exclude each other");
+	if (drain && o->confirm_s)
+		err_set(&e, EINVAL, "--drain and --confirm exclude each other");
+	return e.code ? cmd_fail(o, &e, EXIT_USAGE) : 0;
+}
+
 int cmd_apply(const struct options *o, int argc, char **argv)
 {
 	struct apply_job j = { .o = o, .started_us = clock_mono_us() };
 	struct err e = { 0 };
 	const char *file = cmd_find_file(argc, argv, &e);
-	int rc;
+	int rc = check_options(o);
 
+	if (rc)
+		return rc;
 	if (!file)
 		return cmd_fail(o, &e, EXIT_USAGE);
+	progress_start(o);
+	progress_phase("reading routes");
+	if (!o->quiet)
+		live_plan_start(&j.before, o->state_dir, o->run_dir, file);
 	if (!cmd_load(&j.l, file, o->lenient)) {
+		progress_end();
 		cmd_report(o, &j.l);
+		live_plan_loader_fini(&j.before);
 		cmd_unload(&j.l);
 		return EXIT_USAGE;
 	}
 	j.parse_us = clock_mono_us() - j.started_us;
+	progress_hide();
 	rc = cmd_need_root(o, "apply changes the kernel's ruleset");
 	if (!rc) {
 		j.s.state.lock_fd = -1;
@@ -207,6 +332,8 @@ int cmd_apply(const struct options *o, int argc, char **argv)
 		if (j.scratch[0])
 			nftw(j.scratch, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 	}
+	progress_end();
+	live_plan_loader_fini(&j.before);
 	cmd_unload(&j.l);
 	return rc;
 }

@@ -1,47 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 
 #include "ctl/apply/apply.h"
 #include "ctl/cli/cmd.h"
 #include "ctl/cli/describe.h"
-
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int sig)
-{
-	(void)sig;
-	interrupted = 1;
-}
-
-/* The first Ctrl-C ends the wait, not the work. */
-static bool tick(unsigned left_s, unsigned flows)
-{
-	if (interrupted)
-		fprintf(stderr, "spctl: not waiting any longer: %u connections are ended now\n",
-			flows);
-	else
-		fprintf(stderr,
-			"spctl: draining: %u connections, %u s left (Ctrl-C ends them now)\n",
-			flows, left_s);
-	return interrupted;
-}
-
-static bool tick_quietly(unsigned left_s, unsigned flows)
-{
-	(void)left_s;
-	(void)flows;
-	return interrupted;
-}
-
-static void catch_signals(void)
-{
-	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
-
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
-}
+#include "ctl/cli/drain.h"
+#include "ctl/cli/progress.h"
 
 static int nothing_there(const struct options *o)
 {
@@ -121,7 +86,11 @@ int cmd_down(const struct options *o, int argc, char **argv)
 	(void)argv;
 	if (rc)
 		return rc;
+	progress_start(o);
+	progress_phase("waiting for the lock");
 	rc = session_open(&s, o->state_dir, o->run_dir, SESSION_LOCK, o->timeout_ms, &e);
+	if (rc)
+		progress_end();
 	if (rc == -ENOENT)
 		return nothing_there(o);
 	if (rc)
@@ -130,13 +99,16 @@ int cmd_down(const struct options *o, int argc, char **argv)
 	if (!s.live && !s.noted_table[0] && o->table)
 		snprintf(s.noted_table, sizeof(s.noted_table), "%s", o->table);
 	if (o->table && strcmp(o->table, session_table(&s))) {
+		progress_end();
 		err_set(&e, EINVAL, "the table of what is applied is \"%s\", not \"%s\"",
 			session_table(&s), o->table);
 		session_close(&s);
 		return cmd_fail(o, &e, EXIT_USAGE);
 	}
-	catch_signals();
-	rc = down_run(&s, o->drain_s, o->quiet ? tick_quietly : tick, &result, &e);
+	drain_catch_signals();
+	progress_phase("taking the routes away");
+	rc = down_run(&s, o->drain_s == OPTIONS_NO_DRAIN ? 0 : o->drain_s, drain_tick, &result, &e);
+	progress_end();
 	if (rc)
 		rc = cmd_fail(o, &e, cmd_exit_code(rc));
 	else if (!result.was_up)

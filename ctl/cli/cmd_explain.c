@@ -10,12 +10,15 @@
 #include "ctl/apply/session.h"
 #include "ctl/cli/cmd.h"
 #include "ctl/cli/describe.h"
+#include "ctl/cli/explain_walk.h"
 #include "ctl/cli/table.h"
+#include "ctl/host/host_way.h"
 #include "ctl/plan/plan_match.h"
 
 struct question {
 	struct plan_conn conn; /* local ADDR_NONE = any address */
 	struct match_facts facts;
+	bool local; /* from this host itself */
 };
 
 struct answer {
@@ -43,14 +46,27 @@ static int bad(const struct options *o, const char *option, const char *value, c
 	return cmd_fail(o, &e, EXIT_USAGE);
 }
 
+/* The address from which a program on this host connects to that one of its own. */
+static struct addr own_source(const struct addr *to)
+{
+	struct host_way way;
+
+	if (!host_way_find(to, &way) && way.source.family == to->family)
+		return way.source;
+	return *to;
+}
+
 static int read_addresses(const struct options *o, struct question *q)
 {
 	if (o->address && !addr_parse(o->address, &q->conn.local))
 		return bad(o, "address", o->address, "an address");
 	if (o->client && !addr_parse(o->client, &q->conn.client))
 		return bad(o, "client", o->client, "an address");
-	if (o->local && !o->client)
-		addr_parse(q->conn.local.family == ADDR_V6 ? "::1" : "127.0.0.1", &q->conn.client);
+	q->local = o->local;
+	if (o->local && !o->client && q->conn.local.family)
+		q->conn.client = own_source(&q->conn.local);
+	else if (o->local && !o->client)
+		addr_parse("127.0.0.1", &q->conn.client);
 	if (q->conn.local.family && q->conn.client.family &&
 	    q->conn.local.family != q->conn.client.family)
 		return bad(o, "client", o->client, "of the family of --address");
@@ -260,7 +276,7 @@ static json_t *winner_json(const struct answers *v)
 			 describe_targets_json(v->winner->route));
 }
 
-static void print_json(const struct answers *v, const struct question *q)
+static void print_json(const struct answers *v, const struct question *q, const struct explained *x)
 {
 	json_t *order = json_array();
 
@@ -269,9 +285,10 @@ static void print_json(const struct answers *v, const struct question *q)
 						       v->v[i].route->route->name, "tier",
 						       tier_name(v->v[i].tier), "answer",
 						       answer_word(&v->v[i]), "why", v->v[i].why));
-	describe_print_json(json_pack("{s:i,s:s,s:i,s:o,s:o}", "schema", 1, "protocol",
+	describe_print_json(json_pack("{s:i,s:s,s:i,s:o,s:o,s:o,s:o}", "schema", 1, "protocol",
 				      describe_proto(q->conn.proto), "port", (int)q->conn.port,
-				      "winner", winner_json(v), "routes", order));
+				      "winner", winner_json(v), "routes", order, "steps",
+				      explain_steps_json(x), "kernel", explain_kernel_json(x)));
 }
 
 /* Without an address the wildcard's cell is asked, else any cell of that port. */
@@ -286,15 +303,41 @@ static const struct plan_cell *find_cell(const struct plan *p, const struct plan
 	return cell;
 }
 
-static int explain(const struct options *o, const struct plan *p, const struct question *q)
+/* What the plan's answer took for granted is what the packet has. */
+static struct plan_conn packet_of(const struct question *q, const struct plan_cell *cell)
 {
+	struct plan_conn c = q->conn;
+
+	if (c.local.family)
+		return c;
+	if (cell && cell->address.family &&
+	    (!c.client.family || c.client.family == cell->address.family))
+		c.local = cell->address;
+	else if (q->local && addr_is_loopback(&c.client))
+		c.local = c.client;
+	return c;
+}
+
+static int explain(const struct options *o, const struct plan *p, const struct gathered *g,
+		   const struct buf *file, const struct question *q)
+{
+	const struct plan_cell *cell = find_cell(p, &q->conn);
+	const struct explain_question ask = {
+		.plan = p, .facts = g, .file = file, .conn = packet_of(q, cell), .local = q->local
+	};
+	struct explained x = { 0 };
 	struct answers v;
 
-	answer_all(&v, p, find_cell(p, &q->conn), q);
+	answer_all(&v, p, cell, q);
+	if (!o->quiet)
+		explain_walk(o, &ask, &x);
 	if (o->json)
-		print_json(&v, q);
+		print_json(&v, q, &x);
 	else
 		print_text(&v, q);
+	if (!o->json && !o->quiet)
+		explain_walk_print(&x);
+	explain_walk_fini(&x);
 	free(v.v);
 	return EXIT_DONE;
 }
@@ -343,7 +386,7 @@ int cmd_explain(const struct options *o, int argc, char **argv)
 		rc = cmd_fail(o, &e, EXIT_FAILED);
 	if (!rc) {
 		p = plan_build(l.config, &g.facts, &l.diags);
-		rc = p ? explain(o, p, &q) : cmd_file_code(&l);
+		rc = p ? explain(o, p, &g, argc ? &l.text : NULL, &q) : cmd_file_code(&l);
 	}
 	if (!p && l.diags.errors)
 		cmd_report(o, &l);

@@ -19,20 +19,40 @@ const struct command commands[] = {
 	  "  sudo spctl plan routes.json     with the change against what runs\n"
 	  "  spctl plan routes.json --json | jq '.routes[].tier'\n",
 	  cmd_plan },
-	{ "apply", "[FILE]", "make the routes true, in one transaction", "dry-run lenient",
+	{ "apply", "[FILE]", "make the routes true, in one transaction",
+	  "dry-run drain kill force lenient",
 	  "  spctl apply routes.json\n"
 	  "  spctl apply routes.json --dry-run\n"
+	  "  spctl apply routes.json --drain 60   connections to former targets get a minute\n"
+	  "  spctl apply routes.json --kill       they end at once\n"
 	  "  generate-routes | spctl apply -\n",
 	  cmd_apply },
 	{ "status", "", "routes, connections, drift between plan and kernel", "",
 	  "  spctl status\n"
 	  "  spctl status --json | jq '.drift'\n",
 	  cmd_status },
-	{ "explain", "[FILE]", "which route takes a connection, which tier, and why not the others",
+	{ "conns", "", "live connections of the kernel's routes", "route",
+	  "  spctl conns\n"
+	  "  spctl conns --route web --json | jq '.conns | length'\n"
+	  "  sysctl -w net.netfilter.nf_conntrack_acct=1        then new ones are counted: IN/OUT\n"
+	  "  sysctl -w net.netfilter.nf_conntrack_timestamp=1   then new ones have an age: AGE\n"
+	  "LEFT: how long the kernel keeps it if nothing comes. Not shown: what is in TIME_WAIT "
+	  "or\n"
+	  "CLOSE. A route that is gone keeps its name here while connections of it live.\n",
+	  cmd_conns },
+	{ "explain", "[FILE]",
+	  "which route takes a connection, why not the others, its way in the kernel",
 	  "port proto address client local sni host path method header lenient",
 	  "  spctl explain --port 443 --client 10.0.0.7\n"
+	  "  spctl explain --port 443 --local --address 192.0.2.1\n"
 	  "  spctl explain routes.json --port 53 --proto udp\n",
 	  cmd_explain },
+	{ "doctor", "[FILE]",
+	  "what on this host breaks the routes, each with the fix; changes nothing", "lenient",
+	  "  sudo spctl doctor                   the routes that are live\n"
+	  "  sudo spctl doctor routes.json       those of a file, before it is applied\n"
+	  "  spctl doctor --json | jq '.findings[] | select(.level == \"problem\")'\n",
+	  cmd_doctor },
 	{ "down", "", "stop everything and leave the host as it was found", "drain",
 	  "  spctl down\n"
 	  "  spctl down --drain 30           let connections go on for half a minute\n",
@@ -60,7 +80,10 @@ void cmd_print_usage(FILE *out, const struct command *c)
 	fprintf(out, "Everywhere:\n");
 	options_print(out, NULL);
 	fprintf(out, "\nExamples:\n%s", c->examples);
-	if (!strcmp(c->args, "[FILE]"))
+	if (c->run == cmd_doctor)
+		fprintf(out, "\nWithout FILE: the routes that are live. Exit code 1: some route is "
+			     "affected.\n");
+	else if (!strcmp(c->args, "[FILE]"))
 		fprintf(out, "\nWithout FILE: /etc/spctl/routes.json or /etc/spctl/routes.yaml; - "
 			     "is standard input.\n");
 }

@@ -9,34 +9,21 @@
 #include <unistd.h>
 
 #include "ctl/apply/gather.h"
+#include "ctl/apply/own_session.h"
 #include "ctl/apply/session.h"
 #include "ctl/cli/cmd.h"
 #include "ctl/cli/describe.h"
+#include "ctl/cli/live_plan.h"
+#include "ctl/cli/route_diff.h"
 #include "ctl/cli/table.h"
 
 /* ---- the live side ---- */
 
 struct live {
+	struct live_plan p;
 	uint32_t generation;
-	struct buf text;
-	struct config *config;
-	struct state_meta meta;
-	struct gathered g;
-	struct plan *plan;
 	bool drift; /* the kernel's table is not of this generation */
 };
-
-static void live_load_plan(struct live *v)
-{
-	struct config_options opt = { .lenient = true };
-	struct diags d = { 0 };
-	struct err e = { 0 };
-
-	v->config = config_parse("live", v->text.data, v->text.len, &opt, &d);
-	if (v->config && !gather_past_facts(&v->g, &v->meta, &e))
-		v->plan = plan_build(v->config, &v->g.facts, &d);
-	diags_fini(&d);
-}
 
 /* False: there is nothing to compare with (*e may say why). */
 static bool live_open(struct live *v, const struct options *o, struct err *e)
@@ -51,8 +38,8 @@ static bool live_open(struct live *v, const struct options *o, struct err *e)
 		return false;
 	}
 	v->generation = s.live;
-	if (s.live && !state_read_generation(&s.state, s.live, &v->meta, &v->text, e))
-		live_load_plan(v);
+	if (s.live && !live_plan_load(&v->p, &s.state, s.live, e))
+		live_plan_build(&v->p);
 	if (!nft_read_head(s.nft, session_table(&s), &head, e))
 		v->drift = s.live && (!head->exists || head->generation != s.live);
 	ruleset_free(head);
@@ -60,101 +47,14 @@ static bool live_open(struct live *v, const struct options *o, struct err *e)
 	return true;
 }
 
-static void live_close(struct live *v)
+static void print_change(const struct route_change *c, void *arg)
 {
-	plan_free(v->plan);
-	gather_fini(&v->g);
-	config_free(v->config);
-	state_meta_fini(&v->meta);
-	buf_fini(&v->text);
-}
-
-/* ---- the difference, by name ---- */
-
-struct named {
-	const char *name;
-	const struct plan_route *route;
-};
-
-/* A route may stand twice: its TCP half and its UDP half. */
-static int named_cmp(const void *a, const void *b)
-{
-	const struct named *x = a, *y = b;
-	int rc = strcmp(x->name, y->name);
-
-	return rc ? rc : (int)x->route->transport - (int)y->route->transport;
-}
-
-static struct named *by_name(const struct plan *p)
-{
-	unsigned n = p ? p->n_routes : 0;
-	struct named *v = calloc(n + 1, sizeof(*v));
-
-	for (unsigned i = 0; v && i < n; i++)
-		v[i] = (struct named){ p->routes[i].route->name, &p->routes[i] };
-	if (v)
-		qsort(v, n, sizeof(*v), named_cmp);
-	return v;
-}
-
-static char *behaviour(const struct plan_route *r)
-{
-	struct buf b = { 0 };
-
-	describe_behaviour(&b, r);
-	return b.data;
-}
-
-typedef void change_fn(char op, const char *name, const char *old, const char *new, void *arg);
-
-static void compare_route(const struct plan_route *old, const struct plan_route *new, change_fn *fn,
-			  void *arg)
-{
-	char *was = old ? behaviour(old) : NULL, *is = new ? behaviour(new) : NULL;
-
-	if (!was)
-		fn('+', new->route->name, NULL, is, arg);
-	else if (!is)
-		fn('-', old->route->name, was, NULL, arg);
-	else if (strcmp(was, is))
-		fn('~', new->route->name, was, is, arg);
-	free(was);
-	free(is);
-}
-
-static void compare_plans(const struct plan *old, const struct plan *new, change_fn *fn, void *arg)
-{
-	struct named *a = by_name(old), *b = by_name(new);
-	unsigned n_a = old ? old->n_routes : 0, n_b = new->n_routes, i = 0, k = 0;
-
-	while (a && b && (i < n_a || k < n_b)) {
-		int rc = i == n_a ? 1 : k == n_b ? -1 : named_cmp(&a[i], &b[k]);
-
-		compare_route(rc <= 0 ? a[i].route : NULL, rc >= 0 ? b[k].route : NULL, fn, arg);
-		i += rc <= 0;
-		k += rc >= 0;
-	}
-	free(a);
-	free(b);
-}
-
-static void print_change(char op, const char *name, const char *old, const char *new, void *arg)
-{
-	unsigned *n = arg;
-
-	(*n)++;
-	if (op == '~')
-		printf("~ %s: %s\n%*s  becomes %s\n", name, old, (int)strlen(name), "", new);
+	(void)arg;
+	if (c->op == '~')
+		printf("~ %s: %s\n%*s  becomes %s\n", c->name, c->old, (int)strlen(c->name), "",
+		       c->new);
 	else
-		printf("%c %s: %s\n", op, name, op == '+' ? new : old);
-}
-
-static void json_change(char op, const char *name, const char *old, const char *new, void *arg)
-{
-	char text[2] = { op, '\0' };
-
-	json_array_append_new(arg, json_pack("{s:s,s:s,s:s?,s:s?}", "op", text, "route", name,
-					     "old", old, "new", new));
+		printf("%c %s: %s\n", c->op, c->name, c->op == '+' ? c->new : c->old);
 }
 
 /* ---- output ---- */
@@ -247,22 +147,18 @@ static void print_limits(const struct config *c)
 	buf_fini(&b);
 }
 
-/* True if they change. */
-static bool print_limit_change(const struct config *old, const struct config *new)
+static void print_limit_change(const struct config *old, const struct config *new)
 {
 	struct buf a = { 0 }, b = { 0 };
-	bool changes;
 
 	if (!old)
-		return false;
+		return;
 	describe_limits(&a, old);
 	describe_limits(&b, new);
-	changes = a.data && b.data && strcmp(a.data, b.data);
-	if (changes)
+	if (a.data && b.data && strcmp(a.data, b.data))
 		printf("~ limits: %s\n          becomes %s\n", a.data, b.data);
 	buf_fini(&a);
 	buf_fini(&b);
-	return changes;
 }
 
 static void print_routes(const struct plan *p)
@@ -281,7 +177,7 @@ static void print_routes(const struct plan *p)
 static void print_difference(const struct live *v, bool have_live, const struct err *e,
 			     const struct plan *p)
 {
-	unsigned n = 0;
+	struct buf summary = { 0 };
 
 	if (!have_live && e->code) {
 		printf("\nchange against what runs: not shown (%s)\n", e->msg);
@@ -294,10 +190,11 @@ static void print_difference(const struct live *v, bool have_live, const struct 
 	if (v->drift)
 		printf("! the kernel's table is not what generation %u says: apply repairs it\n",
 		       v->generation);
-	n = print_limit_change(v->plan ? v->plan->config : NULL, p->config);
-	compare_plans(v->plan, p, print_change, &n);
-	if (!n)
-		printf("  no route changes\n");
+	route_diff_summary(v->p.plan, p, &summary);
+	printf("  %s\n", summary.data && !summary.failed ? summary.data : "?");
+	buf_fini(&summary);
+	print_limit_change(v->p.plan ? v->p.plan->config : NULL, p->config);
+	route_diff(v->p.plan, p, print_change, NULL);
 }
 
 static json_t *route_json(const struct plan_route *r)
@@ -335,15 +232,15 @@ static json_t *disabled_json(const struct config *c)
 
 static void print_json(const struct live *v, const struct plan *p, const struct diags *d)
 {
-	json_t *routes = json_array(), *changes = json_array();
+	json_t *routes = json_array();
 
 	for (unsigned i = 0; i < p->n_routes; i++)
 		json_array_append_new(routes, route_json(&p->routes[i]));
-	compare_plans(v->plan, p, json_change, changes);
 	describe_print_json(json_pack("{s:i,s:i,s:b,s:o,s:o,s:o,s:o,s:o}", "schema", 1,
 				      "generation", (int)v->generation, "drift", v->drift, "limits",
 				      describe_limits_json(p->config), "routes", routes, "disabled",
-				      disabled_json(p->config), "changes", changes, "warnings",
+				      disabled_json(p->config), "changes",
+				      route_diff_json(v->p.plan, p), "warnings",
 				      describe_warnings_json(d)));
 }
 
@@ -361,8 +258,18 @@ static int show(const struct options *o, struct loaded *l, const struct plan *p)
 		cmd_report(o, l);
 		print_difference(&v, have_live, &e, p);
 	}
-	live_close(&v);
+	live_plan_fini(&v.p);
 	return EXIT_DONE;
+}
+
+/* apply refuses that. */
+static void warn_own_session(const struct gathered *g, const struct plan *p, struct diags *d)
+{
+	struct session_conn c;
+	struct err e = { 0 };
+
+	if (session_conn_find(&c) && own_session_is_taken(p, &g->host, &c, &e))
+		diags_add(d, DIAG_WARNING, e.loc, NULL, e.hint, "%s", e.msg);
 }
 
 int cmd_plan(const struct options *o, int argc, char **argv)
@@ -385,6 +292,7 @@ int cmd_plan(const struct options *o, int argc, char **argv)
 	}
 	if (p) {
 		gather_warn(&g, p, &l.diags);
+		warn_own_session(&g, p, &l.diags);
 		rc = show(o, &l, p);
 	} else {
 		cmd_report(o, &l);

@@ -41,8 +41,14 @@ static const struct option_def defs[] = {
 	{ 0, "no-color", NULL, NULL, "no colour (also: NO_COLOR)", OPT_FLAG, AT(no_color), true },
 	{ 0, "dry-run", NULL, NULL, "let the kernel check it, change nothing", OPT_FLAG,
 	  AT(dry_run), false },
-	{ 0, "drain", "SECONDS", NULL, "let established connections go on for so long (0)",
-	  OPT_SECONDS, AT(drain_s), false },
+	{ 0, "drain", "SECONDS", NULL,
+	  "let established connections go on for so long, then end them", OPT_SECONDS, AT(drain_s),
+	  false },
+	{ 0, "kill", NULL, NULL, "end connections that the new routes would not make any more",
+	  OPT_FLAG, AT(kill), false },
+	{ 0, "force", NULL, NULL, "even over the port that this session came in by", OPT_FLAG,
+	  AT(force), false },
+	{ 0, "route", "NAME", NULL, "only this route's connections", OPT_TEXT, AT(route), false },
 	{ 0, "strict", NULL, NULL, "warnings are errors", OPT_FLAG, AT(strict), false },
 	{ 0, "lenient", NULL, NULL, "unknown keys are warnings", OPT_FLAG, AT(lenient), false },
 	{ 0, "port", "PORT", NULL, "the port that the client connects to", OPT_TEXT, AT(port),
@@ -231,7 +237,8 @@ int options_parse(const struct command *c, struct options *o, int argc, char **a
 
 	*o = (struct options){ .state_dir = OPTIONS_STATE_DIR,
 			       .run_dir = OPTIONS_RUN_DIR,
-			       .timeout_ms = 30000 };
+			       .timeout_ms = 30000,
+			       .drain_s = OPTIONS_NO_DRAIN };
 	for (int i = 0; i < argc && strcmp(argv[i], "--"); i++)
 		o->json |= !strcmp(argv[i], "--json");
 	if (from_environment(c, o))

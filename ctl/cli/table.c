@@ -89,13 +89,18 @@ static size_t columns_of(uint32_t c)
 	return 1;
 }
 
+size_t table_columns(const char *s, size_t len)
+{
+	size_t n = 0, step;
+
+	for (const char *end = s + len; s < end; s += step)
+		n += columns_of(decode(s, &step));
+	return n;
+}
+
 static size_t width_of(const char *s)
 {
-	size_t n = 0, len;
-
-	for (; *s; s += len)
-		n += columns_of(decode(s, &len));
-	return n;
+	return table_columns(s, strlen(s));
 }
 
 static void measure(const struct table *t, size_t width[TABLE_MAX_COLUMNS])

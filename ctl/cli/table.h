@@ -28,5 +28,7 @@ void table_cell(struct table *t, const char *text);
 void table_cellf(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void table_print(struct table *t, FILE *out);
 void table_fini(struct table *t);
+/* How many columns `len` bytes of text take on a terminal. */
+size_t table_columns(const char *s, size_t len);
 
 #endif

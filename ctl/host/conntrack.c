@@ -137,11 +137,43 @@ static struct addr addr_of(const struct nf_conntrack *ct, enum nf_conntrack_attr
 	return a;
 }
 
+const char *conntrack_state_name(const struct ct_flow *f)
+{
+	static const char *const tcp[] = {
+		[TCP_CONNTRACK_NONE] = "NONE",	       [TCP_CONNTRACK_SYN_SENT] = "SYN_SENT",
+		[TCP_CONNTRACK_SYN_RECV] = "SYN_RECV", [TCP_CONNTRACK_ESTABLISHED] = "ESTABLISHED",
+		[TCP_CONNTRACK_FIN_WAIT] = "FIN_WAIT", [TCP_CONNTRACK_CLOSE_WAIT] = "CLOSE_WAIT",
+		[TCP_CONNTRACK_LAST_ACK] = "LAST_ACK", [TCP_CONNTRACK_TIME_WAIT] = "TIME_WAIT",
+		[TCP_CONNTRACK_CLOSE] = "CLOSE",       [TCP_CONNTRACK_SYN_SENT2] = "SYN_SENT2",
+	};
+
+	if (f->proto != IPPROTO_TCP)
+		return f->assured ? "ASSURED" : f->answered ? "REPLIED" : "UNREPLIED";
+	return f->tcp_state < sizeof(tcp) / sizeof(*tcp) ? tcp[f->tcp_state] : "UNKNOWN";
+}
+
+/* What only those who list connections look at. An attribute that is not there reads as 0. */
+static void read_extras(const struct nf_conntrack *ct, struct ct_flow *f)
+{
+	uint32_t status = nfct_get_attr_u32(ct, ATTR_STATUS);
+
+	f->answered = status & IPS_SEEN_REPLY;
+	f->assured = status & IPS_ASSURED;
+	f->expires_s = nfct_get_attr_u32(ct, ATTR_TIMEOUT);
+	if (nfct_attr_is_set(ct, ATTR_TIMESTAMP_START) > 0)
+		f->start_ms = (int64_t)(nfct_get_attr_u64(ct, ATTR_TIMESTAMP_START) / 1000000);
+	f->counted = nfct_attr_is_set(ct, ATTR_ORIG_COUNTER_BYTES) > 0;
+	f->bytes_in = nfct_get_attr_u64(ct, ATTR_ORIG_COUNTER_BYTES);
+	f->bytes_out = nfct_get_attr_u64(ct, ATTR_REPL_COUNTER_BYTES);
+	f->packets_in = nfct_get_attr_u64(ct, ATTR_ORIG_COUNTER_PACKETS);
+	f->packets_out = nfct_get_attr_u64(ct, ATTR_REPL_COUNTER_PACKETS);
+}
+
 /* True if this is a TCP or UDP flow and, unless `any`, has a route id in its label. */
 static bool entry_read(const struct nf_conntrack *ct, bool any, struct entry *out)
 {
 	const struct nfct_bitmask *label = nfct_get_attr(ct, ATTR_CONNLABELS);
-	uint8_t proto = nfct_get_attr_u8(ct, ATTR_ORIG_L4PROTO), state;
+	uint8_t proto = nfct_get_attr_u8(ct, ATTR_ORIG_L4PROTO);
 	struct ct_flow *f = &out->flow;
 
 	if ((!label && !any) || (proto != IPPROTO_TCP && proto != IPPROTO_UDP))
@@ -156,17 +188,18 @@ static bool entry_read(const struct nf_conntrack *ct, bool any, struct entry *ou
 	f->ct_id = nfct_get_attr_u32(ct, ATTR_ID);
 	f->proto = proto;
 	f->zone = out->zone;
-	state = nfct_get_attr_u8(ct, ATTR_TCP_STATE);
-	f->closed = proto == IPPROTO_TCP &&
-		    (state == TCP_CONNTRACK_TIME_WAIT || state == TCP_CONNTRACK_CLOSE);
+	if (proto == IPPROTO_TCP)
+		f->tcp_state = nfct_get_attr_u8(ct, ATTR_TCP_STATE);
+	f->closed = f->tcp_state == TCP_CONNTRACK_TIME_WAIT || f->tcp_state == TCP_CONNTRACK_CLOSE;
 	f->client = addr_of(ct, ATTR_ORIG_IPV4_SRC, ATTR_ORIG_IPV6_SRC);
 	f->local = addr_of(ct, ATTR_ORIG_IPV4_DST, ATTR_ORIG_IPV6_DST);
 	f->target = addr_of(ct, ATTR_REPL_IPV4_SRC, ATTR_REPL_IPV6_SRC);
 	f->client_port = ntohs(nfct_get_attr_u16(ct, ATTR_ORIG_PORT_SRC));
 	f->local_port = ntohs(nfct_get_attr_u16(ct, ATTR_ORIG_PORT_DST));
 	f->target_port = ntohs(nfct_get_attr_u16(ct, ATTR_REPL_PORT_SRC));
-	f->bytes_in = nfct_get_attr_u64(ct, ATTR_ORIG_COUNTER_BYTES);
-	f->bytes_out = nfct_get_attr_u64(ct, ATTR_REPL_COUNTER_BYTES);
+	f->seen = addr_of(ct, ATTR_REPL_IPV4_DST, ATTR_REPL_IPV6_DST);
+	f->seen_port = ntohs(nfct_get_attr_u16(ct, ATTR_REPL_PORT_DST));
+	read_extras(ct, f);
 	return true;
 }
 

@@ -18,11 +18,21 @@ struct ct_flow {
 	uint32_t ct_id;	   /* the kernel's id of the entry */
 	uint8_t proto;
 	uint16_t zone;
+	uint8_t tcp_state;		   /* the kernel's number; 0 for UDP */
 	bool closed;			   /* TCP in TIME_WAIT or CLOSE */
+	bool answered, assured;		   /* packets came back; it is no one-shot exchange */
+	bool counted;			   /* nf_conntrack_acct was on when it began */
 	struct addr client, local, target; /* original source, original destination, reply source */
-	uint16_t client_port, local_port, target_port;
-	uint64_t bytes_in, bytes_out; /* original / reply direction; 0 where accounting is off */
+	struct addr seen;		   /* reply destination: whom the target sees */
+	uint16_t client_port, local_port, target_port, seen_port;
+	uint32_t expires_s;	      /* until the entry goes, if nothing comes */
+	int64_t start_ms;	      /* wall clock; 0 = nf_conntrack_timestamp was off */
+	uint64_t bytes_in, bytes_out; /* original / reply direction; 0 where not counted */
+	uint64_t packets_in, packets_out;
 };
+
+/* "ESTABLISHED", "TIME_WAIT"; of a UDP flow "UNREPLIED", "REPLIED" or "ASSURED". */
+const char *conntrack_state_name(const struct ct_flow *f);
 
 /* Calls fn for each of our flows; fn returns 0 to go on, else its value is returned. */
 int conntrack_each(int (*fn)(const struct ct_flow *f, void *arg), void *arg, struct err *e);

@@ -2,8 +2,6 @@
 #include "ctl/host/host_owner.h"
 
 #include <dirent.h>
-#include <limits.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,48 +10,85 @@
 #include "ctl/base/io.h"
 #include "ctl/base/log.h"
 
-static bool has_socket(int pid, const char *want)
+static int by_inode(const void *a, const void *b)
+{
+	uint32_t x = ((const struct owned_socket *)a)->inode;
+	uint32_t y = ((const struct owned_socket *)b)->inode;
+
+	return x < y ? -1 : x > y;
+}
+
+/* link: "socket:[4711]" */
+static const struct owned_socket *find_socket(const struct owned_socket *sockets, size_t n,
+					      const char *link)
+{
+	struct owned_socket key = { 0 };
+	char end;
+
+	if (sscanf(link, "socket:[%u%c", &key.inode, &end) != 2 || end != ']')
+		return NULL;
+	return bsearch(&key, sockets, n, sizeof(key), by_inode);
+}
+
+static void count_process(const struct owned_socket *sockets, size_t n, int pid,
+			  struct host_owner *owners)
 {
 	char path[64], link[64];
 	struct dirent *ent;
-	bool found = false;
 	DIR *d;
 
 	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
 	d = opendir(path);
-	while (d && !found && (ent = readdir(d))) {
-		ssize_t n = readlinkat(dirfd(d), ent->d_name, link, sizeof(link) - 1);
+	while (d && (ent = readdir(d))) {
+		ssize_t len = readlinkat(dirfd(d), ent->d_name, link, sizeof(link) - 1);
+		const struct owned_socket *s;
+		struct host_owner *o;
 
-		if (n <= 0)
+		link[len > 0 ? len : 0] = '\0';
+		s = find_socket(sockets, n, link);
+		o = s ? &owners[s->service] : NULL;
+		if (!o || o->last_counted == pid)
 			continue;
-		link[n] = '\0';
-		found = !strcmp(link, want);
+		o->last_counted = pid;
+		o->n++;
+		if (!o->pid || pid < o->pid)
+			o->pid = pid;
 	}
 	if (d)
 		closedir(d);
-	return found;
 }
 
-void host_socket_owner(uint32_t inode, char *out, size_t cap)
+void host_owners_find(struct owned_socket *sockets, size_t n, struct host_owner *owners)
 {
-	char want[32], path[64], name[32] = "", shown[64];
-	DIR *d = opendir("/proc");
+	DIR *d = n ? opendir("/proc") : NULL;
 	struct dirent *ent;
-	int best = 0;
 
-	snprintf(want, sizeof(want), "socket:[%u]", inode);
+	if (n)
+		qsort(sockets, n, sizeof(*sockets), by_inode);
 	while (d && (ent = readdir(d))) {
 		int pid = atoi(ent->d_name);
 
-		if (pid > 0 && (!best || pid < best) && has_socket(pid, want))
-			best = pid;
+		if (pid > 0)
+			count_process(sockets, n, pid, owners);
 	}
 	if (d)
 		closedir(d);
-	snprintf(path, sizeof(path), "/proc/%d/comm", best);
-	if (!best || io_read_text(path, name, sizeof(name), NULL))
+}
+
+const char *host_owner_text(const struct host_owner *o, char *out, size_t cap)
+{
+	char path[64], name[32] = "", shown[64];
+	size_t len;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", o->pid);
+	if (!o->pid || io_read_text(path, name, sizeof(name), NULL))
 		snprintf(out, cap, "a process");
 	else
 		snprintf(out, cap, "%s[%d]", log_escape(name, strlen(name), shown, sizeof(shown)),
-			 best);
+			 o->pid);
+	len = strlen(out);
+	if (o->n > 1)
+		snprintf(out + len, cap - len, " and %u more process%s", o->n - 1,
+			 o->n == 2 ? "" : "es");
+	return out;
 }

@@ -75,6 +75,12 @@ static int send_change(struct nft *n, struct nft_batch *b, unsigned flags,
 	return nft_explain(n, b, &a, refusal, e);
 }
 
+void nft_on_sending(struct nft *n, nft_sending *fn, void *arg)
+{
+	n->sending = fn;
+	n->sending_arg = arg;
+}
+
 int nft_commit(struct nft *n, const struct ruleset *have, const struct ruleset *want,
 	       uint32_t genid, unsigned flags, struct nft_change_stats *stats,
 	       struct nft_refusal *refusal, struct err *e)
@@ -107,6 +113,8 @@ int nft_commit(struct nft *n, const struct ruleset *have, const struct ruleset *
 	if (rc || (want && !replace && !move && have->exists && b.n_notes == unchanged))
 		goto out;
 	nft_carry_put(&b, &carry);
+	if (n->sending && stats)
+		n->sending(stats, n->sending_arg);
 	rc = send_change(n, &b, flags, refusal, e);
 out:
 	nft_batch_fini(&b);

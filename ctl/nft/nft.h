@@ -39,6 +39,10 @@ struct nft_change_stats {
 	size_t elems_added, elems_deleted;
 };
 
+/* fn is called when the difference is known and before it is sent; NULL = nobody is. */
+typedef void nft_sending(const struct nft_change_stats *stats, void *arg);
+void nft_on_sending(struct nft *n, nft_sending *fn, void *arg);
+
 /* Where a kernel refusal points to: route index (RS_NO_PLACE = none) and what the message was. */
 struct nft_refusal {
 	uint32_t place;

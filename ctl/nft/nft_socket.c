@@ -137,8 +137,8 @@ static int lost_answer(struct nft *n, int code, struct err *e)
 	return err_sys(e, code == -EAGAIN ? -EREMOTEIO : code, "no answer from nftables");
 }
 
-int nft_request(struct nft *n, const struct nlmsghdr *nlh, struct ruleset *rs, struct nft_answer *a,
-		struct err *e)
+int nft_ask(struct nft *n, const struct nlmsghdr *nlh, nft_reader *reader, void *arg,
+	    struct nft_answer *a, struct err *e)
 {
 	int rc = send_bytes(n, nlh, nlh->nlmsg_len);
 
@@ -152,9 +152,20 @@ int nft_request(struct nft *n, const struct nlmsghdr *nlh, struct ruleset *rs, s
 
 		if (got < 0)
 			return lost_answer(n, (int)got, e);
-		nft_parse_answer(n->reply, (size_t)got, rs, a);
+		reader(n->reply, (size_t)got, arg, a);
 	}
 	return a->error ? a->error : a->interrupted ? -EINTR : 0;
+}
+
+static void read_ruleset(const void *bytes, size_t len, void *arg, struct nft_answer *a)
+{
+	nft_parse_answer(bytes, len, arg, a);
+}
+
+int nft_request(struct nft *n, const struct nlmsghdr *nlh, struct ruleset *rs, struct nft_answer *a,
+		struct err *e)
+{
+	return nft_ask(n, nlh, read_ruleset, rs, a, e);
 }
 
 int nft_genid(struct nft *n, uint32_t *genid, struct err *e)

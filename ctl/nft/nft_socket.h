@@ -17,6 +17,8 @@ struct nft {
 	struct mnl_socket *socket;
 	uint32_t seq; /* of the last request; apart from batches, which count from 0 */
 	char *reply;  /* NFT_REPLY_MAX bytes */
+	nft_sending *sending;
+	void *sending_arg;
 };
 
 /* A request in `buf` (at least NFT_REQUEST_MAX bytes); attributes are the caller's. */
@@ -29,6 +31,11 @@ struct nlmsghdr *nft_request_new(struct nft *n, char *buf, uint16_t type, uint16
  */
 int nft_request(struct nft *n, const struct nlmsghdr *nlh, struct ruleset *rs, struct nft_answer *a,
 		struct err *e);
+/* The same for what is no ruleset: reader is given the answer piece by piece and sets a->done,
+ * a->interrupted and a->error as nft_parse_answer() does. */
+typedef void nft_reader(const void *bytes, size_t len, void *arg, struct nft_answer *a);
+int nft_ask(struct nft *n, const struct nlmsghdr *nlh, nft_reader *reader, void *arg,
+	    struct nft_answer *a, struct err *e);
 /* Sends the batch and collects every answer; an error only when that itself failed. */
 int nft_transact(struct nft *n, const struct nft_batch *b, struct nft_batch_answer *a,
 		 struct err *e);

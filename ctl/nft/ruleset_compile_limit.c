@@ -20,6 +20,7 @@
 #include "ctl/nft/ruleset_compile_internal.h"
 
 #define CLIENTS_MAX 65536u /* clients that a limit tells apart */
+#define ROUTES_FEW  16384u
 /* Longer than any bucket takes to fill again. */
 #define RATE_TIMEOUT_MS 120000u
 
@@ -126,13 +127,23 @@ static void rule_per_client(struct compiler *c, struct rs_chain *chain, int f, b
 	comp_rule(c, chain, &x, NULL, place);
 }
 
+/* The kernel makes room for all of it at once, so not for all routes that there can ever be. */
+static uint32_t routes_max(const struct compiler *c)
+{
+	uint32_t size = ROUTES_FEW;
+
+	while (size < 2 * c->p->n_routes)
+		size *= 16;
+	return size;
+}
+
 /* Of both families together. */
 static void rule_at_once(struct compiler *c, struct rs_chain *chain, uint32_t max, uint32_t place)
 {
 	struct rs_set_def def = { .flags = NFT_SET_EVAL,
 				  .key_type = RS_TYPE_IP6,
 				  .key_len = LABEL_BYTES,
-				  .size = ROUTE_ID_MAX + 1 };
+				  .size = routes_max(c) };
 	struct nx x = nx_new();
 
 	snprintf(def.name, sizeof(def.name), "route_max%u", max);

@@ -259,3 +259,11 @@ const struct plan_route *plan_find_kernel(const struct plan *p, const struct pla
 			return f->v[i].winner;
 	return NULL;
 }
+
+bool plan_lets_in(const struct plan_route *r, const struct addr *client)
+{
+	const struct cfg_security *s = r->route->security;
+
+	return !s || (!addr_set_has(&s->block, client) &&
+		      (!s->allow.n || addr_set_has(&s->allow, client)));
+}

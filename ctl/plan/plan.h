@@ -145,6 +145,8 @@ struct plan_conn {
 const struct plan_cell *plan_find_cell(const struct plan *p, const struct plan_conn *c);
 /* The kernel route that takes it, or NULL (user space, nobody). */
 const struct plan_route *plan_find_kernel(const struct plan *p, const struct plan_conn *c);
+/* By ipBlockList and ipAllowList of the route; its limits are another matter. */
+bool plan_lets_in(const struct plan_route *r, const struct addr *client);
 
 /* How the connections that a route gets are served, for those who ask about one. */
 struct plan_service {

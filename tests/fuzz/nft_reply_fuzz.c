@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The answers of the kernel: nft_parse_answer() for dumps, and
- * nft_parse_batch_answer() for transactions. The input is a stream of netlink
- * messages; whatever comes out must be a ruleset that can be sealed.
+ * The answers of the kernel: nft_parse_answer() for dumps,
+ * nft_parse_batch_answer() for transactions, and nft_foreign_parse() for the
+ * tables of others. The input is a stream of netlink messages; whatever comes out
+ * must be a ruleset that can be sealed, or chains that can be judged.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #include <linux/netlink.h>
 
+#include "ctl/nft/nft_judge.h"
 #include "ctl/nft/nft_parse.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -66,6 +68,48 @@ static void fuzz_counts(const void *bytes, size_t size)
 	ruleset_free(rs);
 }
 
+static void judge(struct nft_foreign *f, const struct judge_packet *p)
+{
+	const unsigned all = JUDGE_ACCEPT | JUDGE_DROP | JUDGE_TRANSLATE;
+
+	/* Looking up a chain may sort the list. */
+	foreign_chain_find(f, 0, "", "");
+	for (unsigned i = 0; i < f->n_chains && i < 16; i++) {
+		struct judge_verdict v;
+
+		nft_judge(f, f->chains[i], p, &v);
+		if (!v.possible || v.possible & ~all || !(v.possible & (unsigned)v.usually))
+			abort();
+	}
+}
+
+static void fuzz_foreign(const void *bytes, size_t size)
+{
+	static const struct judge_packet v4 = { .family = ADDR_V4,
+						.proto = 6,
+						.destination = { ADDR_V4, { 10, 20, 0, 2 } },
+						.port = 7000,
+						.translated = true,
+						.iif = "lan",
+						.oif = "srv" };
+	static const struct judge_packet v6 = {
+		.family = ADDR_V6, .proto = 17, .port = 53, .to_host = true
+	};
+	struct nft_foreign *f = nft_foreign_new("t1");
+	struct nft_answer a = { 0 };
+
+	if (!f)
+		return;
+	if (size >= sizeof(struct nlmsghdr))
+		a.seq = ((const struct nlmsghdr *)bytes)->nlmsg_seq;
+	/* Sets are described after the rules that name them: the second time finds them. */
+	nft_foreign_parse(bytes, size, f, &a);
+	nft_foreign_parse(bytes, size, f, &a);
+	judge(f, &v4);
+	judge(f, &v6);
+	nft_foreign_free(f);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	void *copy = malloc(size ? size : 1); /* aligned, and its end is the end */
@@ -76,6 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_batch(copy, size);
 	fuzz_dump(copy, size);
 	fuzz_counts(copy, size);
+	fuzz_foreign(copy, size);
 	free(copy);
 	return 0;
 }

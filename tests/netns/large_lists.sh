@@ -66,8 +66,8 @@ for i in 0 $((n6 - 1)) $RANDOM $RANDOM; do
 done
 
 # A prefix that became smaller: an interval out, an interval in, and the number of the file.
-apply second
-expect_match "$out" ' 3 elements added, 3 deleted'
+apply second --json
+expect_json "$out" '.changes.elementsAdded == 3 and .changes.elementsDeleted == 3'
 net=$(v4 $((n4 / 2)))
 served 'A|10.20.0.1' tcp 10.10.0.1:9000 -s "$net.127"
 expect_answer refused tcp 10.10.0.1:9000 -s "$net.128"

@@ -53,13 +53,13 @@ for command in status "explain --port 10000" "plan $T/long.json" help; do
 done
 expect_exit 0 spctl plan "$T/long.json"
 expect_eq "$(grep -c 'nftables' <<<"$out")" 60 'rows of plan'
-for command in apply check plan status down explain schema help version; do
+for command in apply check plan status conns down explain schema help version; do
 	expect_exit 0 spctl $command --help
 	narrow "$command --help"
 	expect_exit 0 spctl help "$command"
 done
 
-for command in status "explain --port 10000" "plan $T/long.json" "check $T/long.json" "apply $T/long.json" \
+for command in status conns "explain --port 10000" "plan $T/long.json" "check $T/long.json" "apply $T/long.json" \
 	"apply $T/long.json --dry-run" "version" "check $T/bad.json $T/long.json"; do
 	# shellcheck disable=SC2086 # words
 	run spctl $command --json
@@ -86,7 +86,7 @@ expect_json "$out" '.errors[0].line == 2'
 
 expect_exit 0 spctl down --json
 one_object 'down --json'
-for command in status down; do
+for command in status conns down; do
 	expect_exit 0 spctl $command --json
 	one_object "$command --json with nothing applied"
 done

@@ -16,6 +16,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 
+#include "ctl/base/clock.h"
 #include "ctl/base/io.h"
 #include "ctl/host/conntrack.h"
 #include "tests/unit/netns.h"
@@ -238,6 +239,13 @@ static void label_words_are_read_exactly(void **unused)
 	assert_int_equal(f->target_port, 7001);
 	assert_int_equal(addr_cmp(&f->target, &f->local), 0);
 	assert_true(f->bytes_in == 33 && f->bytes_out == 0);
+	assert_true(f->counted && f->packets_in == 1 && f->packets_out == 0);
+	assert_true(!f->answered && !f->assured);
+	assert_string_equal(conntrack_state_name(f), "UNREPLIED");
+	assert_true(f->expires_s > 0 && f->expires_s <= 30);
+	assert_int_equal(f->start_ms, 0);
+	assert_int_equal(addr_cmp(&f->seen, &f->client), 0);
+	assert_int_equal(f->seen_port, 6001);
 	assert_false(f->closed);
 	assert_true(f->ct_id != 0);
 	f = find(&l, ADDR_V6, 6002, 7004);
@@ -274,13 +282,69 @@ static void a_closed_tcp_flow_is_called_closed(void **unused)
 	assert_int_equal(f->id, 2);
 	assert_false(f->closed);
 	assert_true(f->bytes_in > 0 && f->bytes_out > 0);
+	assert_true(f->packets_in == 2 && f->packets_out == 1);
+	assert_string_equal(conntrack_state_name(f), "ESTABLISHED");
+	assert_true(f->answered && f->assured && f->expires_s > 400000);
 	close(client);
 	close(server);
 	l = flows();
 	assert_int_equal(l.n, 1);
 	assert_true(l.v[0].closed);
+	assert_string_equal(conntrack_state_name(&l.v[0]), "TIME_WAIT");
 	close(listener);
 	assert_int_equal(delete_all(), 1);
+}
+
+/* What the kernel did not count when it began is not 0, but not known. */
+static void counts_and_age_are_known_or_not(void **unused)
+{
+	static const char acct[] = "/proc/sys/net/netfilter/nf_conntrack_acct";
+	static const char stamp[] = "/proc/sys/net/netfilter/nf_conntrack_timestamp";
+	int sink, first, second;
+	const struct ct_flow *f;
+	struct list l;
+	int64_t now;
+
+	(void)unused;
+	need_labels();
+	if (io_write_text(stamp, "1", NULL))
+		skip();
+	sink = udp_sink("127.0.0.1", 7001);
+	assert_int_equal(io_write_text(acct, "0", NULL), 0);
+	now = clock_wall_ms();
+	first = udp_send("127.0.0.1", 6301, 7001);
+	assert_int_equal(io_write_text(acct, "1", NULL), 0);
+	assert_int_equal(io_write_text(stamp, "0", NULL), 0);
+	second = udp_send("127.0.0.1", 6302, 7001);
+	l = flows();
+	f = find(&l, ADDR_V4, 6301, 7001);
+	assert_non_null(f);
+	assert_false(f->counted);
+	assert_in_range(f->start_ms, now - 1000, now + 60000);
+	f = find(&l, ADDR_V4, 6302, 7001);
+	assert_non_null(f);
+	assert_true(f->counted && f->bytes_in == 33);
+	assert_int_equal(f->start_ms, 0);
+	close(first);
+	close(second);
+	close(sink);
+	assert_int_equal(delete_all(), 2);
+}
+
+static void every_state_has_a_name(void **unused)
+{
+	struct ct_flow f = { .proto = IPPROTO_TCP };
+
+	(void)unused;
+	for (unsigned i = 0; i < 256; i++) {
+		f.tcp_state = (uint8_t)i;
+		assert_non_null(conntrack_state_name(&f));
+	}
+	assert_string_equal(conntrack_state_name(&f), "UNKNOWN");
+	f = (struct ct_flow){ .proto = IPPROTO_UDP, .answered = true };
+	assert_string_equal(conntrack_state_name(&f), "REPLIED");
+	f.assured = true;
+	assert_string_equal(conntrack_state_name(&f), "ASSURED");
 }
 
 static bool has_client_port(const struct ct_flow *f, void *arg)
@@ -406,6 +470,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(label_words_are_read_exactly),
 		cmocka_unit_test(a_closed_tcp_flow_is_called_closed),
+		cmocka_unit_test(counts_and_age_are_known_or_not),
+		cmocka_unit_test(every_state_has_a_name),
 		cmocka_unit_test(only_what_is_wanted_is_deleted),
 		cmocka_unit_test(a_newer_flow_of_the_same_tuple_is_not_deleted),
 		cmocka_unit_test(thousands_of_flows_and_an_early_end),

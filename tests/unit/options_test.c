@@ -14,7 +14,7 @@
 
 #include "ctl/cli/cmd.h"
 
-static const struct command apply = { "apply", "[FILE]", "", "dry-run drain", "", NULL };
+static const struct command apply = { "apply", "[FILE]", "", "dry-run drain kill force", "", NULL };
 static const struct command explain = {
 	"explain", "[FILE]", "", "port proto address client local sni host path method header",
 	"",	   NULL

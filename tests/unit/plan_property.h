@@ -37,7 +37,7 @@ static const char *const world_ranges[] = { "10.0.0.0/29",	 "10.0.0.0/8",	"10.0.
 					    "2001:db8::/32",	 "10.0.0.0/30", "255.255.255.255",
 					    "fd00::1-fd00::1:0", "*",		"10.?.0.1" };
 #define N(a)	    (sizeof(a) / sizeof(*(a)))
-#define WORLD_PORTS 12
+#define WORLD_PORTS 24
 
 static void put_list(struct buf *b, const char *key, const char *const *from, unsigned n_from,
 		     unsigned n)
@@ -68,11 +68,28 @@ static void put_match(struct buf *b)
 	buf_puts(b, "}");
 }
 
+/* Lists and limits: they change who is let in, never which route has a connection. */
+static void put_security(struct buf *b)
+{
+	buf_printf(b, ",\"security\":{\"connectionRate\":%u", rng(2));
+	if (!rng(3))
+		put_list(b, "ipBlockList", world_ranges, N(world_ranges), 1 + rng(2));
+	if (!rng(3))
+		put_list(b, "ipAllowList", world_ranges, N(world_ranges), 1 + rng(3));
+	if (!rng(3))
+		buf_printf(b, ",\"maxConnections\":%u", 1 + rng(3));
+	if (!rng(3))
+		buf_printf(b, ",\"maxConnectionsPerIP\":%u", 1 + rng(3));
+	buf_puts(b, "}");
+}
+
 static void put_route(struct buf *b, unsigned i)
 {
 	static const char *const hosts[] = { "\"10.2.0.2\"", "\"fd02::2\"",
 					     "[\"10.2.0.2\",\"fd02::2\"]",
-					     "[\"10.2.0.2\",\"10.2.0.3\"]" };
+					     "[\"10.2.0.2\",\"10.2.0.3\"]",
+					     "[\"10.2.0.2\",\"fd02::2\",\"fd02::3\"]" };
+	static const char *const ports[] = { "80", "\"preserve\"", "\"+1000\"" };
 
 	buf_printf(b, "%s{\"name\":\"r%u\",", i ? "," : "", i);
 	if (rng(2))
@@ -80,8 +97,10 @@ static void put_route(struct buf *b, unsigned i)
 	if (!rng(12))
 		buf_puts(b, "\"enabled\":false,");
 	put_match(b);
+	if (rng(2))
+		put_security(b);
 	buf_printf(b, ",\"action\":{\"type\":\"forward\",\"targets\":[{\"host\":%s,\"port\":%s}]}}",
-		   hosts[rng(N(hosts))], rng(2) ? "80" : "\"preserve\"");
+		   hosts[rng(N(hosts))], ports[rng(N(ports))]);
 }
 
 /* ---- the oracle ---- */
@@ -292,6 +311,10 @@ static unsigned ask_everything(const struct config *c, const struct plan *p, uns
 	return wrong;
 }
 
+/* Another property over the same files may take its place. */
+static unsigned (*property_ask)(const struct config *c, const struct plan *p,
+				unsigned *asked) = ask_everything;
+
 static unsigned property_run(unsigned files, uint64_t seed, unsigned *planned, unsigned *asked)
 {
 	struct config_options opt = { 0 };
@@ -315,7 +338,7 @@ static unsigned property_run(unsigned files, uint64_t seed, unsigned *planned, u
 			p = plan_build(c, &facts, &d);
 		if (p) {
 			(*planned)++;
-			wrong += ask_everything(c, p, asked);
+			wrong += property_ask(c, p, asked);
 		}
 		plan_free(p);
 		config_free(c);

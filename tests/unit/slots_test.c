@@ -279,7 +279,7 @@ static const char *explained(const char *targets, const char *client)
 {
 	static char out[4096];
 	char file[] = "/tmp/spctl-slots-test.XXXXXX", text[512];
-	struct options o = { .port = "9000", .client = client, .timeout_ms = 1000 };
+	struct options o = { .port = "9000", .client = client, .timeout_ms = 1000, .quiet = true };
 	char *argv[] = { file };
 	int fd = mkstemp(file), saved = dup(STDOUT_FILENO), rc;
 	FILE *to = tmpfile();

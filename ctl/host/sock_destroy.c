@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Two requests for each socket. The kernel's lookup falls back to a listening
+ * socket of that port, and destroying would close it: so the first request asks
+ * what is there, and the second names it by its cookie.
+ */
+#include "ctl/host/sock_destroy.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/host/host_netlink.h"
+
+struct sock_destroyer {
+	struct mnl_socket *nl;
+	uint32_t seq;
+};
+
+struct sock_destroyer *sock_destroyer_new(void)
+{
+	struct sock_destroyer *d = calloc(1, sizeof(*d));
+
+	if (d)
+		d->nl = host_netlink_open(NETLINK_SOCK_DIAG);
+	if (d && !d->nl) {
+		free(d);
+		d = NULL;
+	}
+	return d;
+}
+
+void sock_destroyer_free(struct sock_destroyer *d)
+{
+	if (d)
+		mnl_socket_close(d->nl);
+	free(d);
+}
+
+/* Sends one request; the answer is a message of ours (copied to *out) or an error number. */
+static int ask(struct sock_destroyer *d, uint16_t type, uint16_t flags,
+	       const struct inet_diag_req_v2 *r, struct inet_diag_msg *out)
+{
+	char buf[8192]; /* of any answer: the message has attributes, too */
+	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+	ssize_t n;
+
+	h->nlmsg_type = type;
+	h->nlmsg_flags = NLM_F_REQUEST | flags;
+	h->nlmsg_seq = ++d->seq;
+	memcpy(mnl_nlmsg_put_extra_header(h, sizeof(*r)), r, sizeof(*r));
+	if (mnl_socket_sendto(d->nl, h, h->nlmsg_len) < 0)
+		return -errno;
+	do {
+		n = mnl_socket_recvfrom(d->nl, buf, sizeof(buf));
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		h = (void *)buf;
+	} while (n < 0 || !mnl_nlmsg_ok(h, (int)n) || h->nlmsg_seq != d->seq);
+	if (h->nlmsg_type == NLMSG_ERROR)
+		return mnl_nlmsg_get_payload_len(h) < sizeof(struct nlmsgerr)
+			       ? -EPROTO
+			       : ((const struct nlmsgerr *)mnl_nlmsg_get_payload(h))->error;
+	if (!out || mnl_nlmsg_get_payload_len(h) < sizeof(*out))
+		return -EPROTO;
+	memcpy(out, mnl_nlmsg_get_payload(h), sizeof(*out));
+	return 0;
+}
+
+int sock_destroy_tcp(struct sock_destroyer *d, const struct addr *local, uint16_t local_port,
+		     const struct addr *peer, uint16_t peer_port)
+{
+	struct inet_diag_req_v2 r = {
+		.sdiag_family = local->family == ADDR_V4 ? AF_INET : AF_INET6,
+		.sdiag_protocol = IPPROTO_TCP,
+		.idiag_states = UINT32_MAX,
+	};
+	struct inet_diag_msg found;
+	int rc;
+
+	if (!d || local->family != peer->family)
+		return -ENOENT;
+	r.id.idiag_sport = htons(local_port);
+	r.id.idiag_dport = htons(peer_port);
+	memcpy(r.id.idiag_src, local->bytes, sizeof(r.id.idiag_src));
+	memcpy(r.id.idiag_dst, peer->bytes, sizeof(r.id.idiag_dst));
+	memset(r.id.idiag_cookie, 0xff, sizeof(r.id.idiag_cookie)); /* INET_DIAG_NOCOOKIE */
+	rc = ask(d, SOCK_DIAG_BY_FAMILY, 0, &r, &found);
+	if (rc)
+		return rc;
+	if (found.idiag_state == TCP_LISTEN || found.id.idiag_dport != r.id.idiag_dport)
+		return -ENOENT;
+	memcpy(r.id.idiag_cookie, found.id.idiag_cookie, sizeof(r.id.idiag_cookie));
+	return ask(d, SOCK_DESTROY, NLM_F_ACK, &r, NULL);
+}
