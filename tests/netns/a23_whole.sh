@@ -28,18 +28,19 @@ done
 bytes() {
 	gw nft -j list set inet $TABLE "$1" | jq '[.nftables[] | .set.elem // empty | .[].elem.counter.bytes] | add // 0'
 }
-# settles SET: between two looks that are 2 s apart, 10 Mbit/s within 20 %. The bucket holds a second's worth
-# at first; the second look is late, never early, when the machine is busy, so the time is measured, too.
+now_ms() { echo $((${EPOCHREALTIME/[.,]/} / 1000)); }
+# settles SET: between two looks that are 2 s apart, 10 Mbit/s within 20 %; the bucket holds a second's worth at
+# first. Each look is timed at its beginning: it takes a while itself on a slow machine.
 settles() {
-	local start from ms
+	local start from end to kbits
 	while (($(bytes "$1") < 3000000)); do
 		((SECONDS < 30)) || fail "$1: no 3 MB in $SECONDS s"
 		sleep 0.1
 	done
-	from=$(bytes "$1") start=${EPOCHREALTIME/[.,]/}
+	start=$(now_ms) from=$(bytes "$1")
 	sleep 2
-	ms=$(((${EPOCHREALTIME/[.,]/} - start) / 1000))
-	kbits=$((($(bytes "$1") - from) * 8 / ms))
+	end=$(now_ms) to=$(bytes "$1")
+	kbits=$(((to - from) * 8 / (end - start)))
 	((kbits >= 8000 && kbits <= 12000)) || fail "$1: $kbits kbit/s"
 	echo "$1: $kbits kbit/s"
 }

@@ -37,7 +37,8 @@ start=${EPOCHREALTIME/[.,]/}
 apply first
 ms=$(((${EPOCHREALTIME/[.,]/} - start) / 1000))
 echo "apply of $((n4 + n6)) prefixes: $ms ms"
-((ms < 20000)) || fail "apply took $ms ms"
+# Under emulation, twenty times slower, it still ends.
+((ms < 60000)) || fail "apply took $ms ms"
 expect_eq "$(gw nft -j list sets inet | jq -r '.nftables[].set | select(.flags == ["interval"]) | .name' | sort | paste -sd' ')" \
 	'allow0_4 allow0_6' 'the sets of 1000 routes'
 expect_eq "$before" 0

@@ -14,6 +14,7 @@ limits() {
 	hold one cl tcp "$to:9402" --reset
 	hold two cl tcp "$to:9402"
 	expect_answer refused tcp "$to:9402"
+	expect_eq "$(gw conntrack -L -f "$3" -p tcp --orig-port-dst 9402 2>/dev/null | wc -l)" 2 'conntrack entries'
 
 	hold_close one # a reset
 	eventually try_hold three cl tcp "$to:9402"
@@ -58,8 +59,8 @@ for security in '{"maxConnections":2}' '{"maxConnectionsPerIP":2}' null; do
 	text=${config/PER_IP/$per_ip}
 	[[ $security != null ]] || text=${text/,\"security\":SECURITY/}
 	echo "${text/SECURITY/$security}" | apply_config
-	limits 10.10.0.1 10.20.0.1
-	[[ $security != null ]] || limits '[fd10::1]' fd20::1
+	limits 10.10.0.1 10.20.0.1 ipv4
+	[[ $security != null ]] || limits '[fd10::1]' fd20::1 ipv6
 done
 # What nobody uses any more goes from the sets.
 empty() { [[ $(set_size conn2_4) == 0 && $(set_size conn2_6) == 0 ]]; }

@@ -50,6 +50,11 @@ static const struct rs_set_def set_defs[] = {
 	{ "local4", 0, RS_TYPE_IP, 4, 0, 0, 0, 0 },
 	{ "ifs", 0, RS_TYPE_IFNAME, 16, 0, 0, 0, 0 },
 	{ "rpm", NFT_SET_EVAL | NFT_SET_TIMEOUT, RS_TYPE_IP, 4, 0, 0, 4096, 120000 },
+	{ "rrpm6", NFT_SET_EVAL | NFT_SET_TIMEOUT, RS_CONCAT(RS_TYPE_IP6, RS_TYPE_IP6), 32, 0, 0,
+	  4096, 120000 },
+	{ "rconn4", NFT_SET_EVAL, RS_CONCAT(RS_TYPE_IP, RS_TYPE_IP6), 20, 0, 0, 4096, 0 },
+	{ "rmax", NFT_SET_EVAL, RS_TYPE_IP6, 16, 0, 0, 4096, 0 },
+	{ "counts", NFT_SET_EVAL, RS_TYPE_IP6, 16, 0, 0, 4096, 0 },
 };
 
 static void fill_field(uint8_t *key, uint32_t type, unsigned len)
@@ -521,6 +526,58 @@ static void set_block6(struct nx *x)
 	nx_verdict(x, NFT_GOTO, "target");
 }
 
+static void mask_route(struct nx *x, unsigned r)
+{
+	const uint32_t mask[4] = { UINT32_MAX, 0, 0, 0 }, zero[4] = { 0 };
+
+	nx_ct(x, NFT_CT_LABELS, NX_R(r));
+	nx_bitwise(x, NX_R(r), NX_R(r), sizeof(mask), mask, zero);
+}
+
+static void rate_client4(struct nx *x)
+{
+	nx_is_v4(x);
+	nx_load_saddr(x, V4, 8);
+	nx_dynset_rate_over(x, "rpm", NX_R(8), 30, 120000);
+	nx_verdict(x, NFT_GOTO, "target");
+}
+
+static void rate_route6(struct nx *x)
+{
+	const uint8_t half[16] = { 255, 255, 255, 255, 255, 255, 255, 255 }, zero[16] = { 0 };
+
+	nx_is_v6(x);
+	nx_load_saddr(x, V6, 8);
+	nx_bitwise(x, NX_R(8), NX_R(8), sizeof(half), half, zero);
+	mask_route(x, 12);
+	nx_dynset_rate_over(x, "rrpm6", NX_R(8), 30, 120000);
+	nx_verdict(x, NFT_GOTO, "target");
+}
+
+/* The label begins at a register that is none of nft's 16-byte ones. */
+static void conn_route4(struct nx *x)
+{
+	nx_is_v4(x);
+	nx_load_saddr(x, V4, 8);
+	mask_route(x, 9);
+	nx_dynset_connlimit_over(x, "rconn4", NX_R(8), 3);
+	nx_verdict(x, NFT_GOTO, "target");
+}
+
+static void max_route(struct nx *x)
+{
+	mask_route(x, 8);
+	nx_dynset_connlimit_over(x, "rmax", NX_R(8), 3);
+	nx_verdict(x, NFT_GOTO, "target");
+}
+
+static void count_reply(struct nx *x)
+{
+	nx_ct_direction(x, true);
+	nx_load_label(x);
+	nx_dynset_counter(x, "counts", NX_R(0));
+}
+
 static void jump_accept(struct nx *x)
 {
 	nx_meta(x, NFT_META_IIFNAME, NFT_REG_1);
@@ -580,6 +637,11 @@ static const struct form {
 	{ "q_loopback_masquerade", NAT_POST, loopback_masquerade },
 	{ "set_allow4", REGULAR, set_allow4 },
 	{ "set_block6", REGULAR, set_block6 },
+	{ "r_rate_client4", REGULAR, rate_client4 },
+	{ "r_rate_route6", REGULAR, rate_route6 },
+	{ "r_conn_route4", REGULAR, conn_route4 },
+	{ "r_max_route", REGULAR, max_route },
+	{ "r_count_reply", REGULAR, count_reply },
 	{ "iifname_accept", REGULAR, jump_accept },
 };
 
