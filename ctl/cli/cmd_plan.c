@@ -49,7 +49,7 @@ static bool live_open(struct live *v, const struct options *o, struct err *e)
 
 static void print_change(const struct route_change *c, void *arg)
 {
-	const char *name = c->name ? c->name : "(all routes)";
+	const char *name = c->name ? c->name : "limits";
 
 	(void)arg;
 	if (c->op == '~')
@@ -148,20 +148,6 @@ static void print_limits(const struct config *c)
 	buf_fini(&b);
 }
 
-static void print_limit_change(const struct config *old, const struct config *new)
-{
-	struct buf a = { 0 }, b = { 0 };
-
-	if (!old)
-		return;
-	describe_limits(&a, old);
-	describe_limits(&b, new);
-	if (a.data && b.data && strcmp(a.data, b.data))
-		printf("~ limits: %s\n          becomes %s\n", a.data, b.data);
-	buf_fini(&a);
-	buf_fini(&b);
-}
-
 static void print_routes(const struct plan *p)
 {
 	print_table(p);
@@ -194,7 +180,6 @@ static void print_difference(const struct live *v, bool have_live, const struct 
 	route_diff_summary(v->p.plan, p, &summary);
 	printf("  %s\n", summary.data && !summary.failed ? summary.data : "?");
 	buf_fini(&summary);
-	print_limit_change(v->p.plan ? v->p.plan->config : NULL, p->config);
 	route_diff(v->p.plan, p, print_change, NULL);
 }
 

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "ctl/cli/describe.h"
-#include "ctl/cli/describe_policy.h"
 #include "ctl/cli/report.h"
 
 #define NAMES_COLUMNS  44 /* of all names in a summary: the rest of it takes up to 56 */
@@ -58,17 +57,15 @@ typedef void change_fn(const struct route_change *c, void *arg);
 struct diff {
 	change_fn *fn;
 	void *arg;
-	struct policy_cache cache;
+	struct list_prints prints;
 };
 
 static char *behaviour(const struct plan_route *r, struct diff *d)
 {
 	struct buf b = { 0 };
 
-	if (r) {
-		describe_behaviour(&b, r);
-		describe_policy(&b, r, &d->cache);
-	}
+	if (r)
+		describe_behaviour(&b, r, &d->prints);
 	return b.data;
 }
 
@@ -120,13 +117,13 @@ static void compare_limits(const struct plan *old, const struct plan *new, struc
 	struct route_change c = { .op = '~', .route_op = '~' };
 	struct buf was = { 0 }, is = { 0 };
 
-	if (!old || old == new)
+	if (!old || !describe_limits_differ(old->config, new->config))
 		return;
-	describe_common_limits(&was, old->config);
-	describe_common_limits(&is, new->config);
+	describe_limits(&was, old->config);
+	describe_limits(&is, new->config);
 	c.old = was.data;
 	c.new = is.data;
-	if (c.old && c.new &&strcmp(c.old, c.new))
+	if (c.old && c.new)
 		d->fn(&c, d->arg);
 	buf_fini(&was);
 	buf_fini(&is);

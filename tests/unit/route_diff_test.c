@@ -128,7 +128,7 @@ static void common_limits_are_told_apart(void **state)
 	assert_int_equal(json_array_size(list), 1);
 	assert_true(json_is_null(json_object_get(json_array_get(list, 0), "route")));
 	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "old")),
-			    "maxConnectionsPerIP 7, connectionRateLimitPerMinute 300");
+			    "7/client, 300/min (default)");
 	json_decref(list);
 	both_end();
 }
