@@ -80,7 +80,7 @@ void cmd_confirm_print_way_back(const struct options *o)
 {
 	char where[512];
 
-	printf("to go back at once: spctl rollback%s\n", cmd_where(o, where, sizeof(where)));
+	printf("to go back: spctl rollback%s\n", cmd_where(o, where, sizeof(where)));
 }
 
 void cmd_confirm_print_nothing(const struct options *o, const struct session *s)

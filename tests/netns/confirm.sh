@@ -26,7 +26,7 @@ run spctl apply "$T/new.json" --confirm 2
 expect_eq "$code" 0 'exit code'
 expect_match "$out" 'generation 1 waits for confirmation: spctl confirm'
 expect_match "$out" 'the routes are taken away in 2 s, at 20[0-9-]+T[0-9:]+Z'
-expect_match "$(tail -n 1 <<<"$out")" '^to go back at once: spctl rollback'
+expect_match "$(tail -n 1 <<<"$out")" '^to go back: spctl rollback'
 expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
 expect_exit 1 spctl status --json
 expect_json "$out" '.confirm == {"generation":1,"previous":0,"secondsLeft":.confirm.secondsLeft,"timer":true}'
