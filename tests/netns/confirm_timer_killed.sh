@@ -48,7 +48,7 @@ eventually no_timer
 
 # After the deadline: whichever command comes first does it, and says so.
 n=3
-for command in status history "plan $T/new.json" "explain --port 9000" confirm rollback down "apply $T/new.json" \
+for command in status history "plan $T/new.json" "explain --port 9000" conns doctor confirm rollback down "apply $T/new.json" \
 	"apply --boot" "apply $T/old.json --dry-run"; do
 	apply old
 	last=$(spctl history --json | jq '.history[0].generation')
@@ -62,10 +62,11 @@ for command in status history "plan $T/new.json" "explain --port 9000" confirm r
 	run spctl $command
 	expect_match "$err" "generation $n was not confirmed in time: generation [0-9]+ is back" "$command"
 	case $command in
-	status | history | plan* | explain* | "apply --boot" | *dry-run)
+	status | history | plan* | explain* | conns | "apply --boot" | *dry-run)
 		expect_eq "$code" 0 "$command: exit code"
 		expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9000
 		;;
+	doctor) expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9000 ;;
 	confirm)
 		expect_eq "$code" 1 "$command: exit code"
 		expect_match "$err" "generation $n was taken back"
