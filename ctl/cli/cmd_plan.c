@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ctl/apply/confirm.h"
 #include "ctl/apply/gather.h"
 #include "ctl/apply/own_session.h"
 #include "ctl/apply/session.h"
@@ -32,7 +33,7 @@ static bool live_open(struct live *v, const struct options *o, struct err *e)
 	struct ruleset *head = NULL;
 
 	memset(v, 0, sizeof(*v));
-	if (session_open(&s, o->state_dir, o->run_dir, 0, 0, e)) {
+	if (confirm_open(&s, o->state_dir, o->run_dir, 0, o->timeout_ms, NULL, e)) {
 		if (e->code == -ENOENT)
 			memset(e, 0, sizeof(*e));
 		return false;
