@@ -49,7 +49,7 @@ static int bad(const struct options *o, const char *option, const char *value, c
 /* The address from which a program on this host connects to that one of its own. */
 static struct addr own_source(const struct addr *to)
 {
-	struct host_way way;
+	struct host_path way;
 
 	if (!host_way_find(to, &way) && way.source.family == to->family)
 		return way.source;

@@ -51,7 +51,7 @@ static bool is_local(const struct addr *a, void *arg)
 
 static bool is_hairpin(const struct addr *client, const struct addr *target, void *arg)
 {
-	struct host_way to_client, to_target;
+	struct host_path to_client, to_target;
 
 	(void)arg;
 	return !host_way_find(client, &to_client) && !host_way_find(target, &to_target) &&
