@@ -79,6 +79,11 @@ expect_exit 0 spctl apply "$T/b.json" --drain 3600
 ((SECONDS - start < 5)) || fail 'waited for nobody'
 expect_hold stay 'A|10.20.0.1|x' x
 
+before=$(spctl status --json | jq .generation)
+expect_exit 2 spctl apply "$T/a.json" --drain 5 --confirm 60
+expect_match "$err" '--drain and --confirm'
+expect_eq "$(spctl status --json | jq .generation)" "$before" 'generation after the refused apply'
+
 # down
 hold t cl tcp 10.10.0.1:9000
 lab_start gw "$T/drain.log" "$SPCTL" down --drain 3600

@@ -72,6 +72,14 @@ expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:22
 expect_hold session 'G|10.10.0.2|still here' 'still here'
 expect_exit 0 spctl down
 
+# --confirm: it comes back by itself, so it is done as well.
+expect_exit 0 as "$ssh4" apply "$T/taken.json" --confirm 60
+expect_match "$err" 'warning: route "jump" takes tcp/22, over which this very session came'
+expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:22
+expect_exit 0 spctl rollback
+expect_answer 'G|10.10.0.2|hi' tcp 10.10.0.1:22
+expect_exit 0 spctl down
+
 # Nobody's session is concerned:
 fine() { # WHAT SSH_CONNECTION FILE
 	expect_exit 0 as "$2" apply "$3"
