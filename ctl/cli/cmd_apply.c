@@ -18,6 +18,8 @@
 #include "ctl/cli/progress.h"
 #include "ctl/cli/route_diff.h"
 
+#define ROUTES_NAMED 10000
+
 struct apply_job {
 	const struct options *o;
 	struct loaded l;
@@ -92,12 +94,25 @@ static void print_ended(const struct apply_job *j)
 		       j->o->dry_run ? "would end" : "ended", n, n == 1 ? "" : "s");
 }
 
+/* To name what changed, the live file is parsed as well. Of a huge one that is as much work again
+ * as the whole apply: then only those who ask for it get it. */
+static bool names_routes(const struct apply_job *j)
+{
+	const struct options *o = j->o;
+
+	return o->json || (!o->quiet && (o->verbose || j->l.config->n_routes <= ROUTES_NAMED));
+}
+
 static void print_summary(struct apply_job *j)
 {
+	const struct nft_change_stats *c = &j->result.stats;
 	const struct plan *before;
 	struct buf b = { 0 };
 
-	if (plan_before(j, &before))
+	if (j->previous && !names_routes(j))
+		buf_printf(&b, "%zu elements added, %zu deleted (with -v: which routes)",
+			   c->elems_added, c->elems_deleted);
+	else if (plan_before(j, &before))
 		route_diff_summary(before, j->plan, &b);
 	else
 		buf_printf(
@@ -329,17 +344,16 @@ int cmd_apply(const struct options *o, int argc, char **argv)
 		return cmd_fail(o, &e, EXIT_USAGE);
 	progress_start(o);
 	progress_phase("reading routes");
-	if (!o->quiet)
-		live_plan_start(&j.before, o->state_dir, o->run_dir, file);
 	if (!cmd_load(&j.l, file, o->lenient)) {
 		progress_end();
 		cmd_report(o, &j.l);
-		live_plan_loader_fini(&j.before);
 		cmd_unload(&j.l);
 		return EXIT_USAGE;
 	}
 	j.parse_us = clock_mono_us() - j.started_us;
 	progress_hide();
+	if (names_routes(&j))
+		live_plan_start(&j.before, o->state_dir, o->run_dir, file);
 	rc = cmd_need_root(o, "apply changes the kernel's ruleset");
 	if (!rc) {
 		j.s.state.lock_fd = -1;
