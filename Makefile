@@ -4,12 +4,13 @@
 # make fuzz           build the libFuzzer targets          make fuzz-run     each for FUZZ_SECONDS
 # make lint           shellcheck, mandoc                   make fmt          clang-format in place
 # make TSAN=1 ...     ThreadSanitizer, into build-tsan     make bench        how long spctl itself takes (root)
-# make install        DESTDIR PREFIX SBINDIR MANDIR        make dist         source archive
+# make install        DESTDIR PREFIX SBINDIR MANDIR UNITDIR  make dist       source archive
 # make V=1            show the commands                    make help         this text
 PREFIX ?= /usr/local
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR ?= $(PREFIX)/share/man
 DOCDIR ?= $(PREFIX)/share/doc/spctl
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 PKG_CONFIG ?= pkg-config
 CLANG ?= clang
 CLANG_FORMAT ?= clang-format
@@ -48,7 +49,7 @@ UNIT := $(UNIT_SRC:%.c=$(O)/%)
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/*_fuzz.c))
 FUZZ := $(FUZZ_SRC:%.c=$(O)/%)
 TOOL_SRC := $(sort $(wildcard tests/tools/*.c))
-TOOL := $(TOOL_SRC:%.c=$(O)/%)
+TOOL := $(TOOL_SRC:%.c=$(O)/%) $(patsubst %.c,$(O)/%.so,$(wildcard tests/preload/*.c))
 C_FILES := $(sort $(wildcard ctl/*/*.[ch] acme/*.[ch] dataplane/*.[ch] bpf/*.[ch] tests/*/*.[ch]))
 
 all: $(O)/spctl $(O)/spctl.8 $(O)/spctl-routes.5
@@ -74,6 +75,10 @@ $(O)/tests/tools/%: tests/tools/%.c tests/tools/tool.h Makefile
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra $(if $(WERROR),-Werror) -o $@ $< -pthread
+$(O)/tests/preload/%.so: tests/preload/%.c Makefile
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra $(if $(WERROR),-Werror) -fPIC -shared -o $@ $<
 # The fuzz targets share one instrumented library, apart from the plain one.
 FUZZ_FLAGS = $(ALL_CFLAGS) -Wno-cast-qual $(FUZZ_CFLAGS)
 $(O)/fuzz/obj/%.o: %.c Makefile
@@ -113,14 +118,19 @@ fmt-check:
 	$(Q)$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
 lint:
 	$(Q)O=$(O) scripts/lint
-install: all
+# systemd reads /usr/local/lib/systemd/system, too.
+install-unit:
+	install -d $(DESTDIR)$(UNITDIR)
+	sed 's|@SBINDIR@|$(SBINDIR)|' packaging/spctl.service.in > $(DESTDIR)$(UNITDIR)/spctl.service
+	chmod 0644 $(DESTDIR)$(UNITDIR)/spctl.service
+install: all install-unit
 	install -D -m 0755 $(O)/spctl $(DESTDIR)$(SBINDIR)/spctl
 	install -D -m 0644 $(O)/spctl.8 $(DESTDIR)$(MANDIR)/man8/spctl.8
 	install -D -m 0644 $(O)/spctl-routes.5 $(DESTDIR)$(MANDIR)/man5/spctl-routes.5
 	install -d $(DESTDIR)$(DOCDIR)/examples
 	install -m 0644 examples/* $(DESTDIR)$(DOCDIR)/examples/
 uninstall:
-	rm -f $(DESTDIR)$(SBINDIR)/spctl $(DESTDIR)$(MANDIR)/man8/spctl.8 $(DESTDIR)$(MANDIR)/man5/spctl-routes.5
+	rm -f $(DESTDIR)$(SBINDIR)/spctl $(DESTDIR)$(UNITDIR)/spctl.service $(DESTDIR)$(MANDIR)/man8/spctl.8 $(DESTDIR)$(MANDIR)/man5/spctl-routes.5
 	rm -rf $(DESTDIR)$(DOCDIR)
 dist:
 	git archive --prefix=spctl-$(VERSION)/ -o spctl-$(VERSION).tar.gz HEAD
@@ -128,7 +138,7 @@ clean:
 	rm -rf build build-tsan build-san build-fp build-san-fp build-selftest
 help:
 	@sed -n 's/^# //p;/^[^#]/q' Makefile
-.PHONY: all tools unit fuzz check check-unit check-includes check-netns fuzz-run bench fmt fmt-check lint install uninstall dist clean help
+.PHONY: all tools unit fuzz check check-unit check-includes check-netns fuzz-run bench fmt fmt-check lint install install-unit uninstall dist clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(LIB_SRC:%.c=$(O)/fuzz/obj/%.d) $(FUZZ_SRC:%.c=$(O)/fuzz/obj/%.d)

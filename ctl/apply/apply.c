@@ -3,8 +3,10 @@
  * The order of steps, and why it is safe to die between any two:
  *   guard      a chain that drops foreign forwarding: no effect while forwarding is off
  *   sysctls    journalled first; forwarding is on, the guard is up: nothing opens
- *   pending    generation N on disk, fsynced: still the old routes
+ *   pending    generation N on disk, fsynced: still the old routes. It says whether it waits
+ *              for confirmation, and until when; the timer for that runs already
  *   batch      one transaction: the new routes. It carries N, so recovery knows
+ *   read back  what the kernel has is what was written, or the old generation goes back
  *   live, image, prune: bookkeeping that recovery redoes
  */
 #include "ctl/apply/apply_internal.h"
@@ -15,8 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/apply/confirm.h"
 #include "ctl/apply/failpoint.h"
-#include "ctl/apply/former_ids.h"
+#include "ctl/apply/readback.h"
 #include "ctl/base/clock.h"
 #include "ctl/base/log.h"
 
@@ -95,6 +98,9 @@ static int write_pending(struct apply_job *j)
 		.lenient = j->r->lenient,
 		.names = g->names,
 		.n_names = g->n_names,
+		.copy_of = j->r->copy_of,
+		.routes = (int)j->r->plan->n_enabled,
+		.confirm = confirm_begin(j->s, j->r->confirm_s),
 	};
 	int rc =
 		m.file && m.table ? session_set_pending(j->s, m.generation, j->e) : no_memory(j->e);
@@ -103,13 +109,13 @@ static int write_pending(struct apply_job *j)
 		rc = session_note_table(j->s, m.table, j->e);
 	rc = rc ? rc : apply_finish_writing(j);
 	rc = rc ? rc : state_write_meta(&j->s->state, &m, j->e);
-	if (!rc) {
-		former_ids_add(j->s, &j->ids);
-		session_write_ids(j->s, &j->ids);
-	}
 	free(m.file);
 	free(m.table);
 	FAILPOINT(pending);
+	j->out->confirm = m.confirm;
+	if (!rc && j->r->confirm_s)
+		rc = confirm_start_timer(j->s, j->e);
+	FAILPOINT(armed);
 	return rc;
 }
 
@@ -222,15 +228,15 @@ static void make_live(struct apply_job *j)
 	uint32_t genid;
 	int rc;
 
-	FAILPOINT(committed);
 	/* From here on the new generation is true; recovery finishes what fails. */
 	rc = state_set_live(&j->s->state, j->compile.generation, &e);
 	FAILPOINT(live);
+	apply_drop_old_ids(j);
 	rc = rc ? rc : session_set_pending(j->s, 0, &e);
 	if (rc)
 		log_warn("%s (the routes are in effect; the next spctl command tries again)",
 			 e.msg);
-	genid = apply_forget_counts(j, nft_genid_next(j->s->genid));
+	genid = apply_forget_counts(j, j->seen_genid);
 	session_write_image(j->s, j->want, &j->ids, genid);
 	FAILPOINT(image);
 	state_prune(&j->s->state, NULL);
@@ -253,11 +259,19 @@ static int repair_live(struct apply_job *j)
 		return 0;
 	}
 	j->out->changed = j->out->repaired = true;
+	if (!j->r->dry_run)
+		apply_write_ids(j);
 	rc = commit_want(j, j->r->dry_run ? NFT_CHECK_ONLY : NFT_COMMIT);
 	if (rc)
 		return rc;
-	if (!j->r->dry_run)
-		session_write_image(j->s, j->want, &j->ids, nft_genid_next(j->s->genid));
+	if (j->r->dry_run) {
+		apply_end_flows(j, true);
+		return 0;
+	}
+	rc = apply_read_back(j);
+	if (rc)
+		return rc;
+	session_write_image(j->s, j->want, &j->ids, j->seen_genid);
 	apply_end_flows(j, true);
 	return 0;
 }
@@ -274,9 +288,13 @@ static int apply_new(struct apply_job *j)
 			apply_end_flows(j, false);
 		return rc;
 	}
-	rc = write_pending(j);
+	rc = j->r->stored ? 0 : write_pending(j);
+	if (!rc)
+		apply_write_ids(j);
 	lap(j, &j->out->times.write_us);
 	rc = rc ? rc : commit_want(j, NFT_COMMIT);
+	rc = rc ? rc : apply_read_back(j);
+	lap(j, &j->out->times.verify_us);
 	if (rc)
 		return rc;
 	j->out->generation = j->compile.generation;
@@ -335,9 +353,9 @@ int apply_run(struct session *s, const struct apply_request *r, struct apply_res
 	j.compile.owner = s->state.instance;
 	j.lap_us = clock_mono_us();
 	nft_on_sending(s->nft, sending, &j);
-	j.again = means_live_generation(&j);
-	j.compile.generation = j.again ? s->live : s->newest + 1;
-	if (!j.again && !r->dry_run)
+	j.again = r->stored ? r->stored == s->live : means_live_generation(&j);
+	j.compile.generation = j.again ? s->live : r->stored ? r->stored : s->newest + 1;
+	if (!j.again && !r->dry_run && !r->stored)
 		apply_start_writing(&j);
 	apply_phase(&j, "reading the kernel's table");
 	rc = read_table(&j);
@@ -350,8 +368,11 @@ int apply_run(struct session *s, const struct apply_request *r, struct apply_res
 		rc = r->dry_run ? sysctl_check(&j.turn_on, e) : apply_prepare_host(&j);
 		rc = rc ? rc : apply_prepared(&j);
 	}
+	/* Before its files go: until then it may be what the kernel has. */
+	if (rc == -EBADE)
+		rc = apply_put_back(&j);
 	/* The new files go first: a full disk needs their room for what is put back. */
-	if (rc && rc != -ENOTRECOVERABLE && !j.again && !r->dry_run)
+	if (rc && rc != -ENOTRECOVERABLE && !j.again && !r->stored && !r->dry_run)
 		drop_generation(&j);
 	if (rc && rc != -ENOTRECOVERABLE)
 		rc = apply_unprepare_host(&j) ? -ENOTRECOVERABLE : rc;

@@ -27,23 +27,31 @@ struct apply_request {
 	flows_tick *tick; /* while they get that time; may be NULL */
 	/* What is being done now: "writing 64000 elements". May be NULL. */
 	void (*phase)(const char *what);
+	/* Not 0: these are the files of that generation, which is kept: nothing is written, and
+	 * that number is live then. Else the next number is used. */
+	uint32_t stored;
+	uint32_t copy_of;   /* noted with a new generation: whose file it is; 0 = none */
+	unsigned confirm_s; /* not 0: it is taken back unless confirmed within that time (confirm.h)
+			     */
 };
 
 struct apply_result {
 	uint32_t generation; /* that is live now */
 	bool changed;	     /* false: all was so already */
 	bool repaired; /* the live generation again: the kernel's table was not what it says */
-	unsigned flows_ended; /* of a dry run: that would be */
+	unsigned flows_ended;	      /* of a dry run: that would be */
+	struct state_confirm confirm; /* of the new generation */
 	struct nft_change_stats stats;
 	/* Where the time went, in the order of the steps. */
 	struct apply_times {
-		int64_t read_us, compile_us, write_us, kernel_us, finish_us;
+		int64_t read_us, compile_us, write_us, kernel_us, verify_us, finish_us;
 	} times;
 	bool forward_v4, forward_v6, route_localnet; /* sysctls that this apply turned on */
 };
 
 /* s: opened with SESSION_CREATE | SESSION_LOCK. e gets the place of the config line to blame.
- * -ENOTRECOVERABLE: the old state could not be put back (exit 5). */
+ * -ENOTRECOVERABLE: the old state could not be put back (exit 5). -EBADE: it was committed, did
+ * not read back as written, and the old state was put back (exit 3). */
 int apply_run(struct session *s, const struct apply_request *r, struct apply_result *out,
 	      struct err *e);
 

@@ -38,6 +38,11 @@ uint32_t apply_forget_counts(struct apply_job *j, uint32_t genid)
 	unsigned commits = 0;
 	struct err e = { 0 };
 
+	/* What waits for confirmation may go back to those routes. */
+	if (j->out->confirm.phase == STATE_CONFIRM_WAITING) {
+		free(now);
+		return genid;
+	}
 	if (now)
 		mark(now, &j->ids);
 	if (now && some_left(&j->s->ids, now) &&

@@ -76,8 +76,7 @@ int apply_prepare_host(struct apply_job *j)
 	return rc ? rc : session_read_kernel(j->s, j->guarded_table, j->e);
 }
 
-/* What was on before this apply, and was ours already. */
-static struct sysctl_wants settings_before(const struct apply_job *j)
+struct sysctl_wants apply_settings_before(const struct apply_job *j)
 {
 	return (struct sysctl_wants){
 		.forward_v4 = j->before.forward_v4 && !j->out->forward_v4,
@@ -88,7 +87,7 @@ static struct sysctl_wants settings_before(const struct apply_job *j)
 
 int apply_unprepare_host(struct apply_job *j)
 {
-	struct sysctl_wants keep = settings_before(j);
+	struct sysctl_wants keep = apply_settings_before(j);
 	bool stays = keep.forward_v4 || keep.forward_v6 || keep.route_localnet;
 	struct err e = { 0 };
 	int rc;

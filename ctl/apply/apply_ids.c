@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "ctl/apply/apply_internal.h"
+#include "ctl/apply/former_ids.h"
 
 struct used {
 	uint8_t *bits; /* one per id, made at the first wrap */
@@ -92,4 +93,45 @@ int apply_assign_ids(struct apply_job *j)
 		rc = err_set(j->e, ENOMEM, "out of memory");
 	free(u.bits);
 	return rc;
+}
+
+static int add_all(struct route_ids *out, const struct route_ids *from, const struct route_ids *but)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < from->n && !rc; i++) {
+		const char *name = route_ids_name(from, i);
+
+		if (!but || !route_ids_find(but, name))
+			rc = route_ids_add(out, name, from->ids[i]);
+	}
+	return rc;
+}
+
+static bool has_all(const struct route_ids *ids, const struct route_ids *of)
+{
+	for (size_t i = 0; i < of->n; i++)
+		if (!route_ids_find(ids, route_ids_name(of, i)))
+			return false;
+	return true;
+}
+
+void apply_write_ids(struct apply_job *j)
+{
+	struct route_ids both = { .next_id = j->ids.next_id };
+
+	former_ids_add(j->s, &j->ids);
+	j->old_ids_kept = !has_all(&j->ids, &j->s->ids);
+	if (!j->old_ids_kept)
+		session_write_ids(j->s, &j->ids);
+	else if (!add_all(&both, &j->ids, NULL) && !add_all(&both, &j->s->ids, &j->ids) &&
+		 !route_ids_seal(&both))
+		session_write_ids(j->s, &both);
+	route_ids_fini(&both);
+}
+
+void apply_drop_old_ids(struct apply_job *j)
+{
+	if (j->old_ids_kept && j->out->confirm.phase != STATE_CONFIRM_WAITING)
+		session_write_ids(j->s, &j->ids);
 }

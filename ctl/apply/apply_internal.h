@@ -31,14 +31,21 @@ struct apply_job {
 	const char *guarded_table; /* takes the guard: the old table where there is one */
 	uint32_t guarded_generation;
 	struct compile_options compile;
+	bool old_ids_kept; /* STATE/ids has names that the new generation has not */
 	struct ruleset *want;
 	bool again; /* the live generation is meant: same file, names, table */
 	struct config_writer writer;
-	int64_t lap_us; /* when the last phase ended */
+	int64_t lap_us;	     /* when the last phase ended */
+	uint32_t seen_genid; /* the kernel's counter when it was known to have `want` */
 };
 
 /* apply_ids.c: fills ids and route_ids. A name keeps its number as long as it is applied. */
 int apply_assign_ids(struct apply_job *j);
+/* Before the batch: the numbers of the new generation, and of the old as long as it may come back.
+ */
+void apply_write_ids(struct apply_job *j);
+/* It will not, unless this one still waits for confirmation. */
+void apply_drop_old_ids(struct apply_job *j);
 
 /* apply_counts.c: the counters of routes that are no more. Returns the kernel's generation after
  * the commit at `genid`. */
@@ -63,6 +70,8 @@ void apply_phase(const struct apply_job *j, const char *fmt, ...) PRINTF_LIKE(2,
 void apply_decide_settings(struct apply_job *j);
 /* Only when something has to be turned on: the guard stands before the door opens. */
 int apply_prepare_host(struct apply_job *j);
+/* What was on before this apply, and was ours already. */
+struct sysctl_wants apply_settings_before(const struct apply_job *j);
 /* Takes back what apply_prepare_host() did; -ENOTRECOVERABLE when it cannot. */
 int apply_unprepare_host(struct apply_job *j);
 

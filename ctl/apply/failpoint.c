@@ -15,10 +15,26 @@ static const char *const names[] = {
 
 void failpoint_hit(enum failpoint p)
 {
-	const char *want = getenv("SPCTL_FAILPOINT");
+	const char *die = getenv("SPCTL_FAILPOINT"), *stop = getenv("SPCTL_STOPPOINT");
 
-	if (want && !strcmp(want, names[p]))
+	if (die && !strcmp(die, names[p]))
 		raise(SIGKILL);
+	if (!stop || strcmp(stop, names[p]) != 0)
+		return;
+	/* Once: what is put back passes the same places. */
+	unsetenv("SPCTL_STOPPOINT");
+	raise(SIGSTOP);
+}
+
+void failpoint_in_timer(void)
+{
+	const char *name = getenv("SPCTL_TIMER_FAILPOINT");
+
+	unsetenv("SPCTL_STOPPOINT");
+	if (name)
+		setenv("SPCTL_FAILPOINT", name, 1);
+	else
+		unsetenv("SPCTL_FAILPOINT");
 }
 
 void failpoint_list(void)

@@ -4,24 +4,32 @@
  * SPCTL_FAILPOINT names them, so that every arrow of the transaction can be
  * walked. In other builds FAILPOINT() is nothing. `SPCTL_FAILPOINT=list spctl
  * version` prints all names: the test walks that list, so none can be missed.
+ * SPCTL_STOPPOINT names a place where it stops (SIGSTOP), so that a test can meddle.
+ * The timer of --confirm has SPCTL_TIMER_FAILPOINT instead.
  */
 #ifndef CTL_APPLY_FAILPOINT_H
 #define CTL_APPLY_FAILPOINT_H
 
-#define FAILPOINTS_ALL(X) \
-	X(locked)         \
-	X(guarded)        \
-	X(sysctls)        \
-	X(pending)        \
-	X(committed)      \
-	X(live)           \
-	X(image)          \
-	X(pruned)         \
-	X(down_started)   \
-	X(down_drained)   \
-	X(down_flows)     \
-	X(down_sysctls)   \
-	X(down_table)     \
+#define FAILPOINTS_ALL(X)    \
+	X(locked)            \
+	X(guarded)           \
+	X(sysctls)           \
+	X(pending)           \
+	X(armed)             \
+	X(committed)         \
+	X(verified)          \
+	X(live)              \
+	X(image)             \
+	X(pruned)            \
+	X(put_back_settings) \
+	X(put_back)          \
+	X(back_decided)      \
+	X(confirmed)         \
+	X(down_started)      \
+	X(down_drained)      \
+	X(down_flows)        \
+	X(down_sysctls)      \
+	X(down_table)        \
 	X(down_state)
 
 enum failpoint {
@@ -33,6 +41,7 @@ enum failpoint {
 #ifdef SPCTL_FAILPOINTS
 void failpoint_hit(enum failpoint p);
 void failpoint_list(void);
+void failpoint_in_timer(void); /* from here on the names are the timer's */
 #define FAILPOINT(name) failpoint_hit(FAILPOINT_##name)
 #else
 #define FAILPOINT(name) ((void)0)

@@ -18,6 +18,14 @@ int64_t clock_mono_ms(void)
 	return clock_mono_us() / 1000;
 }
 
+int64_t clock_boot_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 int64_t clock_wall_ms(void)
 {
 	struct timespec t;

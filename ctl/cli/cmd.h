@@ -33,8 +33,9 @@ struct options {
 	unsigned timeout_ms;
 	bool json, quiet, verbose, no_color;
 	/* apply */
-	bool dry_run, kill, force;
-	unsigned confirm_s; /* 0 = no */
+	bool dry_run, kill, force, boot;
+	/* apply, rollback */
+	unsigned confirm_s; /* 0 = not given */
 	/* check */
 	bool strict, lenient;
 	/* apply, down */
@@ -61,9 +62,16 @@ struct command {
 
 extern const struct command commands[];
 extern const size_t n_commands;
+/* Not for people: in no list and no help. */
+extern const struct command hidden_command;
 
 int cmd_apply(const struct options *o, int argc, char **argv);
 int cmd_check(const struct options *o, int argc, char **argv);
+int cmd_apply_boot(const struct options *o, int argc);
+int cmd_confirm(const struct options *o, int argc, char **argv);
+int cmd_confirm_timer(const struct options *o, int argc, char **argv);
+int cmd_history(const struct options *o, int argc, char **argv);
+int cmd_rollback(const struct options *o, int argc, char **argv);
 int cmd_completion(const struct options *o, int argc, char **argv);
 int cmd_conns(const struct options *o, int argc, char **argv);
 int cmd_doctor(const struct options *o, int argc, char **argv);
@@ -113,7 +121,7 @@ int cmd_exit_code(int rc);
 int cmd_need_root(const struct options *o, const char *what);
 /* --table, then the config's tableName, then the default; refuses what is no name. NULL and *e. */
 const char *cmd_table(const struct options *o, const struct config *c, struct err *e);
-/* "to go back: spctl apply ..." to an earlier generation as it was applied; NULL = down. */
+/* "to go back: spctl rollback N" to an earlier generation as it was applied; NULL = down. */
 void cmd_print_way_back(const struct options *o, const struct state_meta *to);
 bool cmd_colour(const struct options *o, FILE *f);
 

@@ -6,10 +6,12 @@
 #include <unistd.h>
 
 #include "ctl/apply/apply.h"
+#include "ctl/apply/confirm.h"
 #include "ctl/apply/own_session.h"
 #include "ctl/base/clock.h"
 #include "ctl/base/log.h"
 #include "ctl/cli/cmd.h"
+#include "ctl/cli/cmd_confirm.h"
 #include "ctl/cli/describe.h"
 #include "ctl/cli/drain.h"
 #include "ctl/cli/live_plan.h"
@@ -52,17 +54,17 @@ static void print_json(struct apply_job *j)
 {
 	const struct nft_change_stats *c = &j->result.stats;
 
-	describe_print_json(
-		json_pack("{s:i,s:i,s:b,s:b,s:b,s:i,s:o,s:i,s:{s:i,s:i,s:i,s:i,s:i,s:i,s:i},s:o}",
-			  "schema", 1, "generation", (int)j->result.generation, "changed",
-			  j->result.changed, "dryRun", j->o->dry_run, "repaired",
-			  j->result.repaired, "routes", (int)j->plan->n_enabled, "routeChanges",
-			  changes_json(j), "flowsEnded", (int)j->result.flows_ended, "changes",
-			  "elementsAdded", (int)c->elems_added, "elementsDeleted",
-			  (int)c->elems_deleted, "chainsAdded", (int)c->chains_added,
-			  "chainsDeleted", (int)c->chains_deleted, "chainsChanged",
-			  (int)c->chains_changed, "setsAdded", (int)c->sets_added, "setsDeleted",
-			  (int)c->sets_deleted, "warnings", describe_warnings_json(&j->l.diags)));
+	describe_print_json(json_pack(
+		"{s:i,s:i,s:b,s:b,s:b,s:o,s:i,s:o,s:i,s:{s:i,s:i,s:i,s:i,s:i,s:i,s:i},s:o}",
+		"schema", 1, "generation", (int)j->result.generation, "changed", j->result.changed,
+		"dryRun", j->o->dry_run, "repaired", j->result.repaired, "confirm",
+		cmd_confirm_begun_json(j->result.generation, &j->result.confirm), "routes",
+		(int)j->plan->n_enabled, "routeChanges", changes_json(j), "flowsEnded",
+		(int)j->result.flows_ended, "changes", "elementsAdded", (int)c->elems_added,
+		"elementsDeleted", (int)c->elems_deleted, "chainsAdded", (int)c->chains_added,
+		"chainsDeleted", (int)c->chains_deleted, "chainsChanged", (int)c->chains_changed,
+		"setsAdded", (int)c->sets_added, "setsDeleted", (int)c->sets_deleted, "warnings",
+		describe_warnings_json(&j->l.diags)));
 }
 
 static void print_sysctls(const struct apply_result *r)
@@ -126,6 +128,7 @@ static void print_text(struct apply_job *j)
 		printf("nothing to do: generation %u is live and is what %s says\n", r->generation,
 		       j->l.file);
 		print_ended(j);
+		cmd_confirm_print_nothing(j->o, &j->s);
 		return;
 	}
 	if (j->o->dry_run)
@@ -135,6 +138,8 @@ static void print_text(struct apply_job *j)
 	else if (r->repaired)
 		printf("repaired: the kernel's table was not what generation %u says",
 		       r->generation);
+	else if (r->confirm.phase == STATE_CONFIRM_WAITING)
+		cmd_confirm_print_begun(j->o, r->generation, &r->confirm);
 	else
 		printf("generation %u is live", r->generation);
 	print_elements(j);
@@ -145,6 +150,10 @@ static void print_text(struct apply_job *j)
 	print_ended(j);
 	if (j->o->dry_run)
 		return;
+	if (r->confirm.phase == STATE_CONFIRM_WAITING) {
+		cmd_confirm_print_way_back(j->o);
+		return;
+	}
 	/* A repair goes back to nothing but a broken table: down is the way out of it. */
 	cmd_print_way_back(j->o, r->repaired || !j->s.meta.generation ? NULL : &j->s.meta);
 }
@@ -156,11 +165,12 @@ static void print_times(const struct apply_job *j)
 
 	log_debug(
 		"milliseconds: read and parse %lld, lock and facts %lld, plan %lld, compare %lld, "
-		"compile %lld, write %lld, kernel %lld, finish %lld",
+		"compile %lld, write %lld, kernel %lld, read back %lld, finish %lld",
 		(long long)j->parse_us / 1000, (long long)j->facts_us / 1000,
 		(long long)j->plan_us / 1000, (long long)t->read_us / 1000,
 		(long long)t->compile_us / 1000, (long long)t->write_us / 1000,
-		(long long)t->kernel_us / 1000, (long long)t->finish_us / 1000);
+		(long long)t->kernel_us / 1000, (long long)t->verify_us / 1000,
+		(long long)t->finish_us / 1000);
 }
 
 static int fail(struct apply_job *j, const struct err *e, int code)
@@ -237,7 +247,8 @@ static int open_scratch(struct apply_job *j, struct err *e)
 static int open_session(struct apply_job *j, struct err *e)
 {
 	unsigned flags = SESSION_LOCK | (j->o->dry_run ? 0 : SESSION_CREATE);
-	int rc = session_open(&j->s, j->o->state_dir, j->o->run_dir, flags, j->o->timeout_ms, e);
+	int rc = confirm_open(&j->s, j->o->state_dir, j->o->run_dir, flags, j->o->timeout_ms, NULL,
+			      e);
 
 	return rc == -ENOENT && j->o->dry_run ? open_scratch(j, e) : rc;
 }
@@ -256,12 +267,15 @@ static int run(struct apply_job *j)
 		.drain_s = j->o->drain_s,
 		.tick = drain_tick,
 		.phase = progress_phase,
+		.confirm_s = j->o->confirm_s,
 	};
 	struct err e = { 0 };
 	int rc;
 
 	progress_phase("waiting for the lock");
 	rc = open_session(j, &e);
+	if (!rc && !j->o->dry_run)
+		rc = confirm_may_apply(&j->s, j->o->confirm_s, &e);
 	if (rc)
 		return fail(j, &e, cmd_exit_code(rc));
 	j->previous = j->s.live;
@@ -294,6 +308,8 @@ static int check_options(const struct options *o)
 		err_set(&e, EINVAL, "--kill and --drain exclude each other");
 	if (drain && o->confirm_s)
 		err_set(&e, EINVAL, "--drain and --confirm exclude each other");
+	if (o->dry_run && o->confirm_s)
+		err_set(&e, EINVAL, "--dry-run changes nothing: there is nothing to confirm");
 	return e.code ? cmd_fail(o, &e, EXIT_USAGE) : 0;
 }
 
@@ -301,11 +317,14 @@ int cmd_apply(const struct options *o, int argc, char **argv)
 {
 	struct apply_job j = { .o = o, .started_us = clock_mono_us() };
 	struct err e = { 0 };
-	const char *file = cmd_find_file(argc, argv, &e);
+	const char *file;
 	int rc = check_options(o);
 
 	if (rc)
 		return rc;
+	if (o->boot)
+		return cmd_apply_boot(o, argc);
+	file = cmd_find_file(argc, argv, &e);
 	if (!file)
 		return cmd_fail(o, &e, EXIT_USAGE);
 	progress_start(o);

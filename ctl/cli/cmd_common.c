@@ -140,14 +140,21 @@ static void print_override(const char *name, const char *value, const char *usua
 
 void cmd_print_way_back(const struct options *o, const struct state_meta *to)
 {
-	printf("to go back: spctl %s", to ? "apply" : "down");
-	if (to)
-		printf(" %s/applied/%u.config", o->state_dir, to->generation);
+	bool kept = to && (to->confirm.phase == STATE_CONFIRM_NONE ||
+			   to->confirm.phase == STATE_CONFIRM_GIVEN);
+
+	printf("to go back: spctl ");
+	if (kept)
+		printf("rollback %u", to->generation);
+	else if (to) /* rollback takes no generation that nobody confirmed */
+		printf("apply %s/applied/%u.config", o->state_dir, to->generation);
+	else
+		printf("down");
 	print_override("state-dir", o->state_dir, OPTIONS_STATE_DIR);
 	print_override("run-dir", o->run_dir, OPTIONS_RUN_DIR);
-	if (to && (o->table || strcmp(to->table, DEFAULT_TABLE)))
+	if (to && !kept && (o->table || strcmp(to->table, DEFAULT_TABLE)))
 		printf(" --table %s", to->table);
-	if (to && to->lenient)
+	if (to && !kept && to->lenient)
 		printf(" --lenient");
 	printf("\n");
 }
@@ -161,6 +168,8 @@ int cmd_exit_code(int rc)
 		return EXIT_LOCKED;
 	case -EXDEV:
 		return EXIT_USAGE;
+	case -EBADE:
+		return EXIT_PUT_BACK;
 	case -ENOTRECOVERABLE:
 		return EXIT_HALF;
 	}

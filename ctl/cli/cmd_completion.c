@@ -60,7 +60,7 @@ static void print_arguments(const struct command *c)
 		printf("words='");
 		print_names();
 		printf("'");
-	} else if (*c->args) {
+	} else if (*c->args && strcmp(c->args, "[N]")) {
 		printf("words='%.*s'", (int)strcspn(c->args + 1, "]"), c->args + 1);
 	} else {
 		printf("words=$options");

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/apply/confirm.h"
 #include "ctl/apply/former_ids.h"
-#include "ctl/apply/session.h"
 #include "ctl/base/clock.h"
 #include "ctl/base/text.h"
 #include "ctl/cli/cmd.h"
@@ -261,7 +261,7 @@ int cmd_conns(const struct options *o, int argc, char **argv)
 		return cmd_fail(o, &e, EXIT_FAILED);
 	}
 	c->o = o;
-	rc = session_open(&c->s, o->state_dir, o->run_dir, 0, 0, &e);
+	rc = confirm_open(&c->s, o->state_dir, o->run_dir, 0, o->timeout_ms, NULL, &e);
 	if (rc == -ENOENT) {
 		rc = show_nothing(c);
 	} else if (rc) {

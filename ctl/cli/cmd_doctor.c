@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/apply/confirm.h"
 #include "ctl/apply/gather.h"
 #include "ctl/base/clock.h"
 #include "ctl/cli/cmd.h"
@@ -215,7 +216,8 @@ static int64_t newest_time(const struct doctor_job *j)
 
 static void open_session(struct doctor_job *j)
 {
-	int rc = session_open(&j->s, j->o->state_dir, j->o->run_dir, 0, 0, &j->session_error);
+	int rc = confirm_open(&j->s, j->o->state_dir, j->o->run_dir, 0, j->o->timeout_ms, NULL,
+			      &j->session_error);
 
 	j->have_session = !rc;
 	if (rc == -ENOENT)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ctl/apply/apply.h"
+#include "ctl/apply/confirm.h"
 #include "ctl/cli/cmd.h"
 #include "ctl/cli/describe.h"
 #include "ctl/cli/drain.h"
@@ -88,7 +89,7 @@ int cmd_down(const struct options *o, int argc, char **argv)
 		return rc;
 	progress_start(o);
 	progress_phase("waiting for the lock");
-	rc = session_open(&s, o->state_dir, o->run_dir, SESSION_LOCK, o->timeout_ms, &e);
+	rc = confirm_open(&s, o->state_dir, o->run_dir, SESSION_LOCK, o->timeout_ms, NULL, &e);
 	if (rc)
 		progress_end();
 	if (rc == -ENOENT)

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "ctl/apply/confirm.h"
 #include "ctl/apply/gather.h"
-#include "ctl/apply/session.h"
 #include "ctl/cli/cmd.h"
 #include "ctl/cli/describe.h"
 #include "ctl/cli/explain_walk.h"
@@ -49,7 +49,7 @@ static int bad(const struct options *o, const char *option, const char *value, c
 /* The address from which a program on this host connects to that one of its own. */
 static struct addr own_source(const struct addr *to)
 {
-	struct host_way way;
+	struct host_path way;
 
 	if (!host_way_find(to, &way) && way.source.family == to->family)
 		return way.source;
@@ -348,7 +348,7 @@ static int load_live(const struct options *o, struct loaded *l, struct state_met
 	struct config_options opt = { .lenient = true };
 	struct session s;
 	struct err e = { 0 };
-	int rc = session_open(&s, o->state_dir, o->run_dir, 0, 0, &e);
+	int rc = confirm_open(&s, o->state_dir, o->run_dir, 0, o->timeout_ms, NULL, &e);
 
 	if (!rc && !s.live)
 		rc = err_set(&e, ENOENT, "nothing is applied");

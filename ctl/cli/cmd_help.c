@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/apply/confirm.h"
 #include "ctl/apply/failpoint.h"
 #include "ctl/base/io.h"
 #include "ctl/cli/cmd.h"
@@ -20,13 +21,25 @@ const struct command commands[] = {
 	  "  spctl plan routes.json --json | jq '.routes[].tier'\n",
 	  cmd_plan },
 	{ "apply", "[FILE]", "make the routes true, in one transaction",
-	  "dry-run drain kill force lenient",
+	  "dry-run confirm boot drain kill force lenient",
 	  "  spctl apply routes.json\n"
 	  "  spctl apply routes.json --dry-run\n"
-	  "  spctl apply routes.json --drain 60   connections to former targets get a minute\n"
-	  "  spctl apply routes.json --kill       they end at once\n"
-	  "  generate-routes | spctl apply -\n",
+	  "  spctl apply routes.json --confirm 60   back by itself unless confirmed\n"
+	  "  spctl apply routes.json --drain 60     connections to former targets get a minute\n"
+	  "  spctl apply routes.json --kill         they end at once\n"
+	  "  generate-routes | spctl apply -\n"
+	  "  spctl apply --boot                     what the service does at boot\n",
 	  cmd_apply },
+	{ "confirm", "", "keep what was applied with --confirm", "", "  spctl confirm\n",
+	  cmd_confirm },
+	{ "rollback", "[N]", "back to an earlier generation, asking no name server", "confirm",
+	  "  spctl rollback                  the one before, or what waits for confirmation away\n"
+	  "  spctl rollback 12 --confirm 60\n",
+	  cmd_rollback },
+	{ "history", "", "the generations that are kept, and what became of them", "",
+	  "  spctl history\n"
+	  "  spctl history --json | jq '.history[0]'\n",
+	  cmd_history },
 	{ "status", "", "routes, connections, drift between plan and kernel", "",
 	  "  spctl status\n"
 	  "  spctl status --json | jq '.drift'\n",
@@ -67,6 +80,11 @@ const struct command commands[] = {
 };
 const size_t n_commands = sizeof(commands) / sizeof(*commands);
 
+const struct command hidden_command = {
+	CONFIRM_TIMER_COMMAND, "", "waits for a confirmation; started by apply --confirm", "", "",
+	cmd_confirm_timer
+};
+
 void cmd_print_usage(FILE *out, const struct command *c)
 {
 	fprintf(out, "usage: spctl %s%s%s [options]\n\n%c%s.\n\n", c->name, *c->args ? " " : "",
@@ -102,7 +120,8 @@ static void print_overview(FILE *out)
 	fprintf(out,
 		"\nExit codes: 0 done; 1 could not, nothing changed (status: needs attention); 2 "
 		"usage or\n"
-		"config error; 4 another spctl holds the lock; 5 could not, and could not undo.\n"
+		"config error; 3 committed but read back differently, the old state is back;\n"
+		"4 another spctl holds the lock; 5 could not, and could not undo.\n"
 		"More: spctl help COMMAND, spctl(8), spctl-routes(5)\n");
 }
 

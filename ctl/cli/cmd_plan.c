@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ctl/apply/confirm.h"
 #include "ctl/apply/gather.h"
 #include "ctl/apply/own_session.h"
 #include "ctl/apply/session.h"
@@ -32,7 +33,7 @@ static bool live_open(struct live *v, const struct options *o, struct err *e)
 	struct ruleset *head = NULL;
 
 	memset(v, 0, sizeof(*v));
-	if (session_open(&s, o->state_dir, o->run_dir, 0, 0, e)) {
+	if (confirm_open(&s, o->state_dir, o->run_dir, 0, o->timeout_ms, NULL, e)) {
 		if (e->code == -ENOENT)
 			memset(e, 0, sizeof(*e));
 		return false;
@@ -49,12 +50,13 @@ static bool live_open(struct live *v, const struct options *o, struct err *e)
 
 static void print_change(const struct route_change *c, void *arg)
 {
+	const char *name = c->name ? c->name : "limits";
+
 	(void)arg;
 	if (c->op == '~')
-		printf("~ %s: %s\n%*s  becomes %s\n", c->name, c->old, (int)strlen(c->name), "",
-		       c->new);
+		printf("~ %s: %s\n%*s  becomes %s\n", name, c->old, (int)strlen(name), "", c->new);
 	else
-		printf("%c %s: %s\n", c->op, c->name, c->op == '+' ? c->new : c->old);
+		printf("%c %s: %s\n", c->op, name, c->op == '+' ? c->new : c->old);
 }
 
 /* ---- output ---- */
@@ -147,20 +149,6 @@ static void print_limits(const struct config *c)
 	buf_fini(&b);
 }
 
-static void print_limit_change(const struct config *old, const struct config *new)
-{
-	struct buf a = { 0 }, b = { 0 };
-
-	if (!old)
-		return;
-	describe_limits(&a, old);
-	describe_limits(&b, new);
-	if (a.data && b.data && strcmp(a.data, b.data))
-		printf("~ limits: %s\n          becomes %s\n", a.data, b.data);
-	buf_fini(&a);
-	buf_fini(&b);
-}
-
 static void print_routes(const struct plan *p)
 {
 	print_table(p);
@@ -193,7 +181,6 @@ static void print_difference(const struct live *v, bool have_live, const struct 
 	route_diff_summary(v->p.plan, p, &summary);
 	printf("  %s\n", summary.data && !summary.failed ? summary.data : "?");
 	buf_fini(&summary);
-	print_limit_change(v->p.plan ? v->p.plan->config : NULL, p->config);
 	route_diff(v->p.plan, p, print_change, NULL);
 }
 

@@ -12,6 +12,7 @@
 #include "ctl/base/clock.h"
 #include "ctl/base/text.h"
 #include "ctl/cli/cmd.h"
+#include "ctl/cli/cmd_confirm.h"
 #include "ctl/cli/describe.h"
 #include "ctl/cli/report.h"
 #include "ctl/cli/table.h"
@@ -33,6 +34,7 @@ struct status {
 	bool drift, behind; /* behind: of another generation than the files say */
 	char drift_what[160];
 	struct usage usage;
+	struct confirm_view confirm;
 };
 
 static void drift(struct status *st, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -219,6 +221,10 @@ static void print_text(struct status *st)
 	       clock_format_utc(st->meta.time_ms, when),
 	       strcmp(st->meta.file, "-") ? st->meta.file : "standard input",
 	       session_table(&st->s));
+	if (st->confirm.generation) {
+		cmd_confirm_print(st->o, &st->confirm);
+		printf("%s\n", st->confirm.timer ? "" : "; its timer was gone");
+	}
 	if (st->drift)
 		printf("DRIFT: %s: `spctl apply` repairs it\n", st->drift_what);
 	table_init(&t, 9, head);
@@ -302,11 +308,12 @@ static void print_json(const struct status *st)
 
 	for (unsigned i = 0; i < st->plan->n_routes; i++)
 		json_array_append_new(routes, route_json(st, i));
-	describe_print_json(json_pack("{s:i,s:{s:b,s:n},s:s,s:i,s:b,s:o,s:o,s:[],s:o}", "schema", 1,
-				      "service", "running", 0, "pid", "table",
-				      session_table(&st->s), "generation", (int)st->s.live, "drift",
-				      st->drift, "driftReason", report_json_text(st->drift_what),
-				      "routes", routes, "certificates", "warnings",
+	describe_print_json(json_pack("{s:i,s:{s:b,s:n},s:s,s:i,s:o,s:b,s:o,s:o,s:[],s:o}",
+				      "schema", 1, "service", "running", 0, "pid", "table",
+				      session_table(&st->s), "generation", (int)st->s.live,
+				      "confirm", cmd_confirm_json(&st->confirm), "drift", st->drift,
+				      "driftReason", report_json_text(st->drift_what), "routes",
+				      routes, "certificates", "warnings",
 				      describe_warnings_json(&st->diags)));
 }
 
@@ -320,11 +327,11 @@ static void print_warnings(const struct status *st)
 static int nothing_applied(const struct options *o)
 {
 	if (o->json)
-		describe_print_json(json_pack("{s:i,s:{s:b,s:n},s:s,s:i,s:b,s:n,s:[],s:[],s:[]}",
-					      "schema", 1, "service", "running", 0, "pid", "table",
-					      o->table ? o->table : DEFAULT_TABLE, "generation", 0,
-					      "drift", 0, "driftReason", "routes", "certificates",
-					      "warnings"));
+		describe_print_json(
+			json_pack("{s:i,s:{s:b,s:n},s:s,s:i,s:n,s:b,s:n,s:[],s:[],s:[]}", "schema",
+				  1, "service", "running", 0, "pid", "table",
+				  o->table ? o->table : DEFAULT_TABLE, "generation", 0, "confirm",
+				  "drift", 0, "driftReason", "routes", "certificates", "warnings"));
 	else
 		printf("nothing is applied\n");
 	return EXIT_DONE;
@@ -337,11 +344,11 @@ static int leftovers(const struct status *st)
 		"no routes are live, but a table or kernel settings of spctl are left";
 
 	if (st->o->json)
-		describe_print_json(json_pack("{s:i,s:{s:b,s:n},s:s,s:i,s:b,s:s,s:[],s:[],s:[s]}",
-					      "schema", 1, "service", "running", 0, "pid", "table",
-					      session_table(&st->s), "generation", 0, "drift", 1,
-					      "driftReason", what, "routes", "certificates",
-					      "warnings", what));
+		describe_print_json(
+			json_pack("{s:i,s:{s:b,s:n},s:s,s:i,s:n,s:b,s:s,s:[],s:[],s:[s]}", "schema",
+				  1, "service", "running", 0, "pid", "table", session_table(&st->s),
+				  "generation", 0, "confirm", "drift", 1, "driftReason", what,
+				  "routes", "certificates", "warnings", what));
 	else
 		printf("%s: `spctl down` takes them away\n", what);
 	return EXIT_FAILED;
@@ -364,7 +371,9 @@ static void status_close(struct status *st)
 static int status_open(struct status *st)
 {
 	struct err e = { 0 };
-	int rc = session_open(&st->s, st->o->state_dir, st->o->run_dir, 0, 0, &e);
+	bool timer_was_gone;
+	int rc = confirm_open(&st->s, st->o->state_dir, st->o->run_dir, 0, st->o->timeout_ms,
+			      &timer_was_gone, &e);
 
 	st->code = EXIT_DONE;
 	if (rc == -ENOENT) {
@@ -383,6 +392,8 @@ static int status_open(struct status *st)
 		st->code = cmd_fail(st->o, &e, EXIT_FAILED);
 		return -1;
 	}
+	confirm_look(&st->s, &st->confirm);
+	st->confirm.timer &= !timer_was_gone;
 	find_drift(st);
 	return 0;
 }
@@ -416,7 +427,7 @@ int cmd_status(const struct options *o, int argc, char **argv)
 			print_json(&st);
 		else
 			print_text(&st);
-		code = st.drift ? EXIT_FAILED : EXIT_DONE;
+		code = st.drift || st.confirm.generation ? EXIT_FAILED : EXIT_DONE;
 	}
 	status_close(&st);
 	return code;

@@ -133,7 +133,7 @@ static void put_clients(struct buf *b, const struct cfg_match *m)
 			   addr_range_format(&m->client_ip.v[i], text));
 }
 
-void describe_behaviour(struct buf *b, const struct plan_route *r)
+void describe_behaviour(struct buf *b, const struct plan_route *r, struct list_prints *prints)
 {
 	struct buf security = { 0 };
 
@@ -145,7 +145,7 @@ void describe_behaviour(struct buf *b, const struct plan_route *r)
 		buf_printf(b, " %s", describe_algorithm(r->route->action.algorithm));
 	if (r->preserve_source)
 		buf_puts(b, ", source kept");
-	describe_security(&security, r, true);
+	describe_security(&security, r, prints);
 	if (security.data)
 		buf_printf(b, ", %s", security.data);
 	buf_fini(&security);
@@ -177,7 +177,7 @@ void describe_notes(struct buf *b, const struct plan_route *r)
 		note(b, describe_algorithm(r->route->action.algorithm));
 	if (r->preserve_source)
 		note(b, "source kept");
-	describe_security(&security, r, false);
+	describe_security(&security, r, NULL);
 	if (security.data)
 		note(b, security.data);
 	buf_fini(&security);

@@ -14,13 +14,22 @@ void describe_listens(struct buf *b, const struct plan_route *r);
 void describe_targets(struct buf *b, const struct plan_route *r);
 /* One of them: "10.0.0.2:7000*3" */
 void describe_target(struct buf *b, const struct plan_target *t);
+/* Fingerprints of long address lists, made once each. Starts zeroed; lives no longer than they. */
+struct list_prints {
+	struct {
+		const struct addr_set *list;
+		uint32_t print;
+	} v[8];
+	unsigned next;
+};
 /* Everything that makes two versions of a route differ for its users, in one line. */
-void describe_behaviour(struct buf *b, const struct plan_route *r);
-/* "allow 10.0.0.0/8, block 2, 5 at once, 2/client, 40/min, 10 Mbit/s". in_full: short lists are
- * written out, of long ones a digest is told, so that two different ones never read alike. */
-void describe_security(struct buf *b, const struct plan_route *r, bool in_full);
+void describe_behaviour(struct buf *b, const struct plan_route *r, struct list_prints *prints);
+/* "allow 3, block 2, 5 at once, 2/client, 40/min, 10 Mbit/s". With prints short lists are written
+ * out, and long ones have a fingerprint: two different ones do not read alike. */
+void describe_security(struct buf *b, const struct plan_route *r, struct list_prints *prints);
 /* What each client may do over all routes: "100/client (default), 300/min (default)", "none". */
 void describe_limits(struct buf *b, const struct config *c);
+bool describe_limits_differ(const struct config *a, const struct config *b);
 /* What the operator should know besides: "IPv4 only", "keeps the client's address", ... */
 void describe_notes(struct buf *b, const struct plan_route *r);
 /* "tcp/443, tcp/8443: route \"api\" before it needs the first bytes": b and what follows it with

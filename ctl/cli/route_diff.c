@@ -10,10 +10,12 @@
 #include <string.h>
 
 #include "ctl/cli/describe.h"
+#include "ctl/cli/report.h"
 
-#define NAMES_COLUMNS 34 /* of all names in a summary: the rest of it takes up to 66 */
-#define NAME_COLUMNS  20 /* of one of them, with the dots of a cut */
-#define NAMES_KEPT    12
+#define NAMES_COLUMNS  44 /* of all names in a summary: the rest of it takes up to 56 */
+#define LIMITS_COLUMNS 24 /* of the words on common limits, where there are any */
+#define NAME_COLUMNS   20 /* of one of them, with the dots of a cut */
+#define NAMES_KEPT     12
 
 struct named {
 	const char *name;
@@ -50,21 +52,27 @@ static unsigned group_len(const struct named *v, unsigned left)
 	return n;
 }
 
-static char *behaviour(const struct plan_route *r)
+typedef void change_fn(const struct route_change *c, void *arg);
+
+struct diff {
+	change_fn *fn;
+	void *arg;
+	struct list_prints prints;
+};
+
+static char *behaviour(const struct plan_route *r, struct diff *d)
 {
 	struct buf b = { 0 };
 
 	if (r)
-		describe_behaviour(&b, r);
+		describe_behaviour(&b, r, &d->prints);
 	return b.data;
 }
 
-typedef void change_fn(const struct route_change *c, void *arg);
-
 static void compare_pair(const struct plan_route *old, const struct plan_route *new, char route_op,
-			 change_fn *fn, void *arg)
+			 struct diff *d)
 {
-	char *was = behaviour(old), *is = behaviour(new);
+	char *was = behaviour(old, d), *is = behaviour(new, d);
 	struct route_change c = {
 		.op = !old   ? '+'
 		      : !new ? '-'
@@ -76,20 +84,20 @@ static void compare_pair(const struct plan_route *old, const struct plan_route *
 	};
 
 	if (!was || !is || strcmp(was, is))
-		fn(&c, arg);
+		d->fn(&c, d->arg);
 	free(was);
 	free(is);
 }
 
 /* All entries of one name: n_a of the old plan, n_b of the new. */
 static void compare_group(const struct named *a, unsigned n_a, const struct named *b, unsigned n_b,
-			  change_fn *fn, void *arg)
+			  struct diff *d)
 {
 	char op = !n_a ? '+' : !n_b ? '-' : '~';
 	unsigned i = 0, k = 0;
 
 	if (n_a == 1 && n_b == 1) {
-		compare_pair(a->route, b->route, op, fn, arg);
+		compare_pair(a->route, b->route, op, d);
 		return;
 	}
 	while (i < n_a || k < n_b) {
@@ -97,17 +105,37 @@ static void compare_group(const struct named *a, unsigned n_a, const struct name
 			 : k == n_b ? -1
 				    : (int)a[i].route->transport - (int)b[k].route->transport;
 
-		compare_pair(rc <= 0 ? a[i].route : NULL, rc >= 0 ? b[k].route : NULL, op, fn, arg);
+		compare_pair(rc <= 0 ? a[i].route : NULL, rc >= 0 ? b[k].route : NULL, op, d);
 		i += rc <= 0;
 		k += rc >= 0;
 	}
 }
 
+/* What holds for all routes and is no route's: said when it changes, not when it is new. */
+static void compare_limits(const struct plan *old, const struct plan *new, struct diff *d)
+{
+	struct route_change c = { .op = '~', .route_op = '~' };
+	struct buf was = { 0 }, is = { 0 };
+
+	if (!old || !describe_limits_differ(old->config, new->config))
+		return;
+	describe_limits(&was, old->config);
+	describe_limits(&is, new->config);
+	c.old = was.data;
+	c.new = is.data;
+	if (c.old && c.new)
+		d->fn(&c, d->arg);
+	buf_fini(&was);
+	buf_fini(&is);
+}
+
 void route_diff(const struct plan *old, const struct plan *new, change_fn *fn, void *arg)
 {
+	struct diff d = { .fn = fn, .arg = arg };
 	struct named *a = by_name(old), *b = by_name(new);
 	unsigned n_a = old ? old->n_routes : 0, n_b = new->n_routes, i = 0, k = 0;
 
+	compare_limits(old, new, &d);
 	while (a && b && (i < n_a || k < n_b)) {
 		unsigned len_a = group_len(a + i, n_a - i), len_b = group_len(b + k, n_b - k);
 		int rc = !len_a ? 1 : !len_b ? -1 : strcmp(a[i].name, b[k].name);
@@ -116,7 +144,7 @@ void route_diff(const struct plan *old, const struct plan *new, change_fn *fn, v
 			len_a = 0;
 		else if (rc < 0)
 			len_b = 0;
-		compare_group(a + i, len_a, b + k, len_b, fn, arg);
+		compare_group(a + i, len_a, b + k, len_b, &d);
 		i += len_a;
 		k += len_b;
 	}
@@ -128,8 +156,9 @@ static void json_change(const struct route_change *c, void *arg)
 {
 	char text[2] = { c->op, '\0' };
 
-	json_array_append_new(arg, json_pack("{s:s,s:s,s:s?,s:s?}", "op", text, "route", c->name,
-					     "old", c->old, "new", c->new));
+	json_array_append_new(arg,
+			      json_pack("{s:s,s:o,s:s?,s:s?}", "op", text, "route",
+					report_json_text(c->name), "old", c->old, "new", c->new));
 }
 
 json_t *route_diff_json(const struct plan *old, const struct plan *new)
@@ -152,6 +181,7 @@ struct kind {
 struct summary {
 	struct kind kinds[KINDS];
 	const char *last; /* the name that was counted last: its halves are one route */
+	bool limits;
 };
 
 static void count_change(const struct route_change *c, void *arg)
@@ -161,6 +191,10 @@ static void count_change(const struct route_change *c, void *arg)
 				   : c->route_op == '~' ? CHANGED
 							: REMOVED];
 
+	if (!c->name) {
+		s->limits = true;
+		return;
+	}
 	if (s->last && !strcmp(s->last, c->name))
 		return;
 	s->last = c->name;
@@ -224,25 +258,15 @@ static void put_names(struct buf *out, const struct kind *k, unsigned columns)
 		buf_puts(out, ", ...");
 }
 
-/* What every client may do over all routes together. */
-static bool limits_differ(const struct plan *old, const struct plan *new)
-{
-	const struct config *a = old ? old->config : NULL, *b = new->config;
-
-	return a && b &&
-	       (a->max_connections_per_ip != b->max_connections_per_ip ||
-		a->connection_rate_per_minute != b->connection_rate_per_minute ||
-		!addr_set_equal(&a->proxy_ips, &b->proxy_ips));
-}
-
 void route_diff_summary(const struct plan *old, const struct plan *new, struct buf *out)
 {
 	static const char ops[KINDS] = { '+', '~', '-' };
 	struct summary s = { 0 };
-	unsigned kinds = 0;
+	unsigned kinds = 0, columns;
 	bool first = true;
 
 	route_diff(old, new, count_change, &s);
+	columns = s.limits ? NAMES_COLUMNS - LIMITS_COLUMNS : NAMES_COLUMNS;
 	for (unsigned i = 0; i < KINDS; i++)
 		kinds += s.kinds[i].n != 0;
 	for (unsigned i = 0; i < KINDS; i++) {
@@ -254,12 +278,12 @@ void route_diff_summary(const struct plan *old, const struct plan *new, struct b
 			   !first      ? ""
 			   : k->n == 1 ? " route"
 				       : " routes");
-		put_names(out, k, NAMES_COLUMNS / kinds);
+		put_names(out, k, columns / kinds);
 		buf_putc(out, ')');
 		first = false;
 	}
-	if (first)
+	if (s.limits)
+		buf_printf(out, "%s~ limits of all routes", first ? "" : "  ");
+	else if (first)
 		buf_puts(out, "no route changes");
-	if (limits_differ(old, new))
-		buf_puts(out, "  ~ limits");
 }

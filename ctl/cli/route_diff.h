@@ -11,7 +11,7 @@
 struct route_change {
 	char op;	  /* '+', '-', '~' of what this is about: a route, or one of its halves */
 	char route_op;	  /* the same of the whole route */
-	const char *name; /* of the route: the config's */
+	const char *name; /* of the route: the config's; NULL = the limits that all routes share */
 	const char *old, *new; /* how it behaves, in one line; NULL where it is not there;
 				* valid during the call */
 };
@@ -19,10 +19,10 @@ struct route_change {
 /* In the order of names. old may be NULL: nothing was there. */
 void route_diff(const struct plan *old, const struct plan *new,
 		void (*fn)(const struct route_change *c, void *arg), void *arg);
-/* A list of {"op","route","old","new"}. */
+/* A list of {"op","route","old","new"}; route is null for the limits that all routes share. */
 json_t *route_diff_json(const struct plan *old, const struct plan *new);
-/* "+ 2 routes (web, dns)  ~ 1 (pool)  - 1 (old)", "no route changes": one line of at most 100
- * columns, newline not included. */
+/* "+ 2 routes (web, dns)  ~ 1 (pool)  - 1 (old)", "~ limits of all routes", "no route changes": one
+ * line of at most 100 columns, newline not included. */
 void route_diff_summary(const struct plan *old, const struct plan *new, struct buf *out);
 
 #endif

@@ -22,6 +22,8 @@ uint32_t nft_genid_next(uint32_t genid);
 
 /* Reads our table as it is. rs->exists is false where there is none (returns 0 then). */
 int nft_read(struct nft *n, const char *table, struct ruleset **out, struct err *e);
+/* Without elements: table, set definitions, chains, rules, config generation. */
+int nft_read_shape(struct nft *n, const char *table, struct ruleset **out, struct err *e);
 /* Only existence, ownership and config generation: cheap at every size. */
 int nft_read_head(struct nft *n, const char *table, struct ruleset **out, struct err *e);
 
@@ -69,5 +71,15 @@ enum nft_flags {
 int nft_commit(struct nft *n, const struct ruleset *have, const struct ruleset *want,
 	       uint32_t genid, unsigned flags, struct nft_change_stats *stats,
 	       struct nft_refusal *refusal, struct err *e);
+
+/*
+ * After nft_commit(have, want): does the kernel have that now? genid is what its counter says if
+ * nobody committed since. Then, and if little was changed, all rules and definitions are read and
+ * of the elements those that were changed; otherwise everything. Elements of sets whose contents
+ * are the kernel's own are never compared.
+ * 0: it has, and *seen is the counter at that moment. -EBADE: it has not, e says what differs.
+ */
+int nft_verify(struct nft *n, const struct ruleset *have, const struct ruleset *want,
+	       uint32_t genid, uint32_t *seen, struct err *e);
 
 #endif

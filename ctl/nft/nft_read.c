@@ -69,8 +69,8 @@ static void take_generation(struct ruleset *rs)
 	memcpy(&rs->generation, s->elems + 2 * sizeof(key), sizeof(rs->generation));
 }
 
-static int read_set(struct nft *n, struct ruleset *rs, struct rs_set *s, struct nft_answer *a,
-		    struct err *e)
+int nft_read_set(struct nft *n, struct ruleset *rs, struct rs_set *s, struct nft_answer *a,
+		 struct err *e)
 {
 	int rc;
 
@@ -93,12 +93,14 @@ static int read_elems(struct nft *n, struct ruleset *rs, struct nft_answer *a, s
 
 	for (size_t i = 0; i < rs->n_sets && !rc; i++) {
 		if (rs->sets[i]->contents_known)
-			rc = read_set(n, rs, rs->sets[i], a, e);
+			rc = nft_read_set(n, rs, rs->sets[i], a, e);
 	}
 	return rc;
 }
 
-static int read_all(struct nft *n, struct ruleset *rs, struct err *e)
+static int read_generation(struct nft *n, struct ruleset *rs, struct nft_answer *a, struct err *e);
+
+static int read_dumps(struct nft *n, struct ruleset *rs, bool elems, struct err *e)
 {
 	static const uint16_t dumps[] = { NFT_MSG_GETCHAIN, NFT_MSG_GETSET, NFT_MSG_GETRULE };
 	struct nft_answer a = { 0 };
@@ -112,8 +114,10 @@ static int read_all(struct nft *n, struct ruleset *rs, struct err *e)
 		return rc;
 	for (size_t i = 0; i < sizeof(dumps) / sizeof(dumps[0]) && !rc; i++)
 		rc = ask(n, dumps[i], NLM_F_DUMP, NULL, rs, &a, e);
-	if (!rc)
+	if (!rc && elems)
 		rc = read_elems(n, rs, &a, e);
+	else if (!rc && ruleset_find_set(rs, RS_GENERATION_SET))
+		rc = read_generation(n, rs, &a, e);
 	if (rc)
 		return rc;
 	/* Named objects and flowtables are counted by the table but are none of ours. */
@@ -123,11 +127,42 @@ static int read_all(struct nft *n, struct ruleset *rs, struct err *e)
 	return rc ? rc : before != after ? -EINTR : 0;
 }
 
-/* Generation 1 of the map alone: the table may have 64k elements in other sets. */
-static int read_generation(struct nft *n, struct ruleset *rs, struct nft_answer *a, struct err *e)
+static int read_all(struct nft *n, struct ruleset *rs, struct err *e)
+{
+	return read_dumps(n, rs, true, e);
+}
+
+static int read_shape(struct nft *n, struct ruleset *rs, struct err *e)
+{
+	int rc = read_dumps(n, rs, false, e);
+
+	for (size_t i = 0; !rc && i < rs->n_sets; i++)
+		rs->sets[i]->contents_known = false;
+	return rc;
+}
+
+int nft_request_elem(struct nft *n, struct ruleset *rs, const struct rs_set_def *def,
+		     const void *key, struct nft_answer *a, struct err *e)
 {
 	_Alignas(8) char buf[NFT_REQUEST_MAX];
 	struct nlmsghdr *nlh = nft_request_new(n, buf, NFT_MSG_GETSETELEM, NLM_F_ACK);
+	struct nlattr *list, *elem, *value;
+
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, rs->table);
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, def->name);
+	list = mnl_attr_nest_start(nlh, NFTA_SET_ELEM_LIST_ELEMENTS);
+	elem = mnl_attr_nest_start(nlh, NFTA_LIST_ELEM);
+	value = mnl_attr_nest_start(nlh, NFTA_SET_ELEM_KEY);
+	mnl_attr_put(nlh, NFTA_DATA_VALUE, def->key_len, key);
+	mnl_attr_nest_end(nlh, value);
+	mnl_attr_nest_end(nlh, elem);
+	mnl_attr_nest_end(nlh, list);
+	return nft_request(n, nlh, rs, a, e);
+}
+
+/* Generation 1 of the map alone: the table may have 64k elements in other sets. */
+static int read_generation(struct nft *n, struct ruleset *rs, struct nft_answer *a, struct err *e)
+{
 	const struct rs_set_def def = {
 		.name = RS_GENERATION_SET,
 		.flags = NFT_SET_MAP,
@@ -137,21 +172,11 @@ static int read_generation(struct nft *n, struct ruleset *rs, struct nft_answer 
 		.data_len = 4,
 	};
 	const uint32_t key = RS_GENERATION_KEY;
-	struct nlattr *list, *elem, *value;
 	int rc;
 
 	if (!ruleset_set(rs, &def, RS_NO_PLACE))
 		return err_set(e, -ENOMEM, "out of memory");
-	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, rs->table);
-	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, def.name);
-	list = mnl_attr_nest_start(nlh, NFTA_SET_ELEM_LIST_ELEMENTS);
-	elem = mnl_attr_nest_start(nlh, NFTA_LIST_ELEM);
-	value = mnl_attr_nest_start(nlh, NFTA_SET_ELEM_KEY);
-	mnl_attr_put(nlh, NFTA_DATA_VALUE, sizeof(key), &key);
-	mnl_attr_nest_end(nlh, value);
-	mnl_attr_nest_end(nlh, elem);
-	mnl_attr_nest_end(nlh, list);
-	rc = nft_request(n, nlh, rs, a, e);
+	rc = nft_request_elem(n, rs, &def, &key, a, e);
 	take_generation(rs);
 	/* No such set, no such key, or somebody's set of another shape: no generation. */
 	return rc == -ENOENT || rc == -EINVAL ? 0 : rc;
@@ -190,6 +215,11 @@ static int read_with(struct nft *n, const char *table, struct ruleset **out, str
 int nft_read(struct nft *n, const char *table, struct ruleset **out, struct err *e)
 {
 	return read_with(n, table, out, e, read_all);
+}
+
+int nft_read_shape(struct nft *n, const char *table, struct ruleset **out, struct err *e)
+{
+	return read_with(n, table, out, e, read_shape);
 }
 
 int nft_read_head(struct nft *n, const char *table, struct ruleset **out, struct err *e)

@@ -36,6 +36,13 @@ int nft_request(struct nft *n, const struct nlmsghdr *nlh, struct ruleset *rs, s
 typedef void nft_reader(const void *bytes, size_t len, void *arg, struct nft_answer *a);
 int nft_ask(struct nft *n, const struct nlmsghdr *nlh, nft_reader *reader, void *arg,
 	    struct nft_answer *a, struct err *e);
+/* nft_read.c: one element by its key (no interval's); rs gets it where the set `def` is in rs.
+ * -ENOENT: no such table, set or element. */
+int nft_request_elem(struct nft *n, struct ruleset *rs, const struct rs_set_def *def,
+		     const void *key, struct nft_answer *a, struct err *e);
+/* All elements of s, sorted. -EINTR: ask again. */
+int nft_read_set(struct nft *n, struct ruleset *rs, struct rs_set *s, struct nft_answer *a,
+		 struct err *e);
 /* Sends the batch and collects every answer; an error only when that itself failed. */
 int nft_transact(struct nft *n, const struct nft_batch *b, struct nft_batch_answer *a,
 		 struct err *e);

@@ -104,8 +104,6 @@ static struct whom whom_of_key(const struct walker *w, const struct rs_set_def *
 	for (unsigned i = 0; i < def->key_len / 4 && !o.route; i++)
 		if (w->of_label[first + i])
 			memcpy(&o.route, key + 4 * i, sizeof(o.route));
-	if ((def->key_type & 0x3f) == RS_TYPE_MARK)
-		memcpy(&o.route, key + def->key_len - sizeof(o.route), sizeof(o.route));
 	if (w->of_label[first] || def->key_len < len)
 		return o;
 	o.each = walk_dep(w, at, len) & DEP_CLIENT;

@@ -4,12 +4,13 @@
  *
  *   STATE/instance            JSON: instance id, network namespace, boot
  *   STATE/applied/N.config    the bytes of the route file of generation N
- *   STATE/applied/N.json      meta: file name, time, resolved names
+ *   STATE/applied/N.json      meta: file name, time, resolved names; does it wait for confirmation
  *   STATE/live                the number of the generation that is true
  *   STATE/sysctl.json         sysctl.h
  *   RUN/lock                  flock: one apply or down at a time
  *   RUN/instance              network namespace and boot of RUN
  *   RUN/image                 ruleset_image.h
+ *   RUN/timer, RUN/timer.log  flock held by, and words of, the timer of --confirm
  *
  *   STATE/pending             the generation that is about to become true (session.c)
  *
@@ -44,9 +45,28 @@ void state_close(struct state *s);
  * naming the holder's pid. -ETIMEDOUT. */
 int state_lock(struct state *s, unsigned timeout_ms, struct err *e);
 
+/* What became of a generation that was applied with --confirm (state_confirm.h). */
+enum state_confirm_phase {
+	STATE_CONFIRM_NONE,	  /* nobody asked: it is as good as confirmed */
+	STATE_CONFIRM_WAITING,	  /* unconfirmed until somebody says so */
+	STATE_CONFIRM_TAKEN_BACK, /* decided; while it is live the work is not finished */
+	STATE_CONFIRM_GIVEN,
+};
+
+struct state_confirm {
+	enum state_confirm_phase phase;
+	uint32_t previous;   /* what comes back; 0 = nothing was applied before */
+	int64_t deadline_ms; /* clock_boot_ms() of `boot` */
+	char boot[40];
+	int64_t decided_ms; /* wall clock: taken back or confirmed; 0 = not yet */
+};
+
 struct state_meta {
 	uint32_t generation;
-	int64_t time_ms;	     /* wall clock */
+	int64_t time_ms;  /* wall clock */
+	uint32_t copy_of; /* rollback: the generation whose file this is; 0 = none */
+	int routes;	  /* enabled ones; -1 = not noted */
+	struct state_confirm confirm;
 	char *file;		     /* owned */
 	bool lenient;		     /* applied with --lenient */
 	char *table;		     /* owned: nft table name it was applied to */
@@ -74,7 +94,8 @@ int state_write_generation(const struct state *s, const struct state_meta *m, co
 int state_read_generation(const struct state *s, uint32_t generation, struct state_meta *m,
 			  struct buf *config, struct err *e);
 int state_delete_generation(const struct state *s, uint32_t generation, struct err *e);
-/* Deletes all but the newest STATE_KEEP_GENERATIONS and the live one. */
+/* Deletes all but the newest STATE_KEEP_GENERATIONS, the live one and the one that comes back if
+ * that is not confirmed. */
 int state_prune(const struct state *s, struct err *e);
 /* `down` is done: no generation is live any more. Past generations stay for rollback. */
 int state_forget_live(const struct state *s, struct err *e);

@@ -335,9 +335,21 @@ static void sweep(const struct state *s, const uint32_t *v, size_t n)
 	free(path);
 }
 
+/* What comes back if the live one is not confirmed must be there. */
+static uint32_t fallback_of(const struct state *s, uint32_t live)
+{
+	struct state_meta m = { 0 };
+	uint32_t previous = 0;
+
+	if (live && !state_read_generation(s, live, &m, NULL, NULL))
+		previous = m.confirm.previous;
+	state_meta_fini(&m);
+	return previous;
+}
+
 int state_prune(const struct state *s, struct err *e)
 {
-	uint32_t *v = NULL, live = 0;
+	uint32_t *v = NULL, live = 0, fallback;
 	size_t n = 0;
 	int rc = state_live(s, &live, e);
 
@@ -345,8 +357,9 @@ int state_prune(const struct state *s, struct err *e)
 		rc = state_generations(s, &v, &n, e);
 	if (!rc)
 		sweep(s, v, n);
+	fallback = rc ? 0 : fallback_of(s, live);
 	for (size_t i = 0; !rc && i + STATE_KEEP_GENERATIONS < n; i++)
-		if (v[i] != live)
+		if (v[i] != live && v[i] != fallback)
 			rc = state_delete_generation(s, v[i], e);
 	free(v);
 	return rc;

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/state/state_confirm.h"
+
 void state_meta_fini(struct state_meta *m)
 {
 	free(m->file);
@@ -47,9 +49,11 @@ int state_meta_format(const struct state_meta *m, struct buf *out, struct err *e
 
 	for (unsigned i = 0; ok && i < m->n_names; i++)
 		ok = json_array_append_new(names, name_format(&m->names[i])) == 0;
-	root = json_pack("{s:I, s:I, s:s, s:s, s:b, s:o}", "generation", (json_int_t)m->generation,
-			 "timeMs", (json_int_t)m->time_ms, "file", m->file ? m->file : "", "table",
-			 m->table ? m->table : "", "lenient", m->lenient, "names", names);
+	root = json_pack("{s:I, s:I, s:s, s:s, s:b, s:I, s:i, s:o*, s:o}", "generation",
+			 (json_int_t)m->generation, "timeMs", (json_int_t)m->time_ms, "file",
+			 m->file ? m->file : "", "table", m->table ? m->table : "", "lenient",
+			 m->lenient, "copyOf", (json_int_t)m->copy_of, "routes", m->routes,
+			 "confirm", state_confirm_format(&m->confirm), "names", names);
 	text = ok && root ? json_dumps(root, JSON_INDENT(1)) : NULL;
 	json_decref(root);
 	if (!text)
@@ -113,13 +117,18 @@ static bool names_parse(json_t *list, struct state_meta *m)
 static bool root_parse(json_t *root, uint32_t generation, struct state_meta *m)
 {
 	const char *file, *table;
-	json_int_t number, time_ms;
+	json_int_t number, time_ms, copy_of = 0;
 	json_t *names;
 
-	if (json_unpack(root, "{s:I, s:I, s:s, s:s, s:o}", "generation", &number, "timeMs",
-			&time_ms, "file", &file, "table", &table, "names", &names) < 0 ||
-	    number != (json_int_t)generation)
+	/* The first files had no copyOf, routes and confirm. */
+	m->routes = -1;
+	if (json_unpack(root, "{s:I, s:I, s:s, s:s, s:o, s?I, s?i}", "generation", &number,
+			"timeMs", &time_ms, "file", &file, "table", &table, "names", &names,
+			"copyOf", &copy_of, "routes", &m->routes) < 0 ||
+	    number != (json_int_t)generation || copy_of < 0 || copy_of > UINT32_MAX ||
+	    !state_confirm_parse(json_object_get(root, "confirm"), generation, &m->confirm))
 		return false;
+	m->copy_of = (uint32_t)copy_of;
 	m->generation = generation;
 	m->time_ms = time_ms;
 	m->file = strdup(file);

@@ -39,9 +39,16 @@ expect_match "$(line 1)" '^generation 2 is live: [0-9]+ elements added, [0-9]+ d
 expect_eq "$(line 2)" '+ 3 routes (dns, pool, web)  - 1 (local)'
 expect_eq "$(line 3)" 'turned on, with a guard: ipv4.ip_forward, ipv6.conf.all.forwarding'
 expect_eq "$(line 4)" 'ended: 1 connection that the routes would not make any more'
-expect_match "$(line 5)" '^to go back: spctl apply .*/1\.config'
+expect_match "$(line 5)" '^to go back: spctl rollback 1 '
 expect_match "$err" 'milliseconds: read and parse'
 hold_close old
+# So it is with --confirm, and what waits is the first.
+file local2 "$(r web 9001 10.20.0.3)" "$(r local2 9004 127.0.0.1)"
+apply local2 --kill --confirm 60
+five 'with --confirm'
+expect_match "$(line 1)" '^generation 3 waits for confirmation: spctl confirm .*, else generation 2 comes back in [56][0-9] s, at '
+expect_match "$(tail -n 1 <<<"$out")" '^to go back: spctl rollback'
+expect_exit 0 spctl rollback
 
 file third "$(r web 9001 10.20.0.2)" "$(r pool '"9010-9021"' 10.20.0.2)" "$(r extra 9003 10.20.0.2)"
 expect_exit 0 spctl apply "$T/third.json" --dry-run

@@ -43,7 +43,7 @@ error_object() { # WHAT
 }
 
 apply long
-for command in status "explain --port 10000" "plan $T/long.json" help; do
+for command in status history "explain --port 10000" "plan $T/long.json" help; do
 	# shellcheck disable=SC2086 # words
 	expect_exit 0 spctl $command
 	# Around the tables of plan and explain are whole sentences.
@@ -53,13 +53,13 @@ for command in status "explain --port 10000" "plan $T/long.json" help; do
 done
 expect_exit 0 spctl plan "$T/long.json"
 expect_eq "$(grep -c 'nftables' <<<"$out")" 60 'rows of plan'
-for command in apply check plan status conns down explain schema help version; do
+for command in apply confirm rollback history check plan status conns down explain schema help version; do
 	expect_exit 0 spctl $command --help
 	narrow "$command --help"
 	expect_exit 0 spctl help "$command"
 done
 
-for command in status conns "explain --port 10000" "plan $T/long.json" "check $T/long.json" "apply $T/long.json" \
+for command in status history conns "explain --port 10000" "plan $T/long.json" "check $T/long.json" "apply $T/long.json" \
 	"apply $T/long.json --dry-run" "version" "check $T/bad.json $T/long.json"; do
 	# shellcheck disable=SC2086 # words
 	run spctl $command --json

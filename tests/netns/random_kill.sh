@@ -63,8 +63,10 @@ down=$took
 apply large_a
 hold kept cl tcp 10.10.0.1:9000
 was=A
-killed=0 after=0
+killed=0 after=0 waited=0
 for ((i = 0; i < TIMES; i++)); do
+	confirm=()
+	((i % 7 != 3)) || confirm=(--confirm 3600)
 	((i % 4 < 2)) && size=large longest=$large || size=small longest=$small
 	want=b letter=B
 	[[ $was == A ]] || want=a letter=A
@@ -82,7 +84,7 @@ for ((i = 0; i < TIMES; i++)); do
 		hold kept cl tcp 10.10.0.1:9000
 		continue
 	fi
-	die "$(moment "$longest")" "$SPCTL" apply "$T/${size}_$want.json"
+	die "$(moment "$longest")" "$SPCTL" apply "$T/${size}_$want.json" "${confirm[@]}"
 	[[ $code == 0 || $code == 137 ]] || fail "round $i: exit $code"
 	((code != 137)) || killed=$((killed + 1))
 	got=$(what_runs "${ports[@]}")
@@ -90,7 +92,17 @@ for ((i = 0; i < TIMES; i++)); do
 	[[ $code != 137 || $got != "$letter"* ]] || after=$((after + 1))
 	hold_say kept "$i"
 	expect_match "$answer" "^[AB]\|10\.20\.0\.1\|$i\$" "the held connection, round $i"
-	if ((i % 3 == 0)); then
+	if ((${#confirm[@]})); then
+		# Whatever was reached: either the old ones, or new ones that wait and go back to them.
+		if [[ $(spctl status --json | jq '.confirm != null') == true ]]; then
+			waited=$((waited + 1))
+			expect_eq "$got" "$letter$letter$letter$letter" "waiting, round $i"
+			expect_exit 0 spctl rollback
+		fi
+		got=$(what_runs "${ports[@]}")
+		expect_eq "$got" "$was$was$was$was" "after going back, round $i"
+		expect_exit 0 spctl status
+	elif ((i % 3 == 0)); then
 		apply "${size}_$want"
 		expect_eq "$(what_runs "${ports[@]}")" "$letter$letter$letter$letter" "after the next apply, round $i"
 		expect_exit 0 spctl status
@@ -99,7 +111,7 @@ for ((i = 0; i < TIMES; i++)); do
 		was=${got:0:1}
 	fi
 done
-echo "killed $killed of $TIMES, $after of them after the new routes were in effect"
+echo "killed $killed of $TIMES, $after of them after the new routes were in effect; $waited waited for confirmation"
 ((killed >= TIMES / 4)) || fail "only $killed of $TIMES were killed in time"
 ((TIMES < 100 || (after > 0 && after < killed))) || fail "not on both sides of the commit: $after of $killed"
 apply small_a

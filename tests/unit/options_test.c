@@ -14,7 +14,9 @@
 
 #include "ctl/cli/cmd.h"
 
-static const struct command apply = { "apply", "[FILE]", "", "dry-run drain kill force", "", NULL };
+static const struct command apply = { "apply", "[FILE]",
+				      "",      "dry-run drain kill force confirm boot",
+				      "",      NULL };
 static const struct command explain = {
 	"explain", "[FILE]", "", "port proto address client local sni host path method header",
 	"",	   NULL
@@ -140,6 +142,27 @@ static void seconds_are_whole_and_bounded(void **state)
 	}
 }
 
+static void confirm_takes_a_second_to_a_day(void **state)
+{
+	static const char *const bad[] = { "0", "0s", "86401", "-1", "x" };
+
+	(void)state;
+	assert_int_equal(parse(&apply, "routes.json --confirm 60"), 1);
+	assert_int_equal(o.confirm_s, 60);
+	assert_int_equal(parse(&apply, "--confirm=1"), 0);
+	assert_int_equal(o.confirm_s, 1);
+	assert_int_equal(parse(&apply, "--confirm 86400s"), 0);
+	assert_int_equal(o.confirm_s, 86400);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		char words[64];
+
+		snprintf(words, sizeof(words), "--confirm=%s", bad[i]);
+		if (parse(&apply, words) != -1 ||
+		    !strstr(said, "is not a number of SECONDS from 1 to 86400"))
+			fail_msg("%s: %s", words, said);
+	}
+}
+
 static void what_is_wrong_is_said(void **state)
 {
 	static const struct {
@@ -232,6 +255,7 @@ int main(void)
 				       setup),
 		cmocka_unit_test_setup(help_is_told_apart, setup),
 		cmocka_unit_test_setup(seconds_are_whole_and_bounded, setup),
+		cmocka_unit_test_setup(confirm_takes_a_second_to_a_day, setup),
 		cmocka_unit_test_setup(what_is_wrong_is_said, setup),
 		cmocka_unit_test_setup(the_environment_is_read_first, setup),
 		cmocka_unit_test_setup(headers_add_up_to_a_bound, setup),

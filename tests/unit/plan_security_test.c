@@ -185,8 +185,8 @@ static void policies_read_differently_when_they_are(void **state)
 			 "}, security: {%s}}\n",
 			 cases[i].security);
 		fx_plan(text);
-		describe_security(&b, fx_route("r"), false);
-		describe_security(&f, fx_route("r"), true);
+		describe_security(&b, fx_route("r"), NULL);
+		describe_security(&f, fx_route("r"), &(struct list_prints){ 0 });
 		if (cases[i].brief) {
 			assert_string_equal(b.data, cases[i].brief);
 			assert_string_equal(f.data, cases[i].full);
@@ -198,9 +198,9 @@ static void policies_read_differently_when_they_are(void **state)
 		buf_fini(&f);
 	}
 	fx_plan(LIMITED("r", "80", "ipBlockList: [10.0.0.1, 10.0.0.3, 10.0.0.5, 10.0.0.7]"));
-	describe_behaviour(&one, fx_route("r"));
+	describe_behaviour(&one, fx_route("r"), &(struct list_prints){ 0 });
 	fx_plan(LIMITED("r", "80", "ipBlockList: [10.0.0.1, 10.0.0.3, 10.0.0.5, 10.0.0.9]"));
-	describe_behaviour(&other, fx_route("r"));
+	describe_behaviour(&other, fx_route("r"), &(struct list_prints){ 0 });
 	assert_string_not_equal(one.data, other.data);
 	buf_fini(&one);
 	buf_fini(&other);
@@ -227,7 +227,7 @@ static void rates_read_in_the_largest_whole_unit(void **state)
 			 ", nftables: {maxRate: %s}}}\n",
 			 cases[i].rate);
 		fx_plan(text);
-		describe_security(&b, fx_route("r"), false);
+		describe_security(&b, fx_route("r"), NULL);
 		assert_string_equal(b.data, cases[i].said);
 		buf_fini(&b);
 	}

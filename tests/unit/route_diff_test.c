@@ -78,6 +78,61 @@ static void halves_are_one_route(void **state)
 	expect_summary(halves, R("b", "1", "10.2.0.2"), "+ 1 route (b)  - 1 (a)");
 }
 
+#define S(security)                                                                          \
+	"- {name: a, match: {ports: 1}, action: {type: forward, targets: [{host: 10.2.0.2, " \
+	"port: 80}]}, security: {" security "}}\n"
+#define LONG "10.1.0.0/24, 10.2.0.0/24, 10.3.0.0/24, 10.4.0.0/24, 10.5.0.0/24"
+
+/* Who is let in is part of what a route does, down to one address of a long list. */
+static void another_policy_is_a_changed_route(void **state)
+{
+	static const char *const policies[] = {
+		S("maxConnections: 5"),
+		S("maxConnections: 6"),
+		S("maxConnectionsPerIP: 5"),
+		S("connectionRate: 5"),
+		S("ipAllowList: [10.0.0.1]"),
+		S("ipBlockList: [10.0.0.1]"),
+		S("ipAllowList: [10.0.0.2]"),
+		S("ipAllowList: [" LONG ", 10.9.0.0/24]"),
+		S("ipAllowList: [" LONG ", 10.9.0.0/25]"),
+		S("ipBlockList: [" LONG ", 10.9.0.0/25]"),
+		FX_ROUTE("a", "ports: 1", FX_TARGET("10.2.0.2", "80")),
+		FX_ROUTE("a", "ports: 1",
+			 FX_TARGET("10.2.0.2", "80") ", nftables: {maxRate: 1mbps}, "
+						     "forwardingEngine: nftables"),
+	};
+	const size_t n = sizeof(policies) / sizeof(*policies);
+
+	(void)state;
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < n; k++)
+			expect_summary(policies[i], policies[k],
+				       i == k ? "no route changes" : "~ 1 route (a)");
+}
+
+static void common_limits_are_told_apart(void **state)
+{
+	struct buf b = { 0 };
+	json_t *list;
+
+	(void)state;
+	assert_non_null(fx_plan_text("maxConnectionsPerIP: 7", R("a", "1", "10.2.0.2")));
+	before = fx;
+	memset(&fx, 0, sizeof(fx));
+	fx_plan(R("a", "1", "10.2.0.2"));
+	route_diff_summary(before.plan, fx.plan, &b);
+	assert_string_equal(b.data, "~ limits of all routes");
+	buf_fini(&b);
+	list = route_diff_json(before.plan, fx.plan);
+	assert_int_equal(json_array_size(list), 1);
+	assert_true(json_is_null(json_object_get(json_array_get(list, 0), "route")));
+	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "old")),
+			    "7/client, 300/min (default)");
+	json_decref(list);
+	both_end();
+}
+
 static unsigned columns_of_ascii(const char *s)
 {
 	return (unsigned)strlen(s);
@@ -144,6 +199,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(routes_come_change_and_go),
 		cmocka_unit_test(halves_are_one_route),
+		cmocka_unit_test(another_policy_is_a_changed_route),
+		cmocka_unit_test(common_limits_are_told_apart),
 		cmocka_unit_test(a_summary_fits_a_line_whatever_the_names_are),
 		cmocka_unit_test(the_list_has_what_was_and_what_is),
 	};

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ctl/apply/again.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct stored {
+	struct state_meta meta;
+	struct buf text;
+	struct config *config;
+	struct gathered g;
+	struct plan *plan;
+};
+
+static void stored_fini(struct stored *st)
+{
+	/* The names were lent by the meta. */
+	st->g.names = NULL;
+	st->g.n_names = 0;
+	plan_free(st->plan);
+	gather_fini(&st->g);
+	config_free(st->config);
+	buf_fini(&st->text);
+	state_meta_fini(&st->meta);
+}
+
+/* It was right when it was applied; an older or newer spctl may see it otherwise. */
+static int not_any_more(uint32_t generation, const struct diags *d, struct err *e)
+{
+	const char *why = "?";
+
+	for (size_t i = d->n; i-- > 0;)
+		if (d->v[i].severity == DIAG_ERROR)
+			why = d->v[i].msg;
+	return err_set(e, EINVAL, "generation %u cannot be applied by this spctl: %s", generation,
+		       why);
+}
+
+/* The file may be another one by now, and its name dies with the config. */
+static void warn_without_places(const struct stored *st, struct diags *d)
+{
+	gather_warn(&st->g, st->plan, d);
+	for (size_t i = 0; i < d->n; i++)
+		d->v[i].loc = LOC_NONE;
+}
+
+static int stored_plan(struct stored *st, struct diags *d, struct err *e)
+{
+	struct config_options opt = { .lenient = true };
+	struct diags quiet = { 0 };
+	int rc = 0;
+
+	/* What the file's own warnings were was said when it was applied first. */
+	st->config = config_parse(st->meta.file, st->text.data ? st->text.data : "", st->text.len,
+				  &opt, &quiet);
+	if (!st->config)
+		rc = not_any_more(st->meta.generation, &quiet, e);
+	rc = rc ? rc : gather_past_facts(&st->g, &st->meta, e);
+	if (!rc) {
+		st->g.names = st->meta.names;
+		st->g.n_names = st->meta.n_names;
+		st->plan = plan_build(st->config, &st->g.facts, &quiet);
+		if (st->plan)
+			plan_report_refusals(st->plan, &quiet);
+		if (!st->plan || st->plan->refused)
+			rc = not_any_more(st->meta.generation, &quiet, e);
+	}
+	if (!rc && d)
+		warn_without_places(st, d);
+	diags_fini(&quiet);
+	return rc;
+}
+
+int again_apply(struct session *s, const struct again_request *r, struct apply_result *out,
+		struct diags *d, struct err *e)
+{
+	struct stored st = { 0 };
+	int rc = state_read_generation(&s->state, r->generation, &st.meta, &st.text, e);
+
+	rc = rc ? rc : stored_plan(&st, d, e);
+	if (!rc) {
+		const struct apply_request request = {
+			.plan = st.plan,
+			.gathered = &st.g,
+			.text = st.text.data ? st.text.data : "",
+			.text_len = st.text.len,
+			.file = st.meta.file,
+			.table = st.meta.table,
+			.lenient = st.meta.lenient,
+			.stored = r->same_number ? r->generation : 0,
+			.copy_of = r->same_number ? 0 : r->generation,
+			.confirm_s = r->confirm_s,
+		};
+
+		rc = apply_run(s, &request, out, e);
+	}
+	/* The places of the file die with its config. */
+	if (rc)
+		e->loc = LOC_NONE;
+	stored_fini(&st);
+	return rc;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * again: a generation that is kept on disk, applied once more: its saved file
+ * with the addresses that its names had then. Asks no name server. What
+ * rollback, boot, an unconfirmed apply and a failed read-back go by.
+ */
+#ifndef CTL_APPLY_AGAIN_H
+#define CTL_APPLY_AGAIN_H
+
+#include "ctl/apply/apply.h"
+
+struct again_request {
+	uint32_t generation;
+	bool same_number;   /* that very generation is live then; else it becomes a new one */
+	unsigned confirm_s; /* of a new one; see apply_request */
+};
+
+/* s: locked. Warnings go to d (may be NULL). -ENOENT: its files are lost. */
+int again_apply(struct session *s, const struct again_request *r, struct apply_result *out,
+		struct diags *d, struct err *e);
+
+#endif

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Taking generation N back to P, and why it may be interrupted anywhere: first
+ * N.json says that it is decided; then P is applied under its own number, like
+ * any apply; then STATE/live says P. Until that last step N is live and decided,
+ * which is overdue by definition: whoever opens the session next does it all
+ * once more, and P applied over P changes nothing.
+ */
+#include "ctl/apply/confirm.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/apply/again.h"
+#include "ctl/apply/failpoint.h"
+#include "ctl/base/clock.h"
+#include "ctl/base/log.h"
+#include "ctl/state/state_confirm.h"
+
+/* How long a command that does not take the lock itself waits for it, when work is left over. */
+#define LOCK_WAIT_MS 30000
+
+static bool is_open(const struct session *s)
+{
+	return s->live && state_confirm_is_open(&s->meta.confirm);
+}
+
+static int64_t left_ms(const struct session *s)
+{
+	return state_confirm_left_ms(&s->meta.confirm, s->state.boot, clock_boot_ms());
+}
+
+static bool is_overdue(const struct session *s)
+{
+	return is_open(s) && !left_ms(s);
+}
+
+struct state_confirm confirm_begin(const struct session *s, unsigned seconds)
+{
+	struct state_confirm c = { 0 };
+
+	if (!seconds)
+		return c;
+	c.phase = STATE_CONFIRM_WAITING;
+	/* Never one that waits itself. */
+	c.previous = is_open(s) ? s->meta.confirm.previous : s->live;
+	c.deadline_ms = clock_boot_ms() + (int64_t)seconds * 1000;
+	memcpy(c.boot, s->state.boot, sizeof(c.boot));
+	return c;
+}
+
+int confirm_may_apply(const struct session *s, unsigned confirm_s, struct err *e)
+{
+	if (!is_open(s) || confirm_s)
+		return 0;
+	err_set(e, EBUSY, "generation %u waits for confirmation", s->live);
+	err_hint(e, "spctl confirm keeps it, spctl rollback takes it back; apply --confirm SECONDS "
+		    "replaces it");
+	return e->code;
+}
+
+int confirm_give(struct session *s, struct err *e)
+{
+	struct state_confirm was = s->meta.confirm;
+	int rc;
+
+	s->meta.confirm.phase = STATE_CONFIRM_GIVEN;
+	s->meta.confirm.decided_ms = clock_wall_ms();
+	rc = state_write_meta(&s->state, &s->meta, e);
+	if (rc)
+		s->meta.confirm = was;
+	FAILPOINT(confirmed);
+	return rc;
+}
+
+/* A full disk must not keep the old routes from coming back: then it is decided, but not noted. */
+static void note_decision(struct session *s)
+{
+	struct err e = { 0 };
+
+	if (s->meta.confirm.phase == STATE_CONFIRM_TAKEN_BACK || !s->meta.generation)
+		return;
+	s->meta.confirm.phase = STATE_CONFIRM_TAKEN_BACK;
+	s->meta.confirm.decided_ms = clock_wall_ms();
+	if (state_write_meta(&s->state, &s->meta, &e))
+		log_warn("%s", e.msg);
+}
+
+int confirm_take_back(struct session *s, struct err *e)
+{
+	uint32_t previous = s->meta.confirm.previous;
+	struct again_request r = { .generation = previous, .same_number = true };
+	struct apply_result result;
+	struct down_result down;
+	int rc;
+
+	note_decision(s);
+	FAILPOINT(back_decided);
+	rc = previous ? again_apply(s, &r, &result, NULL, e) : down_run(s, 0, NULL, &down, e);
+	if (rc)
+		err_wrap(e,
+			 previous ? "generation %u cannot be brought back"
+				  : "generation %u cannot be taken away",
+			 previous ? previous : s->live);
+	return rc;
+}
+
+/* ---- what an earlier command, or the timer, left to do ---- */
+
+static const char *why_overdue(const struct session *s, const struct state_confirm *c)
+{
+	if (c->phase == STATE_CONFIRM_TAKEN_BACK)
+		return "was being taken back";
+	return strcmp(c->boot, s->state.boot) ? "was not confirmed before the reboot"
+					      : "was not confirmed in time";
+}
+
+static void say_back(uint32_t generation, const struct state_confirm *was, const char *why)
+{
+	if (was->previous)
+		log_warn("generation %u %s: generation %u is back", generation, why, was->previous);
+	else
+		log_warn("generation %u %s: its routes are gone, nothing was applied before it",
+			 generation, why);
+}
+
+static int finish_overdue(const char *state_dir, const char *run_dir, unsigned timeout_ms,
+			  struct err *e)
+{
+	struct state_confirm was;
+	struct session s;
+	const char *why;
+	int rc = session_open(&s, state_dir, run_dir, SESSION_CREATE | SESSION_LOCK, timeout_ms, e);
+
+	if (rc)
+		return rc;
+	was = s.meta.confirm;
+	why = why_overdue(&s, &was);
+	if (is_overdue(&s)) {
+		rc = confirm_take_back(&s, e);
+		if (rc)
+			err_wrap(e, "generation %u %s", s.live, why);
+		else
+			say_back(s.live, &was, why);
+	}
+	session_close(&s);
+	return rc;
+}
+
+int confirm_open(struct session *s, const char *state_dir, const char *run_dir, unsigned flags,
+		 unsigned timeout_ms, bool *timer_was_gone, struct err *e)
+{
+	int rc = session_open(s, state_dir, run_dir, flags, timeout_ms, e);
+	struct confirm_view view;
+	struct err why = { 0 };
+
+	if (timer_was_gone)
+		*timer_was_gone = false;
+	if (rc || geteuid())
+		return rc;
+	if (is_overdue(s)) {
+		session_close(s);
+		/* Not done: the command itself is still worth doing, `confirm` above all. */
+		if (finish_overdue(state_dir, run_dir, timeout_ms ? timeout_ms : LOCK_WAIT_MS,
+				   &why))
+			log_err("%s", why.msg);
+		rc = session_open(s, state_dir, run_dir, flags, timeout_ms, e);
+		if (rc)
+			return rc;
+	}
+	confirm_look(s, &view);
+	if (!view.generation || view.timer)
+		return 0;
+	if (timer_was_gone)
+		*timer_was_gone = true;
+	if (confirm_start_timer(s, &why))
+		log_err("the timer that takes generation %u back is gone: %s", view.generation,
+			why.msg);
+	else
+		log_warn("the timer that takes generation %u back was gone: it is started again",
+			 view.generation);
+	return 0;
+}

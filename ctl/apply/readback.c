@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel acknowledged the batch; what stands in its table a moment later may
+ * still be something else: another tool's commit to our table, a kernel that
+ * dropped what it did not understand. The old generation goes back by its saved
+ * file, through the same transaction as any other.
+ */
+#include "ctl/apply/readback.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "ctl/apply/again.h"
+#include "ctl/apply/failpoint.h"
+#include "ctl/base/log.h"
+
+int apply_read_back(struct apply_job *j)
+{
+	uint32_t genid = nft_genid_next(j->s->genid);
+	int rc;
+
+	j->seen_genid = genid;
+	FAILPOINT(committed);
+	rc = nft_verify(j->s->nft, j->s->have, j->want, genid, &j->seen_genid, j->e);
+	FAILPOINT(verified);
+	if (rc != -EAGAIN)
+		return rc ? -EBADE : 0;
+	/* Others commit all the time: no reason to take away what was acknowledged. */
+	log_warn("what was written could not be read back (%s): see spctl status", j->e->msg);
+	memset(j->e, 0, sizeof(*j->e));
+	return 0;
+}
+
+/* Nothing was applied before. */
+static int take_all_away(struct apply_job *j, struct err *e)
+{
+	struct down_result down;
+
+	return down_run(j->s, 0, NULL, &down, e);
+}
+
+/* The new generation had another table name: the old one was made anew beside it. */
+static int remove_moved(struct apply_job *j, struct err *e)
+{
+	int rc;
+
+	if (!strcmp(j->compile.table, session_table(j->s)))
+		return 0;
+	rc = session_read_kernel(j->s, j->compile.table, e);
+	if (rc || !j->s->have->exists)
+		return rc;
+	return nft_commit(j->s->nft, j->s->have, NULL, 0, NFT_COMMIT, NULL, NULL, e);
+}
+
+static int restore_old(struct apply_job *j, struct err *e)
+{
+	struct again_request r = { .generation = j->s->live, .same_number = true };
+	struct sysctl_wants keep = apply_settings_before(j);
+	struct apply_result result;
+	int rc;
+
+	if (!j->s->live)
+		return take_all_away(j, e);
+	rc = sysctl_restore(j->s->journal, &keep, e);
+	FAILPOINT(put_back_settings);
+	rc = rc ? rc : again_apply(j->s, &r, &result, NULL, e);
+	FAILPOINT(put_back);
+	return rc ? rc : remove_moved(j, e);
+}
+
+int apply_put_back(struct apply_job *j)
+{
+	struct err e = { 0 };
+	uint32_t old = j->s->live;
+
+	j->e->code = -EBADE;
+	if (j->again) {
+		/* What was there before was broken, too. */
+		err_wrap(j->e, "generation %u was written again, but read back differently", old);
+		err_hint(j->e, "does another program change this table? see: nft monitor");
+		return j->e->code = -ENOTRECOVERABLE;
+	}
+	err_hint(j->e, "does another program change this table? see: nft monitor");
+	if (restore_old(j, &e)) {
+		err_wrap(j->e, "%s; and the old state could not be put back", e.msg);
+		return j->e->code = -ENOTRECOVERABLE;
+	}
+	j->preparing = false;
+	if (old)
+		err_wrap(j->e, "generation %u is back: read back after the commit", old);
+	else
+		err_wrap(j->e, "all is taken away again: read back after the commit");
+	return -EBADE;
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * rollback: an earlier generation's file and addresses, as a new generation: the
+ * numbers only go up, and what was live stays in the history. Only one that waits
+ * for confirmation is taken back by its fallback's own number.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/apply/again.h"
+#include "ctl/base/clock.h"
+#include "ctl/cli/cmd_confirm.h"
+#include "ctl/cli/describe.h"
+#include "ctl/cli/report.h"
+#include "ctl/state/state_confirm.h"
+
+static bool was_confirmed(const struct state_meta *m)
+{
+	return m->confirm.phase == STATE_CONFIRM_NONE || m->confirm.phase == STATE_CONFIRM_GIVEN;
+}
+
+/* The newest confirmed one before the live one; 0 with *e when there is none. */
+static uint32_t find_before(const struct session *s, struct err *e)
+{
+	uint32_t *v = NULL, found = 0;
+	size_t n = 0;
+
+	if (state_generations(&s->state, &v, &n, e))
+		return 0;
+	while (n && !found) {
+		struct state_meta m = { 0 };
+		uint32_t g = v[--n];
+
+		if ((!s->live || g < s->live) &&
+		    !state_read_generation(&s->state, g, &m, NULL, NULL) && was_confirmed(&m))
+			found = g;
+		state_meta_fini(&m);
+	}
+	free(v);
+	if (!found) {
+		err_set(e, ENOENT,
+			s->live ? "no confirmed generation before %u is kept"
+				: "no confirmed generation is kept",
+			s->live);
+		err_hint(e, "see: spctl history");
+	}
+	return found;
+}
+
+/* 0 = usage error, and it was said. */
+static uint32_t read_number(const struct options *o, const char *text)
+{
+	struct err e = { 0 };
+	char *end;
+	unsigned long n;
+
+	errno = 0;
+	n = strtoul(text, &end, 10);
+	if (!errno && *text >= '1' && *text <= '9' && !*end && n <= UINT32_MAX)
+		return (uint32_t)n;
+	err_set(&e, EINVAL, "\"%s\" is not the number of a generation", text);
+	err_hint(&e, "see: spctl history");
+	cmd_fail(o, &e, EXIT_USAGE);
+	return 0;
+}
+
+/* Has somebody said yes to it, and is it there? */
+static int check_target(const struct session *s, uint32_t n, struct err *e)
+{
+	struct state_meta m = { 0 };
+	int rc = state_read_generation(&s->state, n, &m, NULL, e);
+
+	if (rc == -ENOENT)
+		err_hint(e, "see: spctl history");
+	if (!rc && !was_confirmed(&m)) {
+		rc = err_set(e, EPERM, "generation %u was never confirmed", n);
+		err_hint(e, "spctl apply %s/applied/%u.config --confirm SECONDS tries it again",
+			 s->state.state_dir, n);
+	}
+	state_meta_fini(&m);
+	return rc;
+}
+
+static void print_json(const struct apply_result *r, uint32_t copy_of, const struct diags *d)
+{
+	describe_print_json(json_pack("{s:i,s:I,s:o,s:b,s:o,s:o}", "schema", 1, "generation",
+				      (json_int_t)r->generation, "copyOf",
+				      copy_of ? json_integer(copy_of) : json_null(), "changed",
+				      r->changed, "confirm",
+				      cmd_confirm_begun_json(r->generation, &r->confirm),
+				      "warnings", describe_warnings_json(d)));
+}
+
+static void print_text(const struct options *o, const struct session *s,
+		       const struct apply_result *r, uint32_t copy_of)
+{
+	if (!r->changed) {
+		printf("nothing to do: generation %u, which is live, is what generation %u was\n",
+		       r->generation, copy_of);
+		cmd_confirm_print_nothing(o, s);
+		return;
+	}
+	printf("generation %u is live: a copy of generation %u, %zu element%s added, %zu deleted\n",
+	       r->generation, copy_of, r->stats.elems_added, r->stats.elems_added == 1 ? "" : "s",
+	       r->stats.elems_deleted);
+	if (r->confirm.phase == STATE_CONFIRM_WAITING) {
+		cmd_confirm_print_begun(o, r->generation, &r->confirm);
+		putchar('\n');
+		cmd_confirm_print_way_back(o);
+	} else {
+		cmd_print_way_back(o, s->meta.generation ? &s->meta : NULL);
+	}
+}
+
+static int go_to(struct session *s, const struct options *o, uint32_t n)
+{
+	struct again_request r = { .generation = n, .confirm_s = o->confirm_s };
+	struct apply_result result;
+	struct diags d = { 0 };
+	struct err e = { 0 };
+	int rc = check_target(s, n, &e);
+
+	rc = rc ? rc : again_apply(s, &r, &result, &d, &e);
+	if (rc) {
+		rc = cmd_fail(o, &e, cmd_exit_code(rc));
+	} else if (o->json) {
+		print_json(&result, n, &d);
+	} else if (!o->quiet) {
+		report_diags_text(stderr, &d, NULL, 0, cmd_colour(o, stderr));
+		print_text(o, s, &result, n);
+	}
+	diags_fini(&d);
+	return rc;
+}
+
+static int take_back(struct session *s, const struct options *o)
+{
+	struct apply_result now = { .generation = s->meta.confirm.previous, .changed = true };
+	struct state_meta was = { .generation = s->live, .table = s->meta.table };
+	struct diags none = { 0 };
+	struct err e = { 0 };
+	int rc;
+
+	if (o->confirm_s) {
+		err_set(&e, EINVAL,
+			"generation %u waits for confirmation: what comes back for it is confirmed",
+			s->live);
+		err_hint(&e, "without --confirm: spctl rollback");
+		return cmd_fail(o, &e, EXIT_FAILED);
+	}
+	was.lenient = s->meta.lenient;
+	was.confirm.phase = STATE_CONFIRM_TAKEN_BACK;
+	rc = confirm_take_back(s, &e);
+	if (rc)
+		return cmd_fail(o, &e, cmd_exit_code(rc));
+	if (o->json) {
+		print_json(&now, 0, &none);
+	} else if (!o->quiet) {
+		if (now.generation)
+			printf("generation %u is taken back: generation %u is live\n",
+			       was.generation, now.generation);
+		else
+			printf("generation %u is taken back: nothing was applied before, and "
+			       "nothing is now\n",
+			       was.generation);
+		cmd_print_way_back(o, &was);
+	}
+	return EXIT_DONE;
+}
+
+static int run(struct session *s, const struct options *o, uint32_t n)
+{
+	bool waits = s->live && state_confirm_is_open(&s->meta.confirm);
+	struct err e = { 0 };
+
+	if (waits && (!n || n == s->meta.confirm.previous))
+		return take_back(s, o);
+	if (n && n == s->live) {
+		if (!o->quiet && !o->json)
+			printf("nothing to do: generation %u is live\n", n);
+		if (o->json)
+			print_json(&(struct apply_result){ .generation = n }, 0,
+				   &(struct diags){ 0 });
+		return EXIT_DONE;
+	}
+	n = n ? n : find_before(s, &e);
+	return n ? go_to(s, o, n) : cmd_fail(o, &e, EXIT_FAILED);
+}
+
+int cmd_rollback(const struct options *o, int argc, char **argv)
+{
+	uint32_t n = argc ? read_number(o, argv[0]) : 0;
+	struct session s;
+	struct err e = { 0 };
+	int rc;
+
+	if (argc && !n)
+		return EXIT_USAGE;
+	rc = cmd_need_root(o, "rollback changes the kernel's ruleset");
+	if (rc)
+		return rc;
+	/* A look first: where nothing was ever applied no directory is made. */
+	rc = confirm_open(&s, o->state_dir, o->run_dir, 0, o->timeout_ms, NULL, &e);
+	if (!rc) {
+		session_close(&s);
+		rc = confirm_open(&s, o->state_dir, o->run_dir, SESSION_CREATE | SESSION_LOCK,
+				  o->timeout_ms, NULL, &e);
+	}
+	if (rc)
+		return cmd_fail(o, &e, cmd_exit_code(rc));
+	rc = run(&s, o, n);
+	session_close(&s);
+	return rc;
+}

@@ -1,0 +1,77 @@
+#!/bin/bash
+# A reboot while a generation waits for confirmation: apply --boot, and any other command, gives the
+# one that was confirmed last. The reboot is staged: RUN, table and flows are gone, settings are as
+# a kernel starts, and the boot id is another.
+. "${0%/*}/lib.sh"
+need_kernel nft_fib nft_nat nft_masq
+lab_up
+serve a A -t '*:7000'
+serve b B -t '*:7000'
+config old <<'CONFIG'
+{"maxConnectionsPerIP":0,"connectionRateLimitPerMinute":0,"routes":[{"name":"tcp","match":{"ports":9000},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}]}}]}
+CONFIG
+sed 's/10\.20\.0\.2/10.20.0.3/' "$T/old.json" >"$T/new.json"
+rules=$(gw nft -s list ruleset)
+sys=$(sysctls)
+timer() { pgrep -f "confirm-timer --state-dir $T/state"; }
+no_timer() { [[ ! $(timer) ]]; }
+boots=0
+reboot() {
+	if [[ $(timer) ]]; then
+		kill -KILL "$(timer)"
+		eventually no_timer
+	fi
+	rm -rf "$T/run"
+	gw nft flush ruleset
+	gw conntrack -F 2>/dev/null || :
+	# shellcheck disable=SC2016 # the inner shell's
+	gw sh -c 'for f in /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/route_localnet; do echo 0 >$f; done'
+	boots=$((boots + 1))
+	printf '%08d-0000-4000-8000-000000000000\n' "$boots" >"$T/boot_id.$boots"
+	mount --bind "$T/boot_id.$boots" /proc/sys/kernel/random/boot_id
+	expect_eq "$(cat /proc/sys/kernel/random/boot_id)" "$(cat "$T/boot_id.$boots")" 'the staged boot id'
+}
+reboot # from here on the boot id is ours
+
+apply old
+expect_exit 0 spctl apply "$T/new.json" --confirm 3600
+expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
+reboot
+expect_answer refused tcp 10.10.0.1:9000
+expect_exit 0 spctl apply --boot
+expect_match "$err" 'generation 2 was not confirmed before the reboot: generation 1 is back'
+expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9000
+expect_exit 0 spctl status --json
+expect_json "$out" '.generation == 1 and .confirm == null and .drift == false'
+expect_exit 1 spctl confirm
+expect_match "$err" 'generation 2 was taken back'
+eventually no_timer
+
+# Another command comes first.
+expect_exit 0 spctl apply "$T/new.json" --confirm 3600
+reboot
+expect_exit 0 spctl status
+expect_match "$err" 'generation 3 was not confirmed before the reboot: generation 1 is back'
+expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9000
+expect_exit 0 spctl apply --boot
+expect_match "$out" 'nothing to do: generation 1'
+
+# Confirmed before the reboot.
+expect_exit 0 spctl apply "$T/new.json" --confirm 3600
+expect_exit 0 spctl confirm
+reboot
+expect_exit 0 spctl apply --boot
+expect_no_match "$err" 'not confirmed'
+expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
+
+# Nothing was applied before the one that waited.
+expect_exit 0 spctl down
+expect_exit 0 spctl apply "$T/old.json" --confirm 3600
+reboot
+expect_exit 0 spctl apply --boot
+expect_match "$err" 'was not confirmed before the reboot: its routes are gone'
+expect_match "$out" 'nothing is applied'
+expect_answer refused tcp 10.10.0.1:9000
+expect_eq "$(gw nft -s list ruleset)" "$rules" 'ruleset'
+expect_eq "$(sysctls)" "$sys" 'sysctls'
+expect_exit 0 spctl status

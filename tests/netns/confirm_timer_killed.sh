@@ -1,0 +1,143 @@
+#!/bin/bash
+# The timer of apply --confirm is killed: the next command of any kind does its work, or starts it
+# again. Each command that looks at what is applied is tried.
+. "${0%/*}/lib.sh"
+need_kernel nft_fib nft_nat nft_masq
+lab_up
+serve a A -t '*:7000'
+serve b B -t '*:7000'
+config old <<'CONFIG'
+{"maxConnectionsPerIP":0,"connectionRateLimitPerMinute":0,"routes":[{"name":"tcp","match":{"ports":9000},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}]}}]}
+CONFIG
+sed 's/10\.20\.0\.2/10.20.0.3/' "$T/old.json" >"$T/new.json"
+timer() { pgrep -f "confirm-timer --state-dir $T/state"; }
+# Its memory goes before its descriptors when it dies: the lock tells.
+no_timer() { [[ ! $(timer) ]] && flock -n "$T/run/timer" true; }
+kill_timer() {
+	kill -KILL "$(timer)"
+	eventually no_timer
+}
+# The deadline is in N.json, in milliseconds of CLOCK_BOOTTIME.
+overdue() { # GENERATION
+	local deadline now
+	deadline=$(jq .confirm.deadlineMs "$T/state/applied/$1.json")
+	now=$(awk '{ printf "%d", $1 * 1000 }' /proc/uptime)
+	((now > deadline + 20))
+}
+
+# Before the deadline: it is said, with the time that is left, and a new timer is started.
+apply old
+expect_exit 0 spctl apply "$T/new.json" --confirm 60
+kill_timer
+expect_exit 1 spctl status
+expect_match "$err" 'the timer that takes generation 2 back was gone: it is started again'
+expect_match "$out" 'else generation 1 comes back in [0-9]+ s, at .*its timer was gone'
+eventually timer
+expect_exit 1 spctl status
+expect_eq "$err" '' 'stderr of the second status'
+kill_timer
+expect_exit 1 spctl status --json
+expect_json "$out" '.confirm.timer == false and .confirm.secondsLeft > 30'
+expect_exit 1 spctl status --json
+expect_json "$out" '.confirm.timer'
+# Confirmed with a dead timer, too.
+kill_timer
+expect_exit 0 spctl confirm
+expect_exit 0 spctl status
+eventually no_timer
+
+# After the deadline: whichever command comes first does it, and says so.
+n=3
+for command in status history "plan $T/new.json" "explain --port 9000" conns doctor confirm rollback down "apply $T/new.json" \
+	"apply --boot" "apply $T/old.json --dry-run"; do
+	apply old
+	last=$(spctl history --json | jq '.history[0].generation')
+	expect_exit 0 spctl apply "$T/new.json" --confirm 1
+	n=$((last + 1))
+	kill_timer
+	eventually overdue "$n"
+	# Nobody has done anything yet: the proof that the command does.
+	expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
+	# shellcheck disable=SC2086 # words
+	run spctl $command
+	expect_match "$err" "generation $n was not confirmed in time: generation [0-9]+ is back" "$command"
+	case $command in
+	status | history | plan* | explain* | conns | "apply --boot" | *dry-run)
+		expect_eq "$code" 0 "$command: exit code"
+		expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9000
+		;;
+	doctor) expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9000 ;;
+	confirm)
+		expect_eq "$code" 1 "$command: exit code"
+		expect_match "$err" "generation $n was taken back"
+		expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9000
+		;;
+	rollback | apply*) expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000 ;;
+	down)
+		expect_eq "$code" 0 "$command: exit code"
+		expect_no_table
+		;;
+	esac
+	expect_exit 0 spctl status
+done
+
+# Stopped, not dead: it holds its lock, but not the work.
+apply old
+expect_exit 0 spctl apply "$T/new.json" --confirm 1
+n=$(spctl history --json | jq '.history[0].generation')
+pid=$(timer)
+kill -STOP "$pid"
+eventually overdue "$n"
+expect_exit 0 spctl status
+expect_match "$err" "generation $n was not confirmed in time"
+expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9000
+kill -CONT "$pid"
+eventually no_timer
+expect_exit 0 spctl status
+
+# RUN is lost with the lock in it: two timers may run then, and nothing is done twice.
+expect_exit 0 spctl apply "$T/new.json" --confirm 3
+rm -rf "$T/run"
+expect_exit 1 spctl status
+eventually no_timer
+expect_exit 0 spctl status
+expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9000
+
+# The files of what should come back are lost: said, tried again, and confirm keeps what is there.
+live=$(spctl status --json | jq .generation)
+expect_exit 0 spctl apply "$T/new.json" --confirm 1
+mv "$T/state/applied/$live.config" "$T/kept"
+n=$(jq -s 'map(.generation) | max' "$T"/state/applied/*.json)
+eventually overdue "$n"
+expect_exit 1 spctl status
+expect_match "$err" "error: generation $n .*generation $live cannot be brought back: generation $live is not kept"
+expect_match "$out" 'its time is over'
+expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
+mv "$T/kept" "$T/state/applied/$live.config"
+back() { [[ $(probe tcp 10.10.0.1:9000) == A* ]]; }
+eventually back
+eventually no_timer
+expect_exit 0 spctl apply "$T/new.json" --confirm 1
+rm "$T/state/applied/$live.config"
+n=$((n + 1))
+eventually overdue "$n"
+expect_exit 0 spctl confirm
+expect_match "$out" "generation $n is confirmed"
+expect_exit 0 spctl status
+expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
+eventually no_timer
+
+# The file that says that it waits is damaged: that is no confirmation. The timer remembers.
+live=$(spctl status --json | jq .generation)
+expect_exit 0 spctl apply "$T/old.json" --confirm 3
+n=$((n + 1))
+head -c 100 "$T/state/applied/$n.json" >"$T/half"
+sleeps() { grep -q 'it_value: ([1-9]' "/proc/$(timer)"/fdinfo/*; }
+eventually sleeps # it has read the file
+cp "$T/half" "$T/state/applied/$n.json"
+expect_exit 1 spctl status
+b_serves() { [[ $(probe tcp 10.10.0.1:9000) == B* ]]; }
+eventually b_serves
+eventually no_timer
+expect_exit 0 spctl status
+expect_match "$out" "^generation $live,"
