@@ -29,20 +29,22 @@ bytes() {
 	gw nft -j list set inet $TABLE "$1" | jq '[.nftables[] | .set.elem // empty | .[].elem.counter.bytes] | add // 0'
 }
 now_ms() { echo $((${EPOCHREALTIME/[.,]/} / 1000)); }
-# settles SET: between two looks that are 2 s apart, 10 Mbit/s within 20 %; the bucket holds a second's worth at
+# settles SET: within five looks of 2 s there is one at 10 Mbit/s within 20 %; the bucket holds a second's worth at
 # first. Each look is timed at its beginning: it takes a while itself on a slow machine.
 settles() {
-	local start from end to kbits
+	local start from end to kbits=0 i
 	while (($(bytes "$1") < 3000000)); do
 		((SECONDS < 30)) || fail "$1: no 3 MB in $SECONDS s"
 		sleep 0.1
 	done
-	start=$(now_ms) from=$(bytes "$1")
-	sleep 2
-	end=$(now_ms) to=$(bytes "$1")
-	kbits=$(((to - from) * 8 / (end - start)))
+	for ((i = 0; i < 5 && (kbits < 8000 || kbits > 12000); i++)); do
+		start=$(now_ms) from=$(bytes "$1")
+		sleep 2
+		end=$(now_ms) to=$(bytes "$1")
+		kbits=$(((to - from) * 8 / (end - start)))
+		echo "$1: $kbits kbit/s"
+	done
 	((kbits >= 8000 && kbits <= 12000)) || fail "$1: $kbits kbit/s"
-	echo "$1: $kbits kbit/s"
 }
 SECONDS=0
 lab_start cl "$T/up.log" "$LAB_TOOLS/probe" tcp 10.10.0.1:9701 --bulk 100000000 -w 10000

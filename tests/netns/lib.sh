@@ -270,7 +270,8 @@ foreign_rules() {
 
 # set_size SET: elements that the kernel has in it.
 set_size() {
-	gw nft -j list set inet "$TABLE" "$1" 2>/dev/null | jq '[.nftables[].set.elem // empty | length] | add // 0'
+	gw nft list set inet "$TABLE" "$1" | sed '/elements =/,$!d' |
+		{ grep -oE '(limit rate over|ct count over|counter packets) [0-9]+' || :; } | wc -l
 }
 
 # refused KIND [ROUTE]: connections refused so far, of one route or of all. KIND: list, rate, ip, route.

@@ -25,7 +25,7 @@ in_a_minute() {
 }
 # unlimited PROBE-ARG...: 120 at once, 400 in a row
 unlimited() {
-	expect_eq "$(probe tcp "$@" -n 400 -c 120 --tally)" 'A 400' "$*"
+	expect_eq "$(probe tcp "$@" -n 400 -c 120 -w 20000 --tally)" 'A 400' "$*"
 }
 
 apply_config <<'E'
@@ -75,7 +75,7 @@ at_once 100 10.10.0.1:9000
 apply_config <<<"${none/\"ROUTES\":0,/\"maxConnectionsPerIP\":0,}"
 # 300 of them at once, and five more in each second that it takes.
 SECONDS=0
-n=$(probe tcp 10.10.0.1:9000 -n 600 -c 50 --tally | awk '/^A / { print $2 }')
+n=$(probe tcp 10.10.0.1:9000 -n 600 -c 50 -w 20000 --tally | awk '/^A / { print $2 }')
 ((n >= 300 && n <= 300 + 5 * (SECONDS + 1))) || fail "$n of 600 connections in $SECONDS s, not 300"
 apply_config <<<"${none/\"ROUTES\":0,/\"maxConnectionsPerIP\":0,\"connectionRateLimitPerMinute\":0,}"
 unlimited 10.10.0.1:9000
