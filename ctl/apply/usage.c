@@ -28,6 +28,11 @@ struct label {
 
 /* ---- who is meant ---- */
 
+static bool is_ours(const struct reader *r, uint32_t instance)
+{
+	return instance == label_instance(r->s->state.instance);
+}
+
 static struct usage_route *route_of(const struct reader *r, uint32_t id)
 {
 	return id <= r->max_id && r->route_of[id] ? &r->u->routes[r->route_of[id] - 1] : NULL;
@@ -89,7 +94,7 @@ static int count_flow(const struct ct_flow *f, void *arg)
 	struct usage_route *route = route_of(r, f->id);
 	struct usage_counts *target;
 
-	if (f->closed || f->instance != label_instance(r->s->state.instance) || !route)
+	if (f->closed || !is_ours(r, f->instance) || !route)
 		return 0;
 	route->all.active++;
 	target = target_of(r, route, f->tag);
@@ -126,7 +131,7 @@ static void attribute(const struct reader *r, enum count_kind kind, const struct
 	struct label l;
 
 	memcpy(&l, n->key, sizeof(l));
-	route = route_of(r, l.word[0]);
+	route = is_ours(r, l.word[2]) ? route_of(r, l.word[0]) : NULL;
 	if (!route)
 		return;
 	add(&route->all, kind, n);
@@ -163,10 +168,10 @@ static int read_refusals(const struct reader *r, struct err *e)
 				     refusal_set_name((enum refusal_kind)k), &c, e);
 		for (size_t i = 0; !rc && i < c.n; i++) {
 			struct usage_route *route;
-			uint32_t id;
+			struct label l;
 
-			memcpy(&id, c.v[i].key, sizeof(id));
-			route = route_of(r, id);
+			memcpy(&l, c.v[i].key, sizeof(l));
+			route = is_ours(r, l.word[2]) ? route_of(r, l.word[0]) : NULL;
 			if (route)
 				route->refused[k] += c.v[i].packets;
 		}

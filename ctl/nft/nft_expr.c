@@ -409,6 +409,18 @@ void nx_ct_label_test(struct nx *x, unsigned word, uint32_t mask, bool nonzero)
 	nx_cmp(x, nonzero ? NFT_CMP_NEQ : NFT_CMP_EQ, NFT_REG_1, zero, sizeof(zero));
 }
 
+void nx_ct_label_differs(struct nx *x, unsigned word, uint32_t value)
+{
+	const uint32_t zero[LABEL_WORDS] = { 0 };
+	uint32_t mask[LABEL_WORDS] = { 0 }, bits[LABEL_WORDS] = { 0 };
+
+	mask[word % LABEL_WORDS] = UINT32_MAX;
+	bits[word % LABEL_WORDS] = value;
+	nx_ct(x, NFT_CT_LABELS, NFT_REG_1);
+	nx_bitwise(x, NFT_REG_1, NFT_REG_1, sizeof(mask), mask, zero);
+	nx_cmp(x, NFT_CMP_NEQ, NFT_REG_1, bits, sizeof(bits));
+}
+
 void nx_ct_label_set(struct nx *x, const uint32_t words[4])
 {
 	nx_imm(x, NFT_REG_1, words, LABEL_WORDS * sizeof(words[0]));

@@ -83,6 +83,8 @@ void nx_load_saddr(struct nx *x, uint8_t nf, unsigned r);
 void nx_load_daddr(struct nx *x, uint8_t nf, unsigned r);
 /* Continue only if (ct label word `word`) & mask is not 0 (nonzero) or is 0. */
 void nx_ct_label_test(struct nx *x, unsigned word, uint32_t mask, bool nonzero);
+/* Continue only if ct label word `word` is not `value`. */
+void nx_ct_label_differs(struct nx *x, unsigned word, uint32_t value);
 /* ct label set { words } : labels are OR-ed into what the flow has. */
 void nx_ct_label_set(struct nx *x, const uint32_t words[4]);
 /* Continue only for packets of the original direction, or only for those of the reply. */

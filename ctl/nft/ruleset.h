@@ -48,6 +48,14 @@ enum rs_type {
 #define RS_DATA_COUNTER 0xfffffffdu
 #define RS_CONCAT(a, b) ((uint32_t)(a) << 6 | (uint32_t)(b))
 
+/*
+ * The kernel makes room for a dynamic set's whole size at once, but it keeps the
+ * hint for that in 16 bits (rhashtable_params.nelem_hint): 65535 elements take
+ * 2 MB while the set is empty, 65536 nothing. Hence the sizes of dynamic sets
+ * are multiples of this.
+ */
+#define RS_SIZE_FREE 65536u
+
 struct rs_set_def {
 	char name[RS_NAME_MAX];
 	uint32_t flags;	    /* NFT_SET_MAP, NFT_SET_INTERVAL, NFT_SET_EVAL, NFT_SET_TIMEOUT */

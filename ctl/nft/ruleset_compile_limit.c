@@ -19,8 +19,10 @@
 
 #include "ctl/nft/ruleset_compile_internal.h"
 
-#define CLIENTS_MAX 65536u /* clients that a limit tells apart */
-#define ROUTES_FEW  16384u
+#define CLIENTS_MAX RS_SIZE_FREE /* clients that a limit tells apart */
+/* Routes with the same maxConnections: a set of another size starts to count anew. */
+#define ROUTES_FEW  RS_SIZE_FREE
+#define ROUTES_MANY (16 * RS_SIZE_FREE)
 /* Longer than any bucket takes to fill again. */
 #define RATE_TIMEOUT_MS 120000u
 
@@ -127,14 +129,9 @@ static void rule_per_client(struct compiler *c, struct rs_chain *chain, int f, b
 	comp_rule(c, chain, &x, NULL, place);
 }
 
-/* The kernel makes room for all of it at once, so not for all routes that there can ever be. */
 static uint32_t routes_max(const struct compiler *c)
 {
-	uint32_t size = ROUTES_FEW;
-
-	while (size < 2 * c->p->n_routes)
-		size *= 16;
-	return size;
+	return c->p->n_routes <= ROUTES_FEW / 2 ? ROUTES_FEW : ROUTES_MANY;
 }
 
 /* Of both families together. */

@@ -16,15 +16,21 @@
 
 #include "ctl/nft/ruleset_compile_internal.h"
 
+#define CHAIN_POLICE "police"
+
+enum { TCP_SYN = 0x02, TCP_FIN_SYN_RST_ACK = 0x17 };
+
 const struct rs_hook comp_hook_forward = { "filter", NF_INET_FORWARD, 0 };
 static const struct rs_hook hook_input = { "filter", NF_INET_LOCAL_IN, 0 };
 static const struct rs_hook hook_output = { "filter", NF_INET_LOCAL_OUT, 0 };
 const struct rs_hook comp_hook_raw = { "filter", NF_INET_PRE_ROUTING, -300 };
 
 /* A full set counts no new flows; nothing else comes of it. Flows have two labels, with hairpin
- * bit and without, and former targets keep theirs. */
-#define COUNT_SIZE_MIN	16384u
+ * bit and without, and former targets keep theirs. Multiples of 65536: see RS_SIZE_FREE. */
+#define COUNT_SIZE_MIN	(4 * RS_SIZE_FREE)
 #define COUNT_SIZE_STEP 16u
+
+enum { CT_STATUS_CONFIRMED = 8 };
 
 const char *count_set_name(enum count_kind k)
 {
@@ -98,7 +104,7 @@ void comp_police(struct compiler *c, const struct plan_route *r)
 {
 	const struct cfg_nftables *n = r->route->action.nftables;
 	uint64_t bytes = n ? n->max_rate_bits / 8 : 0;
-	const uint32_t key[4] = { comp_route_id(c, r), 0, 0, 0 };
+	const uint32_t key[4] = { comp_route_id(c, r), 0, label_instance(c->o->owner), 0 };
 
 	if (!bytes)
 		return;
@@ -122,7 +128,7 @@ void comp_police(struct compiler *c, const struct plan_route *r)
 /* Beyond the route's rate: each route has one bucket a direction, whatever its targets. */
 static void rule_police(struct compiler *c, struct rs_chain *chain, bool reply)
 {
-	const uint32_t mask[4] = { UINT32_MAX, 0, 0, 0 }, zero[4] = { 0 };
+	const uint32_t mask[4] = { UINT32_MAX, 0, UINT32_MAX, 0 }, zero[4] = { 0 };
 	struct nx x = nx_new();
 
 	nx_ct_direction(&x, reply);
@@ -131,6 +137,23 @@ static void rule_police(struct compiler *c, struct rs_chain *chain, bool reply)
 	nx_lookup_set(&x, police_set(reply), NX_R(0), false);
 	nx_verdict(&x, NF_DROP, NULL);
 	comp_rule(c, chain, &x, "maxRate", RS_NO_PLACE);
+}
+
+/*
+ * A SYN that is dropped here is sent again, and would be a new connection each
+ * time: counted, and taken from what its client may do in a minute.
+ */
+static void police_chain(struct compiler *c)
+{
+	struct rs_chain *chain = comp_chain(c, CHAIN_POLICE, RS_NO_PLACE);
+	struct nx x = nx_new();
+
+	nx_is_l4proto(&x, IPPROTO_TCP);
+	nx_tcp_flags(&x, TCP_FIN_SYN_RST_ACK, NFT_CMP_EQ, TCP_SYN);
+	nx_verdict(&x, NFT_RETURN, NULL);
+	comp_rule(c, chain, &x, "new connections pass", RS_NO_PLACE);
+	for (int reply = 0; reply < 2; reply++)
+		rule_police(c, chain, reply);
 }
 
 /* ---- guards ---- */
@@ -184,11 +207,12 @@ void comp_loopback_guard(struct compiler *c)
 
 /* ---- chains ---- */
 
+/* Flows of another spctl in this namespace are counted, and policed, by that one. */
 static void rule_not_ours(struct compiler *c, struct rs_chain *chain)
 {
 	struct nx x = nx_new();
 
-	nx_ct_label_test(&x, 0, UINT32_MAX, false);
+	nx_ct_label_differs(&x, 2, label_instance(c->o->owner));
 	nx_verdict(&x, NFT_RETURN, NULL);
 	comp_rule(c, chain, &x, "not ours", RS_NO_PLACE);
 }
@@ -211,11 +235,29 @@ static void rule_hairpin(struct compiler *c, struct rs_chain *chain)
 	comp_rule(c, chain, &x, "hairpin", RS_NO_PLACE);
 }
 
+/* An answer to a connection that is not there yet is our own refusal: no traffic of the route. */
+static void rule_refusal(struct compiler *c, struct rs_chain *chain)
+{
+	const uint32_t confirmed = CT_STATUS_CONFIRMED, zero = 0;
+	struct nx x = nx_new();
+
+	nx_ct_direction(&x, true);
+	nx_ct(&x, NFT_CT_STATUS, NX_R(8));
+	nx_bitwise(&x, NX_R(8), NX_R(8), sizeof(confirmed), &confirmed, &zero);
+	nx_cmp(&x, NFT_CMP_EQ, NX_R(8), &zero, sizeof(zero));
+	nx_verdict(&x, NFT_RETURN, NULL);
+	comp_rule(c, chain, &x, "refusals", RS_NO_PLACE);
+}
+
 /* maxRate first: what it drops has not passed. */
 static void rules_of_flow(struct compiler *c, struct rs_chain *chain)
 {
-	for (int reply = 0; reply < 2 && c->polices; reply++)
-		rule_police(c, chain, reply);
+	if (c->polices) {
+		struct nx x = nx_new();
+
+		nx_verdict(&x, NFT_JUMP, CHAIN_POLICE);
+		comp_rule(c, chain, &x, NULL, RS_NO_PLACE);
+	}
 	for (int reply = 0; reply < 2; reply++)
 		rule_count_packets(c, chain, reply);
 }
@@ -250,6 +292,7 @@ static void host_chains(struct compiler *c)
 	comp_rule(c, in, &x, NULL, RS_NO_PLACE);
 	rule_not_ours(c, in);
 	rule_not_ours(c, out);
+	rule_refusal(c, out);
 	rules_of_flow(c, in);
 	rules_of_flow(c, out);
 }
@@ -260,6 +303,9 @@ void comp_packet_chains(struct compiler *c)
 
 	if (any || c->o->guard_v4 || c->o->guard_v6)
 		forward_chain(c);
-	if (any)
-		host_chains(c);
+	if (!any)
+		return;
+	host_chains(c);
+	if (c->polices)
+		police_chain(c);
 }

@@ -346,6 +346,7 @@ static bool run_hook(struct walker *w, uint32_t hook)
 
 	for (unsigned i = 0; i < n; i++) {
 		w->chain = v[i]->name;
+		w->later = !strcmp(v[i]->type, "filter");
 		if (!ruleset_find_chain(w->world->want, v[i]->name)) {
 			tell_change(w, v[i]->name, "is not spctl's: what it does is not known");
 			continue;

@@ -19,10 +19,12 @@
 #include "ctl/nft/ruleset_compile.h"
 #include "ctl/nft/ruleset_walk_internal.h"
 
-#define SYN	 0x02
-#define CT_NEW	 8u /* 1 << (IP_CT_NEW + 1) */
-#define LO_INDEX 1u
-#define NOT_LO	 2u
+#define SYN		    0x02
+#define ACK		    0x10
+#define CT_NEW		    8u /* 1 << (IP_CT_NEW + 1) */
+#define CT_STATUS_CONFIRMED 8u /* IPS_CONFIRMED */
+#define LO_INDEX	    1u
+#define NOT_LO		    2u
 
 /* ---- registers ---- */
 
@@ -118,7 +120,7 @@ static enum walk_go run_payload(struct walker *w, const struct nftnl_expr *ex)
 	uint32_t len = walk_get(ex, NFTNL_EXPR_PAYLOAD_LEN),
 		 reg = walk_get(ex, NFTNL_EXPR_PAYLOAD_DREG);
 	uint16_t port = htons(w->p->port);
-	uint8_t flags = SYN;
+	uint8_t flags = w->later ? ACK : SYN;
 
 	if (base == NFT_PAYLOAD_NETWORK_HEADER)
 		return load_address(w, reg, off, len);
@@ -178,12 +180,16 @@ static enum walk_go load_label(struct walker *w, uint32_t reg)
 static enum walk_go run_ct(struct walker *w, const struct nftnl_expr *ex)
 {
 	uint32_t reg = walk_get(ex, NFTNL_EXPR_CT_DREG), state = CT_NEW;
+	const uint32_t confirmed = CT_STATUS_CONFIRMED; /* whose answer it may be */
 
 	if (nftnl_expr_is_set(ex, NFTNL_EXPR_CT_SREG))
 		return set_label(w, ex);
 	switch (walk_get(ex, NFTNL_EXPR_CT_KEY)) {
 	case NFT_CT_STATE:
 		walk_store(w, reg, &state, sizeof(state), 0);
+		return GO_ON;
+	case NFT_CT_STATUS:
+		walk_store(w, reg, &confirmed, sizeof(confirmed), 0);
 		return GO_ON;
 	case NFT_CT_DIRECTION:
 		walk_store(w, reg, NULL, 1, DEP_DIRECTION);

@@ -43,6 +43,7 @@ struct walker {
 	/* The packet where it is now */
 	bool translated, choosing; /* choosing: out->targets are the choices */
 	bool to_lo;
+	bool later;   /* in chains that all packets meet: one behind the first */
 	int count_as; /* enum refusal_kind of the last refusal counter; -1 */
 };
 

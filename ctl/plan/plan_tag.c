@@ -17,7 +17,7 @@ struct tagged {
 
 static uint64_t identity(const struct plan_target *t)
 {
-	int32_t port[2] = { (int32_t)t->target->port_kind, t->target->port };
+	int32_t port[3] = { (int32_t)t->target->port_kind, t->target->port, t->addr.family };
 
 	return text_hash(port, sizeof(port), text_hash(t->addr.bytes, sizeof(t->addr.bytes), 0));
 }

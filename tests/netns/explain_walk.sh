@@ -193,7 +193,7 @@ ask --port 9007 --client 10.20.0.3
 expect_json "$out" '.kernel.walks[0] | .masqueraded and .hairpin'
 expect_answer_in b 'A|10.20.0.1|hi' tcp 10.20.0.1:9007
 ask --port 9008 --client 10.10.0.2
-step forw maxRate police_up '' '1000000 bytes/s'
+step police maxRate police_up '' '1000000 bytes/s'
 
 # ---- from the gateway itself --------------------------------------------------------------------
 ask --port 9000 --local

@@ -328,12 +328,12 @@ static void another_route_touches_nothing_but_its_own(void **state)
 	b = compile(more.data);
 	assert_string_equal(only_in(a, b), "");
 	assert_string_equal(only_in(b, a),
-			    "id4: tcp . 8010 080000000100000055fff031bdd8e63b\n"
-			    "slot4: 36864 090000000100000055fff0315cd89d89\n"
-			    "slot4: 36865 090000000100000055fff031534b22f1\n"
+			    "id4: tcp . 8010 080000000100000055fff031ce07e8c1\n"
+			    "slot4: 36864 090000000100000055fff0310c90100e\n"
+			    "slot4: 36865 090000000100000055fff031a1f0447e\n"
 			    "svc4: tcp . 8011 r9_4\n"
-			    "target4: 900:0:100:0:55ff:f031:534b:22f1 0a02000300500000\n"
-			    "target4: 900:0:100:0:55ff:f031:5cd8:9d89 0a02000200500000\n"
+			    "target4: 900:0:100:0:55ff:f031:c90:100e 0a02000200500000\n"
+			    "target4: 900:0:100:0:55ff:f031:a1f0:447e 0a02000300500000\n"
 			    "to4: tcp . 8010 0a02000900510000\n"
 			    "chain r9_4\n");
 	ruleset_free(a);
@@ -350,20 +350,20 @@ static void a_changed_target_is_its_own_elements(void **state)
 	a = compile(FX_ROUTE("a", "ports: 80", FX_A) FX_ROUTE("b", "ports: 81", FX_A));
 	b = compile(FX_ROUTE("a", "ports: 80", FX_A)
 			    FX_ROUTE("b", "ports: 81", FX_TARGET("10.2.0.9", "80")));
-	assert_string_equal(only_in(a, b), "id4: tcp . 81 020000000100000055fff0315cd89d89\n"
+	assert_string_equal(only_in(a, b), "id4: tcp . 81 020000000100000055fff0310c90100e\n"
 					   "to4: tcp . 81 0a02000200500000\n");
-	assert_string_equal(only_in(b, a), "id4: tcp . 81 020000000100000055fff03144a8d4b5\n"
+	assert_string_equal(only_in(b, a), "id4: tcp . 81 020000000100000055fff031e6781dd3\n"
 					   "to4: tcp . 81 0a02000900500000\n");
 	ruleset_free(a);
 	ruleset_free(b);
 	a = compile(LB("a", "80", "10.2.0.2, 10.2.0.3, 10.2.0.4", "round-robin"));
 	b = compile(LB("a", "80", "10.2.0.2, 10.2.0.9, 10.2.0.4", "round-robin"));
 	assert_string_equal(only_in(a, b),
-			    "slot4: 4097 010000000100000055fff031534b22f1\n"
-			    "target4: 100:0:100:0:55ff:f031:534b:22f1 0a02000300500000\n");
+			    "slot4: 4097 010000000100000055fff031a1f0447e\n"
+			    "target4: 100:0:100:0:55ff:f031:a1f0:447e 0a02000300500000\n");
 	assert_string_equal(only_in(b, a),
-			    "slot4: 4097 010000000100000055fff03144a8d4b5\n"
-			    "target4: 100:0:100:0:55ff:f031:44a8:d4b5 0a02000900500000\n");
+			    "slot4: 4097 010000000100000055fff031e6781dd3\n"
+			    "target4: 100:0:100:0:55ff:f031:e678:1dd3 0a02000900500000\n");
 	ruleset_free(a);
 	ruleset_free(b);
 	fx_end();
@@ -378,7 +378,7 @@ static void a_renamed_id_is_the_only_difference_of_its_label(void **state)
 	fx_plan(FX_ROUTE("a", "ports: 80", FX_A) FX_ROUTE("b", "ports: 81", FX_A));
 	a = compile_with(one);
 	b = compile_with(two);
-	assert_string_equal(only_in(a, b), "id4: tcp . 81 020000000100000055fff0315cd89d89\n");
+	assert_string_equal(only_in(a, b), "id4: tcp . 81 020000000100000055fff0310c90100e\n");
 	ruleset_free(a);
 	ruleset_free(b);
 	fx_end();
