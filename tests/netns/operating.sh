@@ -14,10 +14,12 @@ cp -a /etc/. "$T/etc/"
 mount --bind "$T/etc" /etc
 mount --bind "$T/lib" /var/lib
 rm -rf /etc/spctl && mkdir /etc/spctl
+# shellcheck disable=SC2016 # the backticks are the page's
 sed -n '/^```json$/,/^```$/p' "$doc" | sed '1d;$d' >/etc/spctl/routes.json
 sed 's/10\.20\.0\.2", "port/10.20.0.3", "port/' /etc/spctl/routes.json >"$T/later.json"
 
 # The commands of the page, one a line, without their comments.
+# shellcheck disable=SC2016
 mapfile -t commands < <(sed -n '/^```sh$/,/^```$/p' "$doc" | sed '/^```/d; s/ *#.*//; /^$/d')
 ((${#commands[@]} >= 20)) || fail "only ${#commands[@]} commands are on the page"
 
