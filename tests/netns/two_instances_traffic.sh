@@ -23,7 +23,7 @@ for _ in 1 2 3; do
 	expect_match "$(probe tcp 10.10.0.1:9001 -m "$big" -w 4000)" '^A\|'
 done
 hold kept cl tcp 10.10.0.1:9001
-expect_json "$(spctl status --json)" '.routes[0] | .total == 4 and .active == 1 and .bytesIn > 180000'
+expect_json "$(spctl status --json)" '.routes[0] | .total == 4 and .active == 1 and .bytesIn > 100000'
 expect_json "$(second status --json)" '.routes[0] | .total == 0 and .active == 0 and .bytesIn == 0 and .bytesOut == 0 and .refused == {}'
 expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9002
 expect_json "$(second status --json)" '.routes[0] | .total == 1 and .bytesIn < 1000'
