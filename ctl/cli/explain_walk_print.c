@@ -140,6 +140,16 @@ const char *explain_end_text(const struct walk *w, char *out, size_t cap)
 	return out;
 }
 
+/* What the end is not sure of; NULL = it is. */
+static const char *end_note(const struct walk *w)
+{
+	if (w->verdict == WALK_LED && w->rate_open)
+		return "unless rate_limit refuses it";
+	if (w->verdict == WALK_REFUSED && w->count_open)
+		return "unless some were open before the limit was";
+	return NULL;
+}
+
 /* ---- text ---- */
 
 /* The text from column `indent` on, broken between words at the table's width. */
@@ -230,6 +240,8 @@ static void print_end(const struct explain_family *f)
 	buf_printf(&b, "so: %s", explain_end_text(&f->walk, text, sizeof(text)));
 	if (setting_is_off(f))
 		buf_puts(&b, ", but a setting that it needs is off");
+	else if (end_note(&f->walk))
+		buf_printf(&b, ", %s", end_note(&f->walk));
 	if (f->walk.by_client && f->walk.verdict != WALK_OPEN)
 		buf_puts(&b, "; some clients may fare otherwise (--client)");
 	if (f->walk.by_address)
@@ -425,13 +437,14 @@ static json_t *walk_json(const struct explained *x, unsigned i)
 	const struct walk *w = &f->walk;
 	const char *reason = w->refusal < 0 ? NULL : refusal_reason((enum refusal_kind)w->refusal);
 
-	return json_pack("{s:i,s:s,s:o,s:i,s:o,s:i,s:b,s:b,s:b,s:b,s:b,s:b,s:b,s:o}", "family",
+	return json_pack("{s:i,s:s,s:o,s:i,s:o,s:i,s:b,s:b,s:b,s:b,s:b,s:b,s:b,s:o,s:o}", "family",
 			 x->families[i], "verdict", walk_verdict_name(w->verdict), "reason",
 			 report_json_text(reason), "routeId", (int)w->label[0], "targets",
 			 targets_json(w), "shares", (int)w->shares, "redirected", w->redirected,
 			 "masqueraded", w->masqueraded, "hairpin", w->hairpin, "forwarded",
 			 w->forwarded, "dependsOnClient", w->by_client, "dependsOnAddress",
-			 w->by_address, "differs", f->differs, "counted", counted_json(x, w));
+			 w->by_address, "differs", f->differs, "counted", counted_json(x, w),
+			 "note", report_json_text(end_note(w)));
 }
 
 json_t *explain_kernel_json(const struct explained *x)

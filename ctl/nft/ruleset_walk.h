@@ -105,6 +105,9 @@ struct walk {
 	bool by_client;	 /* somewhere the client would matter, which is not known */
 	bool by_address; /* the same of the address */
 	bool changed;	 /* it met what was changed by hand */
+	/* The kernel keeps to itself what would decide: with WALK_LED, whether the client has
+	 * connected too often of late; with WALK_REFUSED, whether it counts all that live. */
+	bool rate_open, count_open;
 };
 
 /* Fills *out; free with walk_fini(). 0 or -ENOMEM. */

@@ -134,37 +134,57 @@ static struct walk_step *limit_step(struct walker *w, enum walk_what what,
 	return s;
 }
 
+/* 1, 0; -1 = not known, or another one for each client. */
+static int has_element(const struct walker *w, const struct rs_set_def *def, int at,
+		       const struct whom *o)
+{
+	if (o->each || !w->world->has)
+		return -1;
+	return w->world->has(def->name, w->reg + at, def->key_len, w->world->arg);
+}
+
 static enum walk_go run_rate(struct walker *w, const struct rs_set_def *def, int at,
 			     const struct nftnl_expr *limit)
 {
 	struct whom o = whom_of_key(w, def, at);
 	struct walk_step *s = limit_step(w, WALK_RATE, def, &o);
-	int there = !o.each && w->world->has
-			    ? w->world->has(def->name, w->reg + at, def->key_len, w->world->arg)
-			    : -1;
+	int there = has_element(w, def, at, &o);
 
 	walk_result(s, "at most %lu new a minute",
 		    (unsigned long)nftnl_expr_get_u64(limit, NFTNL_EXPR_LIMIT_RATE));
-	if (there > 0)
+	/* How full its bucket is, the kernel does not tell. */
+	if (there > 0) {
 		walk_result(s, "; it was here within two minutes");
-	else if (!there)
+		w->out->rate_open = true;
+	} else if (!there) {
 		walk_result(s, "; it was not here for two minutes");
+	}
 	return GO_BREAK;
 }
 
-/* The kernel enters the new connection, then asks: more than `max`? */
+/*
+ * The kernel enters the new connection, then asks: more than `max`? What it has entered it does not
+ * tell. Those that live are as many or more: what was open before the limit was there is not
+ * counted. Where it has no element it has nobody: a new one, or none for want of room, lets in.
+ */
 static enum walk_go run_at_once(struct walker *w, struct walk_step *s, const struct whom *o,
-				const struct nftnl_expr *limit)
+				int there, const struct nftnl_expr *limit)
 {
 	unsigned max = nftnl_expr_get_u32(limit, NFTNL_EXPR_CONNLIMIT_COUNT);
-	long live = !o->each && w->world->live ? w->world->live(o->route, &o->client, w->world->arg)
-					       : -1;
+	long live = !o->each && there && w->world->live
+			    ? w->world->live(o->route, &o->client, w->world->arg)
+			    : -1;
 
-	if (live < 0)
+	if (!there)
+		walk_result(s, "nobody counted, %u may be", max);
+	else if (live < 0)
 		walk_result(s, "at most %u at once", max);
 	else
-		walk_result(s, "%ld of at most %u live", live, max);
-	return live >= 0 && (unsigned long)live >= max ? GO_ON : GO_BREAK;
+		walk_result(s, "at most %ld counted, %u may be", live, max);
+	if (live < 0 || (unsigned long)live < max)
+		return GO_BREAK;
+	w->out->count_open = true;
+	return GO_ON;
 }
 
 static void note_refusal(struct walker *w, const char *set)
@@ -222,7 +242,8 @@ enum walk_go walk_dynset(struct walker *w, const struct nftnl_expr *ex)
 	if (strcmp(kind, "connlimit"))
 		return walk_end(w, WALK_UNKNOWN);
 	o = whom_of_key(w, &set->def, at);
-	return run_at_once(w, limit_step(w, WALK_CONNECTIONS, &set->def, &o), &o, state);
+	return run_at_once(w, limit_step(w, WALK_CONNECTIONS, &set->def, &o), &o,
+			   has_element(w, &set->def, at, &o), state);
 }
 
 /* A rule's own list: of the route whose rule it is. */
@@ -232,7 +253,7 @@ enum walk_go walk_connlimit(struct walker *w, const struct nftnl_expr *ex)
 	const struct whom o = { .route = w->out->label[0] };
 
 	walk_label_text(w, w->out->label, s->key, sizeof(s->key));
-	return run_at_once(w, s, &o, ex);
+	return run_at_once(w, s, &o, -1, ex);
 }
 
 /* ---- translation ---- */

@@ -24,6 +24,8 @@ static struct {
 	struct walk walk;
 	long live; /* connections of anybody and everybody */
 	bool hairpin;
+	int there;	/* have dynamic sets the element that is asked for? */
+	char asked[90]; /* of which one it was asked last, without rates: "conn100_4 0a000009" */
 } t;
 
 static bool fix_hairpin(const struct addr *client, const struct addr *target, void *arg)
@@ -40,6 +42,20 @@ static long fix_live(uint32_t route, const struct addr *client, void *arg)
 	(void)client;
 	(void)arg;
 	return t.live;
+}
+
+static int fix_has(const char *set, const void *key, uint32_t len, void *arg)
+{
+	const uint8_t *bytes = key;
+
+	(void)arg;
+	if (strstr(set, "rate"))
+		return t.there;
+	snprintf(t.asked, sizeof(t.asked), "%s ", set);
+	for (uint32_t i = 0; i < len; i++)
+		snprintf(t.asked + strlen(t.asked), sizeof(t.asked) - strlen(t.asked), "%02x",
+			 bytes[i]);
+	return t.there;
 }
 
 static bool fix_local(const struct addr *a, void *arg)
@@ -169,7 +185,7 @@ static void one_port_one_target(void **state)
 		STEP("pre", "fib daddr type", "10.1.0.1", "local");
 		STEP("dec4", "map id4", i ? "udp . 80" : "tcp . 80", "route 1");
 		STEP("", "set rate300_4", "10.0.0.9, all routes", "at most 300 new a minute");
-		STEP("", "set conn100_4", "10.0.0.9, all routes", "0 of at most 100 live");
+		STEP("", "set conn100_4", "10.0.0.9, all routes", "at most 0 counted, 100 may be");
 		STEP("plain4", "set new", "route 1", "let in");
 		STEP("plain4", "map to4", "", "10.2.0.2 . 8080");
 		STEP("plain4", "dnat", "", "to 10.2.0.2:8080");
@@ -328,11 +344,11 @@ static void lists_and_limits_say_what_they_found(void **state)
 	t.live = 2;
 	ask4(81, "10.0.0.8");
 	verdict(WALK_LED);
-	STEP("", "set route_conn3_4", "10.0.0.8, route 2", "2 of at most 3 live");
+	STEP("", "set route_conn3_4", "10.0.0.8, route 2", "at most 2 counted, 3 may be");
 	t.live = 3;
 	ask4(81, "10.0.0.8");
 	assert_int_equal(t.walk.refusal, REFUSED_IP);
-	STEP("", "set route_conn3_4", "10.0.0.8, route 2", "3 of at most 3 live: refused");
+	STEP("", "set route_conn3_4", "10.0.0.8, route 2", "at most 3 counted, 3 may be: refused");
 	STEP("no_ip", "ip_limit", "", "TCP reset");
 	t.live = 5;
 	ask4(80, "10.0.0.8"); /* another route */
@@ -340,9 +356,38 @@ static void lists_and_limits_say_what_they_found(void **state)
 	t.live = 100;
 	ask4(80, "10.0.0.8");
 	assert_int_equal(t.walk.refusal, REFUSED_IP);
-	STEP("", "set conn100_4", "10.0.0.8, all routes", "100 of at most 100 live: refused");
+	STEP("", "set conn100_4", "10.0.0.8, all routes",
+	     "at most 100 counted, 100 may be: refused");
 	ask("udp", 81, "10.1.0.1", "10.0.0.8", false);
 	verdict(WALK_PASSES);
+	end();
+}
+
+/* Connections that were open before their limit was are in no element: they do not count. */
+static void only_an_element_counts(void **state)
+{
+	(void)state;
+	start(CLIENTS, false);
+	t.world.has = fix_has;
+	t.live = 200;
+	ask4(81, "10.0.0.8");
+	verdict(WALK_LED);
+	assert_false(t.walk.count_open || t.walk.rate_open);
+	STEP("", "set conn100_4", "10.0.0.8, all routes", "nobody counted, 100 may be");
+	STEP("", "set route_conn3_4", "10.0.0.8, route 2", "nobody counted, 3 may be");
+	STEP("", "set route_max5", "route 2", "nobody counted, 5 may be");
+	assert_string_equal(t.asked, "route_max5 02000000000000000000000000000000");
+	t.there = 1;
+	ask4(81, "10.0.0.8");
+	verdict(WALK_REFUSED);
+	assert_true(t.walk.count_open);
+	STEP("", "set conn100_4", "10.0.0.8, all routes", "at most 200 counted, 100 may be: ref");
+	assert_string_equal(t.asked, "conn100_4 0a000008");
+	t.live = 2;
+	ask4(81, "10.0.0.8");
+	verdict(WALK_LED);
+	assert_true(t.walk.rate_open && !t.walk.count_open);
+	STEP("", "set route_conn3_4", "10.0.0.8, route 2", "at most 2 counted, 3 may be");
 	end();
 }
 
@@ -352,7 +397,7 @@ static void an_ipv6_client_counts_as_its_64(void **state)
 	start(FX_ROUTE("six", "ports: 80", FX_TARGET("fd02::2", "80")), false);
 	ask("tcp", 80, "fd01::1", "fd00::1:2:3:4", false);
 	verdict(WALK_LED);
-	STEP("", "set conn100_6", "fd00::/64, all routes", "0 of at most 100 live");
+	STEP("", "set conn100_6", "fd00::/64, all routes", "at most 0 counted, 100 may be");
 	assert_string_equal(only_target(), "fd02::2 80");
 	end();
 }
@@ -575,6 +620,7 @@ int main(void)
 		cmocka_unit_test(ports_of_ranges_and_offsets),
 		cmocka_unit_test(a_client_that_is_not_known),
 		cmocka_unit_test(lists_and_limits_say_what_they_found),
+		cmocka_unit_test(only_an_element_counts),
 		cmocka_unit_test(an_ipv6_client_counts_as_its_64),
 		cmocka_unit_test(shares_are_those_of_the_slots),
 		cmocka_unit_test(a_client_hash_names_the_slot),
