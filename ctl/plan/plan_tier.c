@@ -360,6 +360,12 @@ static bool lacks_family(const struct plan_route *r, const struct plan_conn *c)
 	       ((family == ADDR_V4 && !r->v4) || (family == ADDR_V6 && !r->v6));
 }
 
+/* From this host itself: nobody else can address it. */
+static bool to_loopback_v6(const struct plan_conn *c)
+{
+	return c->local.family == ADDR_V6 && addr_is_loopback(&c->local);
+}
+
 void plan_serve(const struct plan *p, const struct plan_cell *cell, unsigned i,
 		const struct plan_border *b, const struct plan_conn *c, struct plan_service *out)
 {
@@ -376,6 +382,8 @@ void plan_serve(const struct plan *p, const struct plan_cell *cell, unsigned i,
 		say(out, r->tier, r->reason);
 	else if (i >= b->order)
 		say(out, tier_before(behind.before), reason_of(&behind, reason, sizeof(reason)));
+	else if (to_loopback_v6(c))
+		say(out, TIER_RELAY, "addressed to ::1 (IPv6 has no route_localnet)");
 	else if (lacks_family(r, c))
 		say(out, TIER_RELAY, "no target of the client's address family");
 	else if (c->client.family == ADDR_NONE)

@@ -214,6 +214,11 @@ expect_refused_in gw tcp 10.30.0.1:9004
 ask --port 9000 --local --address ::1
 expect_eq "$walk" passes
 step out address '::1' '' 'left alone'
+expect_json "$out" '.winner | .tier == "relay" and .runs == false and (.reason | test("addressed to ::1"))'
+expect_json "$out" '.routes[0].tier == "relay"'
+expect_refused_in gw tcp '[::1]:9000'
+expect_exit 0 spctl explain --port 9000 --local --address ::1
+expect_match "$out" $'\ntier:    relay: addressed to ::1 .*\n +not in this version'
 ask --port 9000 --local --address fd10::1
 expect_eq "$walk" 'led fd20::2:7000*1'
 expect_answer_in gw 'A|fd20::1|hi' tcp '[fd10::1]:9000'
@@ -278,7 +283,6 @@ gw nft flush ruleset
 drifted passes
 expect_match "$out" 'the table is gone'
 repair
-expect_exit 0 spctl down
 
 # ---- what the kernel keeps to itself ------------------------------------------------------------
 # Connections from before a limit are not counted: the limit is new, and so is its set.
@@ -322,3 +326,4 @@ expect_json "$out" '.kernel.walks[0].note == "unless rate_limit refuses it"'
 expect_exit 0 spctl explain --port 9002 --client 10.10.0.2
 expect_match "$(tr -s ' \n' ' ' <<<"$out")" "so: led to 10.20.0.2:7000, from this host's address, unless rate_limit refuses it"
 for i in 9000.3 9000.4 9001.3 9001.4; do hold_close "$i"; done
+expect_exit 0 spctl down

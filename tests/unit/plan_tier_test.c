@@ -264,6 +264,14 @@ static void one_connection_has_the_tier_of_its_cell_and_client(void **state)
 	assert_string_equal(service("fd01::1", 80, "fd00::1"),
 			    "relay: no target of the client's address family");
 	fx_end();
+	/* The kernel leaves [::1] alone, whatever the targets. */
+	fx_plan(FX_ROUTE("rest", "ports: 80",
+			 "targets: [{host: [10.2.0.2, 'fd02::2'], port: 80}]"));
+	assert_string_equal(service("::1", 80, "::1"),
+			    "relay: addressed to ::1 (IPv6 has no route_localnet)");
+	assert_string_equal(service("fd01::1", 80, "fd01::1"), "nftables: " KERNEL);
+	assert_string_equal(service("127.0.0.1", 80, "127.0.0.1"), "nftables: " KERNEL);
+	fx_end();
 }
 
 static void clients_that_are_all_named_leave_nothing_to_the_kernel(void **state)
