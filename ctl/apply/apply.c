@@ -19,6 +19,7 @@
 
 #include "ctl/apply/confirm.h"
 #include "ctl/apply/failpoint.h"
+#include "ctl/apply/former_counts.h"
 #include "ctl/apply/readback.h"
 #include "ctl/base/clock.h"
 #include "ctl/base/log.h"
@@ -225,18 +226,19 @@ static int commit_want(struct apply_job *j, unsigned flags)
 static void make_live(struct apply_job *j)
 {
 	struct err e = { 0 };
-	uint32_t genid;
+	uint32_t genid = j->seen_genid;
 	int rc;
 
 	/* From here on the new generation is true; recovery finishes what fails. */
 	rc = state_set_live(&j->s->state, j->compile.generation, &e);
 	FAILPOINT(live);
-	apply_drop_old_ids(j);
 	rc = rc ? rc : session_set_pending(j->s, 0, &e);
 	if (rc)
 		log_warn("%s (the routes are in effect; the next spctl command tries again)",
 			 e.msg);
-	genid = apply_forget_counts(j, j->seen_genid);
+	/* What waits for confirmation may go back to the former routes. */
+	if (j->out->confirm.phase != STATE_CONFIRM_WAITING)
+		former_counts_forget(j->s, j->want, &j->ids, &genid);
 	session_write_image(j->s, j->want, &j->ids, genid);
 	FAILPOINT(image);
 	state_prune(&j->s->state, NULL);
@@ -359,6 +361,8 @@ int apply_run(struct session *s, const struct apply_request *r, struct apply_res
 		apply_start_writing(&j);
 	apply_phase(&j, "reading the kernel's table");
 	rc = read_table(&j);
+	if (!rc && !r->dry_run)
+		former_counts_settle(s);
 	rc = rc ? rc : apply_can_end_flows(&j);
 	j.table_was_there = !rc && s->have->exists;
 	rc = rc ? rc : apply_assign_ids(&j);

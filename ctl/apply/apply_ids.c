@@ -119,19 +119,13 @@ static bool has_all(const struct route_ids *ids, const struct route_ids *of)
 void apply_write_ids(struct apply_job *j)
 {
 	struct route_ids both = { .next_id = j->ids.next_id };
+	uint32_t generation = j->compile.generation;
 
 	former_ids_add(j->s, &j->ids);
-	j->old_ids_kept = !has_all(&j->ids, &j->s->ids);
-	if (!j->old_ids_kept)
-		session_write_ids(j->s, &j->ids);
+	if (has_all(&j->ids, &j->s->ids))
+		session_write_ids(j->s, &j->ids, j->ids.n, generation);
 	else if (!add_all(&both, &j->ids, NULL) && !add_all(&both, &j->s->ids, &j->ids) &&
 		 !route_ids_seal(&both))
-		session_write_ids(j->s, &both);
+		session_write_ids(j->s, &both, j->ids.n, generation);
 	route_ids_fini(&both);
-}
-
-void apply_drop_old_ids(struct apply_job *j)
-{
-	if (j->old_ids_kept && j->out->confirm.phase != STATE_CONFIRM_WAITING)
-		session_write_ids(j->s, &j->ids);
 }

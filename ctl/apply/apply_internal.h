@@ -31,7 +31,6 @@ struct apply_job {
 	const char *guarded_table; /* takes the guard: the old table where there is one */
 	uint32_t guarded_generation;
 	struct compile_options compile;
-	bool old_ids_kept; /* STATE/ids has names that the new generation has not */
 	struct ruleset *want;
 	bool again; /* the live generation is meant: same file, names, table */
 	struct config_writer writer;
@@ -44,12 +43,6 @@ int apply_assign_ids(struct apply_job *j);
 /* Before the batch: the numbers of the new generation, and of the old as long as it may come back.
  */
 void apply_write_ids(struct apply_job *j);
-/* It will not, unless this one still waits for confirmation. */
-void apply_drop_old_ids(struct apply_job *j);
-
-/* apply_counts.c: the counters of routes that are no more. Returns the kernel's generation after
- * the commit at `genid`. */
-uint32_t apply_forget_counts(struct apply_job *j, uint32_t genid);
 
 /* apply_write.c: writes N.config, in a thread of its own where there can be one; the job's
  * generation, text and state stay as they are meanwhile. finish waits and gives its result. */

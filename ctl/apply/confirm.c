@@ -14,6 +14,7 @@
 
 #include "ctl/apply/again.h"
 #include "ctl/apply/failpoint.h"
+#include "ctl/apply/former_counts.h"
 #include "ctl/base/clock.h"
 #include "ctl/base/log.h"
 #include "ctl/state/state_confirm.h"
@@ -60,6 +61,20 @@ int confirm_may_apply(const struct session *s, unsigned confirm_s, struct err *e
 	return e->code;
 }
 
+/* Only the way back needed them. What fails here, or is killed, the next apply does. */
+static void forget_former(struct session *s)
+{
+	struct err e = { 0 };
+
+	session_load_ids(s);
+	if (!former_counts_are_left(s))
+		return;
+	if (session_read_kernel(s, session_table(s), &e))
+		log_debug("the counters of former routes stay: %s", e.msg);
+	else
+		former_counts_settle(s);
+}
+
 int confirm_give(struct session *s, struct err *e)
 {
 	struct state_confirm was = s->meta.confirm;
@@ -71,6 +86,8 @@ int confirm_give(struct session *s, struct err *e)
 	if (rc)
 		s->meta.confirm = was;
 	FAILPOINT(confirmed);
+	if (!rc)
+		forget_former(s);
 	return rc;
 }
 

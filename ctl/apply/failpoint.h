@@ -19,6 +19,7 @@
 	X(committed)         \
 	X(verified)          \
 	X(live)              \
+	X(forgotten)         \
 	X(image)             \
 	X(pruned)            \
 	X(put_back_settings) \

@@ -287,16 +287,21 @@ static int check_owner(const struct session *s, const struct ruleset *rs, struct
 	return e->code;
 }
 
-/* The numbers of the routes. STATE has them from before each commit, so it knows best; the
+/* The numbers of the routes: an image of no ruleset, whose generation and genid are ids_of and
+ * n_own. STATE has them from before each commit, so it knows best; the
  * image's serve where that file is lost. */
 static void load_ids(struct session *s)
 {
 	char *path = state_path(&s->state, IDS);
 	struct ruleset *nothing = NULL;
 	struct route_ids ids = { 0 };
-	uint32_t genid;
+	uint32_t n_own;
 
-	if (path && !ruleset_image_load(path, s->state.boot, &nothing, &ids, &genid)) {
+	s->ids_of = 0;
+	s->n_own = s->ids.n;
+	if (path && !ruleset_image_load(path, s->state.boot, &nothing, &ids, &n_own)) {
+		s->ids_of = nothing->generation;
+		s->n_own = s->ids_of ? n_own : ids.n;
 		ruleset_free(nothing);
 		route_ids_fini(&s->ids);
 		s->ids = ids;
@@ -312,8 +317,11 @@ void session_load_ids(struct session *s)
 
 	route_ids_fini(&s->ids);
 	load_ids(s);
-	if (path && !s->ids.n && !ruleset_image_load(path, s->state.boot, &image, &s->ids, &genid))
+	if (path && !s->ids.n &&
+	    !ruleset_image_load(path, s->state.boot, &image, &s->ids, &genid)) {
 		ruleset_free(image);
+		s->n_own = s->ids.n;
+	}
 	free(path);
 }
 
@@ -324,15 +332,17 @@ static bool same_ids(const struct route_ids *a, const struct route_ids *b)
 			  !memcmp(a->ids, b->ids, a->n * sizeof(*a->ids))));
 }
 
-void session_write_ids(struct session *s, const struct route_ids *ids)
+void session_write_ids(struct session *s, const struct route_ids *ids, size_t n_own,
+		       uint32_t generation)
 {
-	struct ruleset *nothing = ruleset_new("-", s->state.instance, 0);
+	uint32_t of = n_own < ids->n ? generation : 0;
+	bool same = same_ids(ids, &s->ids) && of == s->ids_of && (!of || n_own == s->n_own);
+	struct ruleset *nothing = ruleset_new("-", s->state.instance, of);
 	char *path = state_path(&s->state, IDS);
 	struct err e = { 0 };
 
-	if (path && nothing && !ruleset_seal(nothing, &e) &&
-	    (access(path, F_OK) || !same_ids(ids, &s->ids)) &&
-	    ruleset_image_save(path, nothing, ids, s->state.boot, 0, &e))
+	if (path && nothing && !ruleset_seal(nothing, &e) && (access(path, F_OK) || !same) &&
+	    ruleset_image_save(path, nothing, ids, s->state.boot, of ? (uint32_t)n_own : 0, &e))
 		log_debug("route numbers are not kept: %s", e.msg);
 	ruleset_free(nothing);
 	free(path);

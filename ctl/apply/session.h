@@ -26,7 +26,11 @@ struct session {
 	struct ruleset *have;
 	uint32_t genid;
 	bool from_image; /* `have` was not read from the kernel, but is known to be true */
+	/* Those of generation ids_of first, n_own of them; then what former routes had that may
+	 * come back, or were not forgotten yet. ids_of 0: there are none of these. */
 	struct route_ids ids;
+	uint32_t ids_of;
+	size_t n_own;
 	bool had_udp; /* `have` leads UDP somewhere */
 };
 
@@ -56,8 +60,10 @@ int session_read_kernel(struct session *s, const char *table, struct err *e);
 bool session_is_busy(const struct session *s);
 /* Fills ids alone, without a question to the kernel. */
 void session_load_ids(struct session *s);
-/* Before a commit: what it is about to number must not be given out again after a kill. */
-void session_write_ids(struct session *s, const struct route_ids *ids);
+/* Before a commit: what it is about to number must not be given out again after a kill.
+ * generation: whose the first n_own are; any, where all are. */
+void session_write_ids(struct session *s, const struct route_ids *ids, size_t n_own,
+		       uint32_t generation);
 /* Writes the image of what is now in the kernel. Failing is no error: the next command reads. */
 void session_write_image(struct session *s, const struct ruleset *rs, const struct route_ids *ids,
 			 uint32_t genid);

@@ -80,8 +80,9 @@ for point in "${points[@]}"; do
 	expect_eq "$(sysctls)" "$sys" "sysctls after down, $point"
 	expect_exit 0 spctl status
 done
-# Those of --confirm and of what is put back are on other ways: failpoints_confirm.sh.
+# Those of --confirm, of what is put back and of routes that are gone are on other ways:
+# failpoints_confirm.sh.
 for point in "${points[@]}"; do
-	[[ ${hit[$point]-} || $point =~ ^(armed|put_back_settings|put_back|back_decided|confirmed)$ ]] ||
+	[[ ${hit[$point]-} || $point =~ ^(armed|put_back_settings|put_back|back_decided|confirmed|forgotten)$ ]] ||
 		fail "the fail point $point was not on the way"
 done
