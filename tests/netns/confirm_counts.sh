@@ -28,13 +28,13 @@ id() { { spctl status --json || :; } | jq --arg name "$1" '.routes[] | select(.n
 sizes() { echo "$(set_size new) $(set_size up) $(set_size down) $(names)"; }
 # The image is of the kernel's generation: the next apply need not read the table. Whose number the
 # kernel tells with the next commit of anybody, once the monitor listens.
-told() { grep -q "new generation ${1-}" "$T/monitor"; }
+told() { grep -q "new generation $1" "$T/monitor"; }
 expect_true_image() {
 	local image n=0
 	image=$(od -An -tu4 -j20 -N4 "$T/run/image")
 	nsenter --net=/run/netns/gw -- nft monitor >"$T/monitor" &
 	LAB_PIDS+=("$!")
-	until told; do
+	until told ''; do
 		gw nft 'add table ip t; delete table ip t'
 		n=$((n + 1))
 	done

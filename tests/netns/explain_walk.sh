@@ -289,7 +289,7 @@ repair
 config limited <<'CONFIG'
 {"maxConnectionsPerIP":0,"connectionRateLimitPerMinute":0,"routes":[
  {"name":"all","match":{"ports":9000},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}]},"security":{"maxConnections":2}},
- {"name":"each","match":{"ports":9001},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}]},"security":{"maxConnectionsPerIP":2}},
+ {"name":"each","match":{"ports":9001},"action":{"type":"forward","targets":[{"host":["10.20.0.2","fd20::2"],"port":7000}]},"security":{"maxConnectionsPerIP":2}},
  {"name":"often","match":{"ports":9002},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}]},"security":{"connectionRate":2}}]}
 CONFIG
 jq -c 'del(.routes[].security)' "$T/limited.json" >"$T/unlimited.json"
@@ -316,6 +316,13 @@ for port in 9000 9001; do
 done
 expect_exit 0 spctl explain --port 9000 --client 10.10.0.2
 expect_match "$out" 'so: refused: route_limit, unless some were open before the limit was'
+# Of IPv6, whoever is in the /64.
+ask --port 9001 --client fd10::9
+step '' connections route_conn2_6 'fd10::/64, route' '^nobody counted, 2 may be$'
+hold six cl tcp '[fd10::1]:9001'
+ask --port 9001 --client fd10::9
+step '' connections route_conn2_6 'fd10::/64, route' '^at most 1 counted, 2 may be$'
+hold_close six
 # Whether the bucket is empty, nobody can say.
 ask --port 9002 --client 10.10.0.2
 expect_json "$out" '.kernel.walks[0].note == null'
