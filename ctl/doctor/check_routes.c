@@ -2,6 +2,7 @@
 /* The ways to the targets and back, as the kernel's routing has them now. */
 #include <errno.h>
 #include <linux/neighbour.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -241,16 +242,24 @@ void check_rp_filter(struct doctor *d)
 
 #define ENOUGH_FLOWS 3
 
+/* Datagrams may be all that a service wants (syslog): that nothing comes back to them is no fault.
+ */
 struct seen {
-	unsigned flows, unanswered;
+	unsigned answered, unanswered, datagrams; /* datagrams: UDP, not answered */
 };
+
+static void count_group(struct seen *seen, const struct census_group *g)
+{
+	seen->answered += g->flows - g->unanswered;
+	*(g->proto == IPPROTO_TCP ? &seen->unanswered : &seen->datagrams) += g->unanswered;
+}
 
 static struct seen count_flows(const struct doctor *d, const struct plan_route *r,
 			       const struct addr *target)
 {
 	const struct session *s = d->in->session;
 	uint32_t id = s && d->in->live ? route_ids_find(&s->ids, r->route->name) : 0;
-	struct seen seen = { 0, 0 };
+	struct seen seen = { 0 };
 
 	for (size_t i = 0; id && i < d->census.n; i++) {
 		const struct census_group *g = &d->census.v[i];
@@ -258,8 +267,7 @@ static struct seen count_flows(const struct doctor *d, const struct plan_route *
 		if (g->id != id || g->instance != label_instance(s->state.instance) ||
 		    g->flags & (LABEL_MASQUERADE | LABEL_HAIRPIN) || addr_cmp(&g->target, target))
 			continue;
-		seen.flows += g->flows;
-		seen.unanswered += g->unanswered;
+		count_group(&seen, g);
 	}
 	return seen;
 }
@@ -297,40 +305,66 @@ static void report_lost_answers(struct doctor *d, const struct plan_route *r,
 			    addr_format(&t->path.source, via), text);
 }
 
+static void note_unanswered_datagrams(struct doctor *d, const struct plan_route *r,
+				      const struct doctor_target *t, unsigned n)
+{
+	char text[ADDR_TEXT];
+
+	finding_route(d,
+		      doctor_note(d,
+				  "none of %u UDP flows to target %s, which keep the client's "
+				  "address, was answered through here: right, if it never answers",
+				  n, addr_format(&t->addr, text)),
+		      r);
+}
+
+struct return_path {
+	struct doctor *d;
+	unsigned unknown, answered;
+	struct pending_finding *note;
+};
+
+static void check_return_of(struct return_path *x, const struct plan_route *r,
+			    const struct doctor_target *t)
+{
+	struct seen seen = count_flows(x->d, r, &t->addr);
+
+	if (seen.answered) {
+		x->answered++;
+		return;
+	}
+	if (seen.unanswered >= ENOUGH_FLOWS && !is_silent(x->d, t)) {
+		report_lost_answers(x->d, r, t, seen.unanswered);
+		return;
+	}
+	if (seen.datagrams >= ENOUGH_FLOWS && !is_silent(x->d, t)) {
+		note_unanswered_datagrams(x->d, r, t, seen.datagrams);
+		return;
+	}
+	x->unknown++;
+	if (!x->note)
+		x->note = doctor_note(x->d, "whether the answers of targets that see the client's "
+					    "address come back through here cannot be told: no "
+					    "connection was answered yet");
+	finding_route(x->d, x->note, r);
+}
+
 void check_return_path(struct doctor *d)
 {
-	unsigned unknown = 0, seen_answers = 0;
-	struct pending_finding *note = NULL;
+	struct return_path x = { .d = d };
 	const struct plan_route *r;
 
 	for (unsigned i = 0; (r = doctor_next_route(d, &i));) {
 		for (unsigned k = 0; r->preserve_source && k < r->n_targets; k++) {
 			const struct doctor_target *t = doctor_target_find(d, &r->targets[k].addr);
-			struct seen seen;
 
-			if (!t || t->local || !t->have_path || t->path.error)
-				continue;
-			seen = count_flows(d, r, &t->addr);
-			if (seen.flows > seen.unanswered) {
-				seen_answers++;
-				continue;
-			}
-			if (seen.unanswered >= ENOUGH_FLOWS && !is_silent(d, t)) {
-				report_lost_answers(d, r, t, seen.unanswered);
-				continue;
-			}
-			unknown++;
-			if (!note)
-				note = doctor_note(d, "whether the answers of targets that see the "
-						      "client's address come back through here "
-						      "cannot be told: no connection was answered "
-						      "yet");
-			finding_route(d, note, r);
+			if (t && !t->local && t->have_path && !t->path.error)
+				check_return_of(&x, r, t);
 		}
 	}
-	if (!d->have_census && unknown)
+	if (!d->have_census && x.unknown)
 		doctor_note(d, "connections not looked at: %s", d->census_error.msg);
 	if (!d->spoke)
-		doctor_ok(d, seen_answers ? "answers to kept client addresses come back"
-					  : "no route keeps the client's address");
+		doctor_ok(d, x.answered ? "answers to kept client addresses come back"
+					: "no route keeps the client's address");
 }

@@ -123,3 +123,18 @@ neighbour_failed() {
 eventually neighbour_failed
 notes target-route '10\.20\.0\.2 does not answer on srv'
 expect_json "$out" '[.findings[] | select(.check == "return-path" and .level == "problem")] == []'
+srv a ip link set eth0 up
+srv a ip route replace default via 10.20.0.1
+
+# ---- a service that never answers (syslog): nothing is wrong, and nothing is to be changed
+config syslog <<'EOF'
+{"maxConnectionsPerIP":0,"connectionRateLimitPerMinute":0,"routes":[
+ {"name":"syslog","match":{"ports":514,"transport":"udp"},"action":{"type":"forward","targets":[{"host":"10.20.0.3","port":5140}],"nftables":{"preserveSourceIP":true}}}]}
+EOF
+apply syslog
+serve b B -u '*:5140'
+srv b nft -f - <<<'table ip mute { chain out { type filter hook output priority 0; udp sport 5140 drop; }; }'
+for ((i = 0; i < 4; i++)); do expect_none_in cl udp 10.10.0.1:514; done
+healthy
+notes return-path 'none of [0-9]+ UDP flows to target 10\.20\.0\.3'
+expect_json "$out" '[.findings[] | select(.check == "return-path") | .fix] == [null]'
