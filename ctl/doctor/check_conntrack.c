@@ -26,25 +26,48 @@ static void fix_max(struct doctor *d, struct pending_finding *f, unsigned long m
 		    here ? "" : "    # on the host itself, outside of this network namespace");
 }
 
+static unsigned long limit_of(const struct plan_route *r)
+{
+	return r->route->security ? r->route->security->max_connections : 0;
+}
+
+static bool exceeds(const struct plan_route *r, const void *arg)
+{
+	return limit_of(r) > *(const unsigned long *)arg;
+}
+
+static bool is_limited(const struct plan_route *r, const void *arg)
+{
+	(void)arg;
+	return limit_of(r);
+}
+
+/* A limit is a ceiling, not a need, and the routes do not reach theirs at one time; but one that
+ * is above the table's own can never be what stops the route. */
 static void check_limits(struct doctor *d, unsigned long max)
 {
-	struct pending_finding *f = NULL;
+	unsigned long sum = 0, highest = 0;
 	const struct plan_route *r;
-	unsigned long sum = 0;
+	struct pending_finding *f;
 
-	for (unsigned i = 0; (r = doctor_next_route(d, &i));)
-		sum += r->route->security ? r->route->security->max_connections : 0;
-	if (sum <= max)
-		return;
-	f = doctor_problem(
-		d,
-		"the routes allow %lu connections (maxConnections), the connection table "
-		"has room for %lu",
-		sum, max);
-	for (unsigned i = 0; (r = doctor_next_route(d, &i));)
-		if (r->route->security && r->route->security->max_connections)
-			finding_route(d, f, r);
-	fix_max(d, f, sum + sum / 4);
+	for (unsigned i = 0; (r = doctor_next_route(d, &i));) {
+		sum += limit_of(r);
+		highest = limit_of(r) > highest ? limit_of(r) : highest;
+	}
+	if (highest > max) {
+		f = doctor_problem(d,
+				   "maxConnections would allow %lu connections of one route, the "
+				   "connection table has room for %lu in all",
+				   highest, max);
+		finding_routes(d, f, exceeds, &max);
+		fix_max(d, f, highest + highest / 4);
+	} else if (sum > max) {
+		f = doctor_note(d,
+				"all routes together allow %lu connections (maxConnections), the "
+				"connection table has room for %lu",
+				sum, max);
+		finding_routes(d, f, is_limited, NULL);
+	}
 }
 
 void check_conntrack(struct doctor *d)

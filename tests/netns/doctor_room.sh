@@ -38,9 +38,20 @@ config limits <<'EOF'
  {"name":"plain","match":{"ports":9101},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}]}}]}
 EOF
 echo 99999 >"$T/max"
-finds_only conntrack 'allow 100000 connections .* room for 99999' 'big' "$T/limits.json"
+finds_only conntrack 'allow 100000 connections of one route, .* room for 99999' 'big' "$T/limits.json"
 type_fix
 healthy "$T/limits.json"
+# A ceiling is not a need: what the routes allow together may be more than there is room for.
+config ceilings <<'EOF'
+{"defaults":{"security":{"maxConnections":60000}},"routes":[
+ {"name":"one","match":{"ports":9100},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}]}},
+ {"name":"two","match":{"ports":9101},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}]}}]}
+EOF
+echo 119999 >"$T/max"
+healthy "$T/ceilings.json"
+notes conntrack 'together allow 120000 connections .* room for 119999' "$T/ceilings.json"
+echo 59999 >"$T/max"
+finds_only conntrack 'allow 60000 connections of one route, .* room for 59999' 'one two' "$T/ceilings.json"
 gw umount /proc/sys/net/netfilter/nf_conntrack_max
 healthy
 
