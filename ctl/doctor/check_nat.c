@@ -54,21 +54,26 @@ static void fix_rule(struct nat_walk *w, struct pending_finding *f, const struct
 		finding_fix(w->d, f, "stop the program that owns table %s %s from taking this port",
 			    foreign_family_name(c->family), c->table);
 	else
-		finding_fix(w->d, f, "nft delete rule %s %s %s handle %llu",
+		finding_fix(w->d, f, "nft delete rule %s %s %s handle %llu%s",
 			    foreign_family_name(c->family), c->table, c->name,
-			    (unsigned long long)rule->handle);
+			    (unsigned long long)rule->handle,
+			    w->chain->priority < OUR_PRIORITY
+				    ? ""
+				    : "    # if the route's connections go elsewhere");
 }
 
 static void report(struct nat_walk *w, const struct plan_route *r, const struct judge_packet *p,
 		   const struct judge_verdict *v)
 {
-	bool surely = v->usually == JUDGE_TRANSLATE;
-	const struct foreign_rule *rule = surely ? v->rule : v->may_translate;
-	const struct foreign_chain *c = surely ? v->chain : v->may_translate_in;
+	bool always = v->usually == JUDGE_TRANSLATE;
+	/* Which of two chains of one priority is asked first, no listing says. */
+	bool surely = always && w->chain->priority < OUR_PRIORITY;
+	const struct foreign_rule *rule = always ? v->rule : v->may_translate;
+	const struct foreign_chain *c = always ? v->chain : v->may_translate_in;
 	struct pending_finding **slot = surely ? &w->surely : &w->perhaps;
 	const char *when = w->chain->priority < OUR_PRIORITY
 				   ? "before spctl does"
-				   : "at spctl's priority: the chain made last is asked first";
+				   : "at spctl's priority: who is asked first cannot be told";
 
 	if (!(v->possible & JUDGE_TRANSLATE) || !rule)
 		return;
@@ -83,12 +88,13 @@ static void report(struct nat_walk *w, const struct plan_route *r, const struct 
 						p->proto == IPPROTO_TCP ? "tcp" : "udp", p->port,
 						when)
 			       : doctor_note(w->d,
-					     "table %s %s, chain %s (rule handle %llu) may "
-					     "translate %s/%u for some clients, %s",
+					     "table %s %s, chain %s (rule handle %llu) %s "
+					     "%s/%u%s %s",
 					     fmt_family, c->table, c->name,
 					     (unsigned long long)rule->handle,
+					     always ? "translates" : "may translate",
 					     p->proto == IPPROTO_TCP ? "tcp" : "udp", p->port,
-					     when);
+					     always ? "" : " for some clients,", when);
 		fix_rule(w, *slot, rule, c);
 	}
 	finding_route(w->d, *slot, r);
