@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Other tables: does one of their base chains drop what our routes let through?
- * Each chain is walked with the first packet of each route's connections
- * (nft_judge.h). Only "dropped, whatever the client" is a problem; "depends on
- * the client" is what firewalls are for, and a note.
+ * Each chain is walked with the first packet of each route's connections, and
+ * with the first answer (nft_judge.h). Only "dropped, whatever the client and
+ * wherever it comes in" is a problem; "depends on the client" is what firewalls
+ * are for, and a note.
  */
 #include <errno.h>
 #include <netinet/in.h>
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "ctl/base/io.h"
@@ -20,13 +22,35 @@
 #define MAX_STEPS   20000000u /* of all chains of one check: about a second */
 #define MAX_PORTS   16
 
+/* Where the kernel's own work stands among the hooks (linux/netfilter_ipv4.h). */
+#define TRACKING    (-200)
+#define DESTINATION (-100)
+#define SOURCE	    100
+
 struct walk {
 	struct doctor *d;
 	const struct foreign_chain *chain;
-	bool local; /* the input hook: targets on this host */
+	bool local; /* targets on this host */
 	unsigned steps;
 	bool gave_up;
-	struct pending_finding *drops, *unsure;
+	struct pending_finding *drops, *some, *unsure, *mute, *untracked, *some_untracked;
+};
+
+/* One kind of connection, by one port of a route to one target. */
+struct connection {
+	const struct plan_route *route;
+	const struct plan_target *target;
+	const struct doctor_target *known; /* may be NULL */
+	uint16_t port;			   /* of the route */
+	uint8_t proto;
+};
+
+/* What became of it, by the interfaces where clients come in. */
+struct tally {
+	unsigned all, drops, unsure, untracked;
+	struct judge_packet packet; /* the first that was dropped, or not tracked */
+	struct judge_verdict verdict;
+	char where[MAX_INGRESS * (IFNAMSIZ + 2)];
 };
 
 static bool takes_family(const struct foreign_chain *c, int family)
@@ -66,7 +90,26 @@ static void fix_iptables(struct walk *w, struct pending_finding *f)
 		    c->family == NFPROTO_IPV4 ? "iptables" : "ip6tables", user, keep);
 }
 
-static void fix_policy(struct walk *w, struct pending_finding *f)
+/* The mark of a translation is not there yet: the packet has to be named. */
+static void fix_before(struct walk *w, struct pending_finding *f, const struct judge_packet *p)
+{
+	const struct foreign_chain *c = w->chain;
+	const char *family = foreign_family_name(c->family);
+	char text[ADDR_TEXT];
+
+	if (p->reply)
+		finding_fix(w->d, f, "nft insert rule %s %s %s %s saddr %s accept", family,
+			    c->table, c->name, p->family == ADDR_V4 ? "ip" : "ip6",
+			    addr_format(&p->source, text));
+	else
+		finding_fix(w->d, f,
+			    "nft insert rule %s %s %s %s dport %u accept    # and so for each port "
+			    "of these routes",
+			    family, c->table, c->name, p->proto == IPPROTO_TCP ? "tcp" : "udp",
+			    p->port);
+}
+
+static void fix_policy(struct walk *w, struct pending_finding *f, const struct judge_packet *p)
 {
 	const struct foreign_chain *c = w->chain;
 	const struct foreign_table *t = foreign_table_find(w->d->foreign, c->family, c->table);
@@ -74,8 +117,10 @@ static void fix_policy(struct walk *w, struct pending_finding *f)
 	if (is_iptables(c))
 		fix_iptables(w, f);
 	else if (t && t->owned)
-		finding_fix(w->d, f,
-			    "tell the program that owns this table to accept `ct status dnat`");
+		finding_fix(w->d, f, "tell the program that owns this table to accept %s",
+			    p->translated && !p->untracked ? "`ct status dnat`" : "these");
+	else if (!p->translated || p->untracked)
+		fix_before(w, f, p);
 	else
 		finding_fix(w->d, f,
 			    "nft insert rule %s %s %s ct status dnat accept    # and into the file "
@@ -85,67 +130,246 @@ static void fix_policy(struct walk *w, struct pending_finding *f)
 
 /* ---- one chain ---- */
 
-static struct pending_finding *new_drop(struct walk *w, const struct judge_packet *p,
-					const struct judge_verdict *v)
+/* "table ip fw, chain forward (policy drop)" */
+static const char *chain_text(const struct walk *w, const struct judge_verdict *v, char *out,
+			      size_t cap)
 {
 	const struct foreign_chain *c = w->chain;
-	const char *family = foreign_family_name(c->family), *what = w->local ? "to" : "through";
-	const char *on = *p->iif ? " from " : "";
-	struct pending_finding *f;
+	char by[48] = "policy drop";
 
 	if (v->rule)
-		f = doctor_problem(w->d,
-				   "table %s %s, chain %s (rule handle %llu) drops connections%s%s "
-				   "%s this host",
-				   family, c->table, v->chain->name,
-				   (unsigned long long)v->rule->handle, on, p->iif, what);
-	else
-		f = doctor_problem(w->d,
-				   "table %s %s, chain %s (policy drop) drops connections%s%s %s "
-				   "this host",
-				   family, c->table, c->name, on, p->iif, what);
-	fix_policy(w, f);
-	return f;
+		snprintf(by, sizeof(by), "rule handle %llu", (unsigned long long)v->rule->handle);
+	snprintf(out, cap, "table %s %s, chain %s (%s)", foreign_family_name(c->family), c->table,
+		 v->rule ? v->chain->name : c->name, by);
+	return out;
 }
 
-static void note_verdict(struct walk *w, const struct plan_route *r, const struct judge_packet *p,
-			 const struct judge_verdict *v)
+static void report_drops(struct walk *w, const struct connection *x, const struct tally *t)
+{
+	const char *subject = t->packet.reply ? "answers" : "connections";
+	const char *on = !*t->where ? "" : t->packet.reply ? " to " : " from ";
+	const char *what = w->local ? "to" : "through";
+	struct pending_finding **slot = t->drops == t->all ? &w->drops : &w->some;
+	char text[3 * FOREIGN_NAME_MAX];
+
+	if (!*slot)
+		chain_text(w, &t->verdict, text, sizeof(text));
+	if (!*slot && slot == &w->drops) {
+		*slot = doctor_problem(w->d, "%s drops %s%s%s %s this host", text, subject, on,
+				       t->where, what);
+		fix_policy(w, *slot, &t->packet);
+	} else if (!*slot) {
+		*slot = doctor_note(w->d, "%s drops %s%s%s %s this host, but not all others", text,
+				    subject, on, t->where, what);
+	}
+	finding_route(w->d, *slot, x->route);
+}
+
+static void report_unsure(struct walk *w, const struct connection *x)
 {
 	const struct foreign_chain *c = w->chain;
 
-	if (v->usually != JUDGE_DROP)
-		return;
-	if (v->possible == JUDGE_DROP) {
-		if (!w->drops)
-			w->drops = new_drop(w, p, v);
-		finding_route(w->d, w->drops, r);
-		return;
-	}
 	if (!w->unsure)
 		w->unsure = doctor_note(w->d,
 					"table %s %s, chain %s drops what its rules do not accept; "
 					"for whom they accept these routes cannot be told",
 					foreign_family_name(c->family), c->table, c->name);
-	finding_route(w->d, w->unsure, r);
+	finding_route(w->d, w->unsure, x->route);
 }
 
-static void judge_packet(struct walk *w, const struct plan_route *r, struct judge_packet *p,
-			 uint32_t oif)
+/* Whether a service of UDP answers at all is not known. */
+static void report_mute(struct walk *w, const struct connection *x, const struct judge_verdict *v)
+{
+	char text[3 * FOREIGN_NAME_MAX];
+
+	if (!w->mute)
+		w->mute = doctor_note(w->d, "%s drops the answers to datagrams, if there are any",
+				      chain_text(w, v, text, sizeof(text)));
+	finding_route(w->d, w->mute, x->route);
+}
+
+static void report_untracked(struct walk *w, const struct connection *x, const struct tally *t)
+{
+	static const char fmt[] = "table %s %s, chain %s (rule handle %llu) takes %s%s out of "
+				  "connection tracking: they are not translated";
+	const struct judge_side *by = &t->verdict.side[EFFECT_NOTRACK];
+	const char *family = foreign_family_name(w->chain->family);
+	struct pending_finding **slot = t->untracked == t->all ? &w->untracked : &w->some_untracked;
+	struct pending_finding *(*add)(struct doctor * d, const char *fmt, ...) PRINTF_LIKE(2, 3) =
+		slot == &w->untracked ? doctor_problem : doctor_note;
+
+	if (!*slot) {
+		*slot = add(w->d, fmt, family, by->chain->table, by->chain->name,
+			    (unsigned long long)by->rule->handle,
+			    t->packet.reply ? "answers" : "connections",
+			    slot == &w->untracked ? "" : " of some clients");
+		finding_fix(w->d, *slot, "nft delete rule %s %s %s handle %llu", family,
+			    by->chain->table, by->chain->name,
+			    (unsigned long long)by->rule->handle);
+	}
+	finding_route(w->d, *slot, x->route);
+}
+
+/* ---- one packet ---- */
+
+static void set_iif(struct judge_packet *p, const struct host_link *l)
+{
+	if (l)
+		memcpy(p->iif, l->name, sizeof(p->iif));
+	p->iif_index = l ? l->index : 0;
+}
+
+static void set_oif(const struct walk *w, struct judge_packet *p, const struct host_link *l)
+{
+	if (!l || w->chain->hook == NF_INET_PRE_ROUTING || w->chain->hook == NF_INET_LOCAL_IN)
+		return; /* not decided yet, or none */
+	memcpy(p->oif, l->name, sizeof(p->oif));
+	p->oif_index = l->index;
+}
+
+/* Is the chain asked before prerouting's translation? */
+static bool is_before(const struct walk *w)
+{
+	return w->chain->hook == NF_INET_PRE_ROUTING && w->chain->priority < DESTINATION;
+}
+
+static bool is_untracked(const struct walk *w)
+{
+	return w->chain->hook == NF_INET_PRE_ROUTING && w->chain->priority < TRACKING;
+}
+
+/* `to`: the address that the client connects to. */
+static struct judge_packet first_packet(const struct walk *w, const struct connection *x,
+					const struct host_link *in, const struct addr *to)
+{
+	struct judge_packet p = { .family = x->target->addr.family, .proto = x->proto };
+
+	set_iif(&p, in);
+	if (is_before(w)) {
+		p.destination = *to;
+		p.port = x->port;
+		p.to_host = true;
+		p.untracked = is_untracked(w);
+		return p;
+	}
+	p.translated = true;
+	p.to_host = w->local;
+	p.port = plan_target_port(x->target, x->port);
+	if (!x->target->redirect) /* else whichever address it came to */
+		p.destination = x->target->addr;
+	set_oif(w, &p, x->known ? x->known->link : NULL);
+	return p;
+}
+
+/* The first answer goes the other way; only behind the last translation it comes from `to`. */
+static struct judge_packet first_answer(const struct walk *w, const struct connection *x,
+					const struct host_link *in, const struct addr *to)
+{
+	bool translated_back =
+		w->chain->hook == NF_INET_POST_ROUTING && w->chain->priority > SOURCE;
+	struct judge_packet p = { .family = x->target->addr.family,
+				  .proto = x->proto,
+				  .source = translated_back ? *to : x->target->addr,
+				  .reply = true,
+				  .translated = true,
+				  .masqueraded = !x->route->preserve_source,
+				  .untracked = is_untracked(w) };
+
+	p.source_port = translated_back ? x->port : plan_target_port(x->target, x->port);
+	if (is_before(w) && p.masqueraded) {
+		p.to_host = true;
+		if (x->known)
+			p.destination = x->known->path.source;
+	}
+	set_iif(&p, x->known ? x->known->link : NULL);
+	set_oif(w, &p, in);
+	return p;
+}
+
+/* ---- all ways ---- */
+
+static void add_name(struct tally *t, const struct host_link *in)
+{
+	size_t used = strlen(t->where);
+
+	if (in && !strstr(t->where, in->name))
+		snprintf(t->where + used, sizeof(t->where) - used, "%s%s", used ? ", " : "",
+			 in->name);
+}
+
+/* True when it goes on from here. */
+static bool count_verdict(struct walk *w, const struct connection *x, struct tally *t,
+			  const struct judge_packet *p, const struct host_link *in)
+{
+	struct judge_verdict v;
+	bool drops, untracked;
+
+	nft_judge(w->d->foreign, w->chain, p, &v);
+	w->steps += v.steps + 1;
+	drops = v.possible == JUDGE_DROP;
+	untracked = p->untracked && v.side[EFFECT_NOTRACK].surely;
+	if (drops && p->reply && p->proto == IPPROTO_UDP) {
+		report_mute(w, x, &v);
+		return true;
+	}
+	if (!drops && !untracked) {
+		t->unsure += v.usually == JUDGE_DROP;
+		return v.usually != JUDGE_DROP;
+	}
+	if (!t->drops && (drops || !t->untracked)) {
+		t->packet = *p;
+		t->verdict = v;
+	}
+	*(drops ? &t->drops : &t->untracked) += 1;
+	add_name(t, in);
+	return false;
+}
+
+static void judge_way(struct walk *w, const struct connection *x, struct tally *t,
+		      const struct host_link *in, const struct addr *to)
+{
+	struct judge_packet p = first_packet(w, x, in, to);
+
+	t->all++;
+	/* Answers of this host itself take other hooks. */
+	if (!count_verdict(w, x, t, &p, in) || w->local)
+		return;
+	p = first_answer(w, x, in, to);
+	count_verdict(w, x, t, &p, in);
+}
+
+static void judge_ingress(struct walk *w, const struct connection *x, struct tally *t,
+			  const struct host_link *in)
+{
+	const struct cfg_match *m = &x->route->route->match;
+	struct addr own = { 0 };
+
+	for (unsigned i = 0; i < m->n_addresses; i++)
+		if (m->addresses[i].family == x->target->addr.family)
+			judge_way(w, x, t, in, &m->addresses[i]);
+	if (in)
+		own = x->target->addr.family == ADDR_V4 ? in->v4 : in->v6;
+	if (!m->n_addresses)
+		judge_way(w, x, t, in, &own);
+}
+
+static void judge_connection(struct walk *w, const struct connection *x)
 {
 	const struct host_link *in[MAX_INGRESS];
-	unsigned n = doctor_ingress(w->d, p->family, oif, in, MAX_INGRESS);
+	uint32_t oif = x->known && x->known->link ? x->known->link->index : 0;
+	unsigned n = doctor_ingress(w->d, x->target->addr.family, oif, in, MAX_INGRESS);
+	struct tally t = { 0 };
 
-	for (unsigned i = 0; i < (n ? n : 1); i++) {
-		struct judge_verdict v;
-
-		if (n) {
-			memcpy(p->iif, in[i]->name, sizeof(p->iif));
-			p->iif_index = in[i]->index;
-		}
-		nft_judge(w->d->foreign, w->chain, p, &v);
-		w->steps += v.steps + 1;
-		note_verdict(w, r, p, &v);
-	}
+	for (unsigned i = 0; i < n; i++)
+		judge_ingress(w, x, &t, in[i]);
+	if (!n)
+		judge_ingress(w, x, &t, NULL);
+	if (t.drops)
+		report_drops(w, x, &t);
+	else if (t.untracked)
+		report_untracked(w, x, &t);
+	if (t.unsure)
+		report_unsure(w, x);
 }
 
 /* The first and the last port of each range: firewalls that cut a range in two are rare. */
@@ -164,27 +388,19 @@ static unsigned sample_ports(const struct plan_route *r, uint16_t ports[MAX_PORT
 
 static void judge_target(struct walk *w, const struct plan_route *r, const struct plan_target *t)
 {
-	const struct doctor_target *known = doctor_target_find(w->d, &t->addr);
-	struct judge_packet p = { .family = t->addr.family,
-				  .destination = t->addr,
-				  .translated = true,
-				  .to_host = w->local };
+	struct connection x = { .route = r,
+				.target = t,
+				.known = doctor_target_find(w->d, &t->addr) };
 	uint16_t ports[MAX_PORTS];
 	unsigned n = sample_ports(r, ports);
 
-	if (t->redirect) /* whichever address it came to */
-		p.destination = (struct addr){ 0 };
-	if (known && known->link) {
-		memcpy(p.oif, known->link->name, sizeof(p.oif));
-		p.oif_index = known->link->index;
-	}
 	for (unsigned i = 0; i < n; i++) {
-		p.port = plan_target_port(t, ports[i]);
+		x.port = ports[i];
 		for (int proto = 0; proto < 2; proto++) {
 			if (!(r->transport & (proto ? TRANSPORT_UDP : TRANSPORT_TCP)))
 				continue;
-			p.proto = proto ? IPPROTO_UDP : IPPROTO_TCP;
-			judge_packet(w, r, &p, p.oif_index);
+			x.proto = proto ? IPPROTO_UDP : IPPROTO_TCP;
+			judge_connection(w, &x);
 		}
 	}
 }
@@ -193,7 +409,7 @@ static void judge_chain(struct walk *w)
 {
 	const struct plan_route *r;
 
-	w->drops = w->unsure = NULL;
+	w->drops = w->some = w->unsure = w->mute = w->untracked = w->some_untracked = NULL;
 	for (unsigned i = 0; (r = doctor_next_route(w->d, &i));) {
 		for (unsigned k = 0; k < r->n_targets && !w->gave_up; k++)
 			if (r->targets[k].local == w->local &&
@@ -203,7 +419,16 @@ static void judge_chain(struct walk *w)
 	}
 }
 
-static void check_hook(struct doctor *d, uint32_t hook, bool local)
+/* At the very priority of a translation, whether it comes before cannot be told. */
+static bool is_at(const struct foreign_chain *c, unsigned hooks)
+{
+	if (c->hook >= NF_INET_NUMHOOKS || !(hooks & 1u << c->hook) || strcmp(c->type, "filter"))
+		return false;
+	return !(c->hook == NF_INET_PRE_ROUTING && c->priority == DESTINATION) &&
+	       !(c->hook == NF_INET_POST_ROUTING && c->priority == SOURCE);
+}
+
+static void check_hooks(struct doctor *d, unsigned hooks, bool local)
 {
 	struct walk w = { .d = d, .local = local };
 
@@ -215,8 +440,7 @@ static void check_hook(struct doctor *d, uint32_t hook, bool local)
 	foreign_chain_find(d->foreign, 0, "", "");
 	for (unsigned i = 0; i < d->foreign->n_chains; i++) {
 		w.chain = d->foreign->chains[i];
-		if (w.chain->hook == hook && !strcmp(w.chain->type, "filter") &&
-		    is_active(d, w.chain))
+		if (is_at(w.chain, hooks) && is_active(d, w.chain))
 			judge_chain(&w);
 	}
 	if (w.gave_up)
@@ -225,12 +449,14 @@ static void check_hook(struct doctor *d, uint32_t hook, bool local)
 
 void check_forward_policy(struct doctor *d)
 {
-	check_hook(d, NF_INET_FORWARD, false);
+	check_hooks(d,
+		    1u << NF_INET_PRE_ROUTING | 1u << NF_INET_FORWARD | 1u << NF_INET_POST_ROUTING,
+		    false);
 }
 
 void check_input_policy(struct doctor *d)
 {
-	check_hook(d, NF_INET_LOCAL_IN, true);
+	check_hooks(d, 1u << NF_INET_PRE_ROUTING | 1u << NF_INET_LOCAL_IN, true);
 }
 
 /* ---- what cannot be seen ---- */

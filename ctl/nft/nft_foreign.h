@@ -43,8 +43,9 @@ enum foreign_kind {
 	FOREIGN_DROPS,	      /* reject */
 	FOREIGN_TRANSLATES,   /* dnat, redirect */
 	FOREIGN_ENDS,	      /* snat, masquerade: decided, the packet goes on */
+	FOREIGN_NOTRACK,      /* no connection tracking, so no translation; goes on */
 	FOREIGN_XT_MATCH,     /* name, key = revision, a[len] = its info */
-	FOREIGN_XT_TARGET,    /* name */
+	FOREIGN_XT_TARGET,    /* name, a[len] = its info, if it has any */
 };
 
 struct foreign_op {

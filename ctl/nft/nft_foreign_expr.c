@@ -231,9 +231,15 @@ static bool parse_match(struct expr *x)
 
 static bool parse_target(struct expr *x)
 {
+	const struct nlattr *info = x->t.v[NFTA_TARGET_INFO];
+
 	x->op->kind = FOREIGN_XT_TARGET;
 	x->op->name = foreign_name(x->f, x->t.v[NFTA_TARGET_NAME]);
-	return x->op->name;
+	if (x->op->name && info) {
+		x->op->len = mnl_attr_get_payload_len(info);
+		x->op->a = foreign_bytes(x->f, mnl_attr_get_payload(info), x->op->len);
+	}
+	return x->op->name && (!info || x->op->a);
 }
 
 static const struct {
@@ -258,7 +264,7 @@ static const struct {
 	{ "counter", NULL, FOREIGN_NOTHING },
 	{ "log", NULL, FOREIGN_NOTHING },
 	{ "last", NULL, FOREIGN_NOTHING },
-	{ "notrack", NULL, FOREIGN_NOTHING },
+	{ "notrack", NULL, FOREIGN_NOTRACK },
 	{ "dup", NULL, FOREIGN_NOTHING },
 	{ "flow_offload", NULL, FOREIGN_NOTHING },
 	{ "reject", NULL, FOREIGN_DROPS },

@@ -175,6 +175,8 @@ static struct result decide(struct judge *j, const struct foreign_chain *c,
 		return only(JUDGE_TRANSLATE);
 	case FOREIGN_ENDS:
 		return only(JUDGE_ACCEPT);
+	case FOREIGN_NOTRACK:
+		return only(GOES_ON);
 	case FOREIGN_XT_TARGET:
 		return xt_target(op->name);
 	case FOREIGN_LOOKUP:
@@ -182,6 +184,16 @@ static struct result decide(struct judge *j, const struct foreign_chain *c,
 	default:
 		return only(GOES_ON);
 	}
+}
+
+static void note_side(struct judge *j, const struct foreign_chain *c, const struct foreign_rule *r,
+		      const struct foreign_op *op, bool surely)
+{
+	int effect = judge_side_effect(op);
+	struct judge_side *s = effect < 0 ? NULL : &j->out->side[effect];
+
+	if (s && (!s->rule || (surely && !s->surely)))
+		*s = (struct judge_side){ .rule = r, .chain = c, .surely = surely };
 }
 
 static bool decides(const struct judge *j, const struct foreign_chain *c,
@@ -205,6 +217,7 @@ static struct result walk_rule(struct judge *j, const struct foreign_chain *c,
 		enum answer a;
 
 		j->steps++;
+		note_side(j, c, rule, op, surely && match == YES);
 		if (decides(j, c, op)) {
 			r = decide(j, c, op, surely && match == YES, &leaves);
 			if (r.usually != GOES_ON || r.possible != GOES_ON || leaves)

@@ -31,5 +31,9 @@ enum answer judge_lookup(struct judge *j, struct foreign_set *s, unsigned sreg,
 			 const struct foreign_elem **hit);
 /* nft_judge_xt.c: a match of iptables. */
 enum answer judge_xt_match(const struct judge *j, const struct foreign_op *op);
+/* The enum judge_effect of an operation, or -1. */
+int judge_side_effect(const struct foreign_op *op);
+/* The TCP flags that the packet has. */
+uint8_t judge_tcp_flags(const struct judge *j);
 
 #endif

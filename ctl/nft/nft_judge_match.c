@@ -10,9 +10,15 @@
 
 #include "ctl/nft/nft_judge_internal.h"
 
-#define IPS_DNAT 0x120u /* IPS_DST_NAT | IPS_DST_NAT_DONE, linux/nf_conntrack_common.h */
-#define CT_NEW	 8u	/* NF_CT_STATE_BIT(IP_CT_NEW) */
-#define TCP_SYN	 0x02
+/* linux/nf_conntrack_common.h */
+#define IPS_DNAT       0x120u /* IPS_DST_NAT | IPS_DST_NAT_DONE */
+#define IPS_ANSWERED   0x8au  /* IPS_SEEN_REPLY | IPS_CONFIRMED | IPS_SRC_NAT_DONE */
+#define IPS_SNAT       0x10u  /* IPS_SRC_NAT */
+#define CT_INVALID     1u     /* NF_CT_STATE_INVALID_BIT: also what has no entry */
+#define CT_ESTABLISHED 2u     /* NF_CT_STATE_BIT(IP_CT_ESTABLISHED_REPLY) */
+#define CT_NEW	       8u     /* NF_CT_STATE_BIT(IP_CT_NEW) */
+#define TCP_SYN	       0x02
+#define TCP_ACK	       0x10
 
 static void put(struct known *k, size_t at, const void *p, size_t n)
 {
@@ -34,17 +40,30 @@ static void put_addr(struct known *k, size_t at, const struct addr *a)
 		put(k, at, a->bytes, addr_len(a));
 }
 
+uint8_t judge_tcp_flags(const struct judge *j)
+{
+	return j->p->reply ? TCP_SYN | TCP_ACK : TCP_SYN;
+}
+
+static void put_port(struct known *k, size_t at, uint16_t port)
+{
+	uint16_t port_be = htons(port);
+
+	if (port)
+		put(k, at, &port_be, sizeof(port_be));
+}
+
 void judge_packet_headers(struct judge *j)
 {
 	const struct judge_packet *p = j->p;
-	uint16_t port_be = htons(p->port);
-	const uint8_t flags = TCP_SYN;
+	const uint8_t flags = judge_tcp_flags(j);
 	bool v4 = p->family == ADDR_V4;
 
 	put(&j->network, v4 ? 9 : 6, &p->proto, 1);
 	put_addr(&j->network, v4 ? 12 : 8, &p->source);
 	put_addr(&j->network, v4 ? 16 : 24, &p->destination);
-	put(&j->transport, 2, &port_be, sizeof(port_be));
+	put_port(&j->transport, 0, p->source_port);
+	put_port(&j->transport, 2, p->port);
 	if (p->proto == IPPROTO_TCP)
 		put(&j->transport, 13, &flags, 1);
 }
@@ -112,10 +131,16 @@ static void load_meta(struct judge *j, const struct foreign_op *op)
 	}
 }
 
-static void load_ct(struct judge *j, const struct foreign_op *op)
+/* What has no entry (yet) has a state; for all else the rule does not match. */
+static enum answer load_ct(struct judge *j, const struct foreign_op *op)
 {
-	const uint32_t state = CT_NEW, status = j->p->translated ? IPS_DNAT : 0;
+	const struct judge_packet *p = j->p;
+	const uint32_t state = p->untracked ? CT_INVALID : p->reply ? CT_ESTABLISHED : CT_NEW;
+	const uint32_t status = (p->translated ? IPS_DNAT : 0) | (p->reply ? IPS_ANSWERED : 0) |
+				(p->reply && p->masqueraded ? IPS_SNAT : 0);
 
+	if (p->untracked && op->key != NFT_CT_STATE)
+		return NO;
 	switch (op->key) {
 	case NFT_CT_STATE:
 		put(&j->regs, op->dreg, &state, sizeof(state));
@@ -124,7 +149,7 @@ static void load_ct(struct judge *j, const struct foreign_op *op)
 		put(&j->regs, op->dreg, &status, sizeof(status));
 		break;
 	case NFT_CT_DIRECTION:
-		load_byte(j, op->dreg, 0);
+		load_byte(j, op->dreg, p->reply);
 		break;
 	case NFT_CT_L3PROTOCOL:
 		load_byte(j, op->dreg, j->p->family == ADDR_V4 ? NFPROTO_IPV4 : NFPROTO_IPV6);
@@ -136,6 +161,7 @@ static void load_ct(struct judge *j, const struct foreign_op *op)
 		forget(&j->regs, op->dreg, 16);
 		break;
 	}
+	return YES;
 }
 
 static void load_payload(struct judge *j, const struct foreign_op *op)
@@ -326,8 +352,7 @@ enum answer judge_test(struct judge *j, const struct foreign_chain *c, const str
 		load_meta(j, op);
 		return YES;
 	case FOREIGN_CT:
-		load_ct(j, op);
-		return YES;
+		return load_ct(j, op);
 	case FOREIGN_PAYLOAD:
 		load_payload(j, op);
 		return YES;

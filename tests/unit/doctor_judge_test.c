@@ -234,6 +234,24 @@ static void iptables_conntrack_match_is_read(void **state)
 	assert_int_equal(judge(NFPROTO_IPV4, "filter", "FORWARD", &p).possible, JUDGE_DROP);
 }
 
+/* The answer to forwarded(): established, and the target's port is the source's. */
+static void answers_are_established(void **state)
+{
+	struct judge_packet p = forwarded(IPPROTO_TCP, 0, "out", "lan");
+
+	(void)state;
+	p.source = p.destination;
+	p.destination = (struct addr){ 0 };
+	p.source_port = 7001;
+	assert_int_not_equal(judge(NFPROTO_INET, "fw", "forward", &p).possible, JUDGE_ACCEPT);
+	p.reply = true;
+	assert_int_equal(judge(NFPROTO_INET, "fw", "forward", &p).possible, JUDGE_ACCEPT);
+	assert_int_equal(judge(NFPROTO_IPV4, "filter", "FORWARD", &p).possible, JUDGE_ACCEPT);
+	/* Without an entry in the table there is neither a state nor a translation. */
+	p.untracked = true;
+	assert_int_equal(judge(NFPROTO_IPV4, "filter", "FORWARD", &p).possible, JUDGE_DROP);
+}
+
 static void iptables_ports_and_targets_are_read(void **state)
 {
 	static const struct {
@@ -277,6 +295,7 @@ int main(void)
 		cmocka_unit_test(a_jump_leads_to_interval_sets_and_rejects),
 		cmocka_unit_test(maps_and_redirects_translate),
 		cmocka_unit_test(iptables_conntrack_match_is_read),
+		cmocka_unit_test(answers_are_established),
 		cmocka_unit_test(iptables_ports_and_targets_are_read),
 	};
 

@@ -1,0 +1,129 @@
+#!/bin/bash
+# doctor judges other tables by every way in and at every hook that forwarded packets pass, and
+# the answers as well: what is dropped for all clients is a problem, what one interface may not
+# is what firewalls are for.
+. "${0%/*}/lib.sh"
+. "${0%/*}/doctor_lib.bash"
+need_kernel nft_fib nft_nat nft_masq
+lab_up
+serve a A -t '*:7000' -u '*:7000'
+serve gw G -t '127.0.0.1:7001'
+
+config all <<'EOF'
+{"maxConnectionsPerIP":0,"connectionRateLimitPerMinute":0,"routes":[
+ {"name":"four","match":{"ports":9000},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}]}},
+ {"name":"kept","match":{"ports":9002},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}],"nftables":{"preserveSourceIP":true}}},
+ {"name":"datagrams","match":{"ports":9010,"transport":"udp"},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}]}},
+ {"name":"here","match":{"ports":9001},"action":{"type":"forward","targets":[{"host":"127.0.0.1","port":7001}]}}]}
+EOF
+apply all
+healthy
+
+nft_table() { gw nft -f - <<<"$1"; }
+works() {
+	expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9000
+	expect_answer 'A|10.10.0.2|hi' tcp 10.10.0.1:9002
+	expect_answer 'G|10.10.0.2|hi' tcp 10.10.0.1:9001
+}
+dead() { for port; do expect_none_in cl tcp "10.10.0.1:$port"; done; }
+heals() {
+	type_fix
+	healthy
+	works
+	gw nft delete table "$@"
+	healthy
+}
+works
+
+# ---- clients are let in by one interface and not by the other: that is how it was meant
+nft_table 'table ip fw { chain fo { type filter hook forward priority 0; policy drop; ct state established,related accept; iifname "lan" accept; }; }'
+works
+expect_none_in c2 tcp 10.30.0.1:9000
+healthy
+notes forward-policy 'drops connections from lan2 through this host, but not all others'
+gw nft delete table ip fw
+# By none: a problem.
+nft_table 'table ip fw { chain fo { type filter hook forward priority 0; policy drop; ct state established,related accept; iifname "wan" accept; }; }'
+dead 9000
+finds_only forward-policy 'drops connections from lan, lan2 through' 'four kept datagrams'
+heals ip fw
+
+# ---- the first packet passes, the answer does not. (Of datagrams nobody knows whether there is one.)
+nft_table 'table ip fw { chain fo { type filter hook forward priority 0; policy drop; iifname { "lan", "lan2" } accept; }; }'
+dead 9000 9002
+finds_only forward-policy 'table ip fw, chain fo \(policy drop\) drops answers to lan, lan2 through' 'four kept'
+notes forward-policy 'drops the answers to datagrams'
+heals ip fw
+nft_table 'table ip fw { chain fo { type filter hook forward priority 0; ip saddr 10.20.0.2 tcp sport 7000 tcp flags & (syn | ack) == syn | ack drop; }; }'
+dead 9000
+finds_only forward-policy 'chain fo \(rule handle [0-9]+\) drops answers' 'four kept'
+heals ip fw
+# Every way to let the answers pass is seen.
+for rule in 'ct state established accept' 'ct direction reply accept' 'ct status seen-reply accept' 'ip saddr 10.20.0.2 accept' \
+	'iifname srv accept' 'tcp sport 7000 accept' 'oifname { "lan", "lan2" } accept'; do
+	nft_table "table ip fw { chain fo { type filter hook forward priority 0; policy drop; iifname { lan, lan2 } accept; $rule; }; }"
+	works
+	healthy
+	gw nft delete table ip fw
+done
+
+# ---- filters before the translation (raw, mangle): they see the client's address and port
+for priority in raw mangle; do
+	nft_table "table inet fw { chain pre { type filter hook prerouting priority $priority; policy accept; tcp dport 9000 drop; }; }"
+	dead 9000
+	finds_only forward-policy 'table inet fw, chain pre \(rule handle [0-9]+\) drops connections' 'four'
+	heals inet fw
+	nft_table "table inet fw { chain pre { type filter hook prerouting priority $priority; policy accept; tcp dport 9001 drop; }; }"
+	dead 9001
+	finds_only input-policy 'chain pre \(rule handle [0-9]+\) drops connections' 'here'
+	heals inet fw
+	# Port and address of the target are not there yet.
+	nft_table "table inet fw { chain pre { type filter hook prerouting priority $priority; policy accept; tcp dport 7000 drop; ip daddr 10.20.0.2 drop; tcp dport 9999 drop; }; }"
+	works
+	healthy
+	gw nft delete table inet fw
+done
+# Before connection tracking nothing is new and nothing is established; then it is.
+nft_table 'table inet fw { chain pre { type filter hook prerouting priority raw; policy accept; ct state { new, established } drop; }; }'
+works
+healthy
+gw nft delete table inet fw
+nft_table 'table inet fw { chain pre { type filter hook prerouting priority mangle; policy accept; iifname srv ct state established tcp sport 7000 drop; }; }'
+dead 9000
+finds_only forward-policy 'chain pre .* drops answers' 'four kept'
+heals inet fw
+nft_table 'table inet fw { chain pre { type filter hook prerouting priority raw; policy accept; iifname srv tcp sport 7000 drop; }; }'
+dead 9000
+finds_only forward-policy 'chain pre .* drops answers' 'four kept'
+heals inet fw
+# Behind the translation: the target's.
+nft_table 'table inet fw { chain pre { type filter hook prerouting priority filter; policy accept; tcp dport 9000 accept; tcp dport 7000 drop; }; }'
+dead 9000
+finds_only forward-policy 'chain pre .* drops connections' 'four kept'
+heals inet fw
+
+# ---- postrouting
+nft_table 'table inet fw { chain post { type filter hook postrouting priority 0; policy accept; oifname srv tcp dport 7000 drop; }; }'
+dead 9000
+finds_only forward-policy 'chain post .* drops connections' 'four kept'
+heals inet fw
+nft_table 'table inet fw { chain post { type filter hook postrouting priority 200; policy accept; tcp sport 9000 drop; tcp sport 7000 accept; }; }'
+dead 9000
+finds_only forward-policy 'chain post .* drops answers' 'four'
+heals inet fw
+
+# ---- no tracking, no translation
+nft_table 'table inet fw { chain raw { type filter hook prerouting priority raw; policy accept; tcp dport 9000 notrack; tcp dport 9999 notrack; }; }'
+dead 9000
+finds_only forward-policy 'chain raw \(rule handle [0-9]+\) takes connections out of connection tracking' 'four'
+heals inet fw
+nft_table 'table inet fw { chain raw { type filter hook prerouting priority raw; policy accept; ip saddr 10.20.0.2 notrack; }; }'
+dead 9000
+finds_only forward-policy 'takes answers out of connection tracking' 'four kept datagrams'
+heals inet fw
+if gw sh -c 'command -v iptables-nft' >/dev/null; then
+	gw iptables-nft -t raw -A PREROUTING -p tcp --dport 9000 -j CT --notrack
+	dead 9000
+	finds_only forward-policy 'takes connections out of connection tracking' 'four'
+	heals ip raw
+fi
