@@ -8,6 +8,8 @@
 #include "ctl/doctor/doctor_internal.h"
 #include "ctl/host/sysctl.h"
 
+#define MAX_INGRESS 8
+
 struct family_info {
 	int family;
 	const char *text, *main;
@@ -67,10 +69,18 @@ static void report_off(struct doctor *d, const struct family_info *f)
 	finding_fix(d, found, "%s", doctor_sysctl_command(command, sizeof(command), f->main, "1"));
 }
 
+/* The interfaces by which clients come to targets behind another one. */
+struct entries {
+	uint32_t target_oif; /* 0 = not counted yet */
+	unsigned all, off;
+	bool has; /* through.oif is one of them */
+};
+
 struct through {
 	const struct doctor *d;
 	uint32_t oif;
 	int family;
+	struct entries *last; /* most targets are behind the same one */
 };
 
 static bool answers_through(const struct plan_route *r, const void *arg)
@@ -86,22 +96,79 @@ static bool answers_through(const struct plan_route *r, const void *arg)
 	return false;
 }
 
-/* IPv4 asks the interface where a packet arrives: with it off, answers from there go nowhere. */
+static bool is_off(const struct host_link *l)
+{
+	return !doctor_sysctl_number(1, "net/ipv4/conf/%s/forwarding", l->name);
+}
+
+static void count_entries(const struct through *x, uint32_t target_oif, struct entries *e)
+{
+	const struct host_link *in[MAX_INGRESS];
+	unsigned n = doctor_ingress(x->d, x->family, target_oif, in, MAX_INGRESS);
+
+	*e = (struct entries){ .target_oif = target_oif, .all = n };
+	for (unsigned i = 0; i < n; i++) {
+		e->off += is_off(in[i]);
+		e->has |= in[i]->index == x->oif;
+	}
+}
+
+static bool enters(const struct plan_route *r, const struct through *x, bool only)
+{
+	struct entries *e = x->last;
+
+	for (unsigned i = 0; i < r->n_targets; i++) {
+		const struct doctor_target *t = doctor_target_find(x->d, &r->targets[i].addr);
+
+		if (!t || !t->link || t->addr.family != x->family)
+			continue;
+		if (e->target_oif != t->link->index)
+			count_entries(x, t->link->index, e);
+		if (e->has && (e->off == e->all) == only)
+			return true;
+	}
+	return false;
+}
+
+/* Clients come in there, and by no other interface that forwards. */
+static bool enters_only_there(const struct plan_route *r, const void *arg)
+{
+	return enters(r, arg, true);
+}
+
+static bool enters_there_too(const struct plan_route *r, const void *arg)
+{
+	return enters(r, arg, false);
+}
+
+static void report_interface(struct doctor *d, const struct host_link *l)
+{
+	struct entries last = { 0 };
+	const struct through x = { d, l->index, ADDR_V4, &last };
+	struct pending_finding *f;
+	char name[80], command[160];
+
+	snprintf(name, sizeof(name), "net/ipv4/conf/%s/forwarding", l->name);
+	doctor_sysctl_command(command, sizeof(command), name, "1");
+	f = doctor_problem(d, "IPv4 forwarding is off for what arrives on %s", l->name);
+	finding_routes(d, f, answers_through, &x);
+	finding_routes(d, f, enters_only_there, &x);
+	if (!finding_has_routes(d, f)) {
+		f->f.level = FINDING_NOTE;
+		finding_routes(d, f, enters_there_too, &x);
+	}
+	finding_fix(d, f, "%s", command);
+}
+
+/* IPv4 asks the interface where a packet arrives: with it off, connections or answers from there
+ * go nowhere. */
 static void check_interfaces(struct doctor *d)
 {
 	for (size_t i = 0; d->have_net && i < d->net.n_links; i++) {
 		const struct host_link *l = &d->net.links[i];
-		const struct through x = { d, l->index, ADDR_V4 };
-		struct pending_finding *f;
-		char name[80], command[160];
 
-		if (!l->up || l->loopback || !l->v4.family ||
-		    doctor_sysctl_number(1, "net/ipv4/conf/%s/forwarding", l->name))
-			continue;
-		snprintf(name, sizeof(name), "net/ipv4/conf/%s/forwarding", l->name);
-		f = doctor_problem(d, "IPv4 forwarding is off for what arrives on %s", l->name);
-		finding_routes(d, f, answers_through, &x);
-		finding_fix(d, f, "%s", doctor_sysctl_command(command, sizeof(command), name, "1"));
+		if (l->up && !l->loopback && l->v4.family && is_off(l))
+			report_interface(d, l);
 	}
 }
 

@@ -46,8 +46,21 @@ expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9000
 gw sysctl -qw net.ipv4.conf.lan2.forwarding=0
 notes forwarding 'arrives on lan2'
 expect_eq "$code" 0
-gw sysctl -qw net.ipv4.conf.lan2.forwarding=1
+expect_json "$out" '.findings | map(select(.check == "forwarding" and .level == "note")) | map(.routes) == [["four"]]'
+# Where clients come in, and by no other way that forwards: all of them, or the one to the world.
+gw sysctl -qw net.ipv4.conf.lan.forwarding=0
+expect_none_in cl tcp 10.10.0.1:9000
+finds_only forwarding 'arrives on lan' 'four'
+type_fix
+expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9000
 healthy
+gw sysctl -qw net.ipv4.conf.lan2.forwarding=1
+gw sysctl -qw net.ipv4.conf.lan.forwarding=0
+gw ip route add default via 10.10.0.2
+finds_only forwarding 'arrives on lan$' 'four'
+type_fix
+healthy
+gw ip route del default via 10.10.0.2
 
 # ---- an interface whose name has a dot
 gw ip link add srv.7 type veth peer name peer7
