@@ -8,8 +8,6 @@
 #include "ctl/doctor/doctor_internal.h"
 #include "ctl/host/sysctl.h"
 
-#define MAX_INGRESS 8
-
 struct family_info {
 	int family;
 	const char *text, *main;
@@ -103,8 +101,8 @@ static bool is_off(const struct host_link *l)
 
 static void count_entries(const struct through *x, uint32_t target_oif, struct entries *e)
 {
-	const struct host_link *in[MAX_INGRESS];
-	unsigned n = doctor_ingress(x->d, x->family, target_oif, in, MAX_INGRESS);
+	const struct host_link *in[DOCTOR_MAX_INGRESS];
+	unsigned n = doctor_ingress(x->d, x->family, target_oif, in, DOCTOR_MAX_INGRESS);
 
 	*e = (struct entries){ .target_oif = target_oif, .all = n };
 	for (unsigned i = 0; i < n; i++) {

@@ -13,7 +13,6 @@
 #include "ctl/nft/nft_judge.h"
 
 #define OUR_PRIORITY  (-100)
-#define MAX_INGRESS   8
 #define MAX_ADDRESSES 32
 #define MAX_STEPS     20000000u
 
@@ -103,8 +102,8 @@ static void report(struct nat_walk *w, const struct plan_route *r, const struct 
 static void judge_address(struct nat_walk *w, const struct plan_route *r, struct judge_packet *p,
 			  const struct addr *a)
 {
-	const struct host_link *in[MAX_INGRESS];
-	unsigned n = doctor_ingress(w->d, a->family, 0, in, MAX_INGRESS);
+	const struct host_link *in[DOCTOR_MAX_INGRESS];
+	unsigned n = doctor_ingress(w->d, a->family, 0, in, DOCTOR_MAX_INGRESS);
 
 	p->family = a->family;
 	p->destination = *a;

@@ -18,9 +18,7 @@
 #include "ctl/doctor/doctor_internal.h"
 #include "ctl/nft/nft_judge.h"
 
-#define MAX_INGRESS 8
-#define MAX_STEPS   20000000u /* of all chains of one check: about a second */
-#define MAX_PORTS   16
+#define MAX_STEPS 20000000u /* of all chains of one check: about a second */
 
 /* Where the kernel's own work stands among the hooks (linux/netfilter_ipv4.h). */
 #define TRACKING    (-200)
@@ -50,16 +48,16 @@ struct tally {
 	unsigned all, drops, unsure, untracked;
 	struct judge_packet packet; /* the first that was dropped, or not tracked */
 	struct judge_verdict verdict;
-	char where[MAX_INGRESS * (IFNAMSIZ + 2)];
+	char where[DOCTOR_MAX_INGRESS * (IFNAMSIZ + 2)];
 };
 
-static bool takes_family(const struct foreign_chain *c, int family)
+bool foreign_takes_family(const struct foreign_chain *c, int family)
 {
 	return c->family == NFPROTO_INET ||
 	       c->family == (family == ADDR_V4 ? NFPROTO_IPV4 : NFPROTO_IPV6);
 }
 
-static bool is_active(const struct doctor *d, const struct foreign_chain *c)
+bool foreign_is_active(const struct doctor *d, const struct foreign_chain *c)
 {
 	const struct foreign_table *t = foreign_table_find(d->foreign, c->family, c->table);
 
@@ -355,9 +353,9 @@ static void judge_ingress(struct walk *w, const struct connection *x, struct tal
 
 static void judge_connection(struct walk *w, const struct connection *x)
 {
-	const struct host_link *in[MAX_INGRESS];
+	const struct host_link *in[DOCTOR_MAX_INGRESS];
 	uint32_t oif = x->known && x->known->link ? x->known->link->index : 0;
-	unsigned n = doctor_ingress(w->d, x->target->addr.family, oif, in, MAX_INGRESS);
+	unsigned n = doctor_ingress(w->d, x->target->addr.family, oif, in, DOCTOR_MAX_INGRESS);
 	struct tally t = { 0 };
 
 	for (unsigned i = 0; i < n; i++)
@@ -373,12 +371,12 @@ static void judge_connection(struct walk *w, const struct connection *x)
 }
 
 /* The first and the last port of each range: firewalls that cut a range in two are rare. */
-static unsigned sample_ports(const struct plan_route *r, uint16_t ports[MAX_PORTS])
+unsigned doctor_sample_ports(const struct plan_route *r, uint16_t ports[DOCTOR_MAX_PORTS])
 {
 	const struct cfg_match *m = &r->route->match;
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < m->n_ports && n + 2 <= MAX_PORTS; i++) {
+	for (unsigned i = 0; i < m->n_ports && n + 2 <= DOCTOR_MAX_PORTS; i++) {
 		ports[n++] = m->ports[i].from;
 		if (m->ports[i].to != m->ports[i].from)
 			ports[n++] = m->ports[i].to;
@@ -391,8 +389,8 @@ static void judge_target(struct walk *w, const struct plan_route *r, const struc
 	struct connection x = { .route = r,
 				.target = t,
 				.known = doctor_target_find(w->d, &t->addr) };
-	uint16_t ports[MAX_PORTS];
-	unsigned n = sample_ports(r, ports);
+	uint16_t ports[DOCTOR_MAX_PORTS];
+	unsigned n = doctor_sample_ports(r, ports);
 
 	for (unsigned i = 0; i < n; i++) {
 		x.port = ports[i];
@@ -413,7 +411,7 @@ static void judge_chain(struct walk *w)
 	for (unsigned i = 0; (r = doctor_next_route(w->d, &i));) {
 		for (unsigned k = 0; k < r->n_targets && !w->gave_up; k++)
 			if (r->targets[k].local == w->local &&
-			    takes_family(w->chain, r->targets[k].addr.family))
+			    foreign_takes_family(w->chain, r->targets[k].addr.family))
 				judge_target(w, r, &r->targets[k]);
 		w->gave_up |= w->steps > MAX_STEPS;
 	}
@@ -440,7 +438,7 @@ static void check_hooks(struct doctor *d, unsigned hooks, bool local)
 	foreign_chain_find(d->foreign, 0, "", "");
 	for (unsigned i = 0; i < d->foreign->n_chains; i++) {
 		w.chain = d->foreign->chains[i];
-		if (is_at(w.chain, hooks) && is_active(d, w.chain))
+		if (is_at(w.chain, hooks) && foreign_is_active(d, w.chain))
 			judge_chain(&w);
 	}
 	if (w.gave_up)

@@ -26,6 +26,7 @@ static const struct check checks[] = {
 	{ "forward-policy", "no other table drops what we forward", check_forward_policy },
 	{ "input-policy", "no other table drops what goes to this host", check_input_policy },
 	{ "nat-before", "no other nat rule takes our ports first", check_nat_before },
+	{ "nat-after", "no other nat rule hides kept client addresses", check_nat_after },
 	{ "rp-filter", "strict reverse-path filters drop nothing of ours", check_rp_filter },
 	{ "return-path", "answers to kept client addresses come back", check_return_path },
 	{ "target-route", "there is a way to every target", check_target_route },

@@ -77,6 +77,15 @@ const char *doctor_sysctl_command(char *out, size_t cap, const char *name, const
 unsigned doctor_ingress(const struct doctor *d, int family, uint32_t but,
 			const struct host_link **v, unsigned max);
 
+#define DOCTOR_MAX_INGRESS 8
+#define DOCTOR_MAX_PORTS   16
+
+/* The first and the last port of each range, as many as fit. */
+unsigned doctor_sample_ports(const struct plan_route *r, uint16_t ports[DOCTOR_MAX_PORTS]);
+bool foreign_takes_family(const struct foreign_chain *c, int family);
+/* A base chain that is on and can decide something. */
+bool foreign_is_active(const struct doctor *d, const struct foreign_chain *c);
+
 /* The checks: each reports at least one finding. */
 void check_namespace(struct doctor *d);
 void check_table(struct doctor *d);
@@ -85,6 +94,7 @@ void check_forwarding(struct doctor *d);
 void check_forward_policy(struct doctor *d);
 void check_input_policy(struct doctor *d);
 void check_nat_before(struct doctor *d);
+void check_nat_after(struct doctor *d);
 void check_rp_filter(struct doctor *d);
 void check_return_path(struct doctor *d);
 void check_target_route(struct doctor *d);

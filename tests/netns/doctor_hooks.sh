@@ -127,3 +127,33 @@ if gw sh -c 'command -v iptables-nft' >/dev/null; then
 	finds_only forward-policy 'takes connections out of connection tracking' 'four'
 	heals ip raw
 fi
+
+# ---- another masquerade: where the client's address is to be kept, the target sees another
+for priority in 90 srcnat 110; do
+	nft_table "table ip fw { chain post { type nat hook postrouting priority $priority; policy accept; oifname srv masquerade; }; }"
+	expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9002
+	finds_only nat-after 'table ip fw, chain post \(rule handle [0-9]+\) replaces' 'kept'
+	heals ip fw
+done
+nft_table 'table ip fw { chain post { type nat hook postrouting priority srcnat; policy accept; ip saddr 10.10.0.0/24 snat to 10.20.0.1; }; }'
+expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9002
+healthy
+notes nat-after 'may replace the client.s address, .* for some clients'
+gw nft delete table ip fw
+# Not for what is translated, or elsewhere.
+nft_table 'table ip fw { chain post { type nat hook postrouting priority srcnat; policy accept; ct status dnat return; masquerade; }; }
+table ip fw2 { chain post { type nat hook postrouting priority srcnat; policy accept; oifname "lan" masquerade; ip daddr 10.20.0.3 masquerade; }; }'
+works
+healthy
+expect_json "$out" '.findings | map(select(.check == "nat-after")) | map(.level) == ["ok"]'
+gw nft delete table ip fw
+gw nft delete table ip fw2
+if gw sh -c 'command -v iptables-nft' >/dev/null; then
+	ln -s "$(command -v iptables-nft)" "$T/iptables"
+	PATH=$T:$PATH
+	gw iptables -t nat -A POSTROUTING -o srv -j MASQUERADE
+	finds_only nat-after 'table ip nat, chain POSTROUTING .* replaces' 'kept'
+	type_fix
+	healthy
+	works
+fi
