@@ -15,8 +15,7 @@
 #include <string.h>
 
 #include "ctl/base/io.h"
-#include "ctl/doctor/doctor_internal.h"
-#include "ctl/nft/nft_judge.h"
+#include "ctl/doctor/policy_internal.h"
 
 #define MAX_STEPS 20000000u /* of all chains of one check: about a second */
 
@@ -24,32 +23,6 @@
 #define TRACKING    (-200)
 #define DESTINATION (-100)
 #define SOURCE	    100
-
-struct walk {
-	struct doctor *d;
-	const struct foreign_chain *chain;
-	bool local; /* targets on this host */
-	unsigned steps;
-	bool gave_up;
-	struct pending_finding *drops, *some, *unsure, *mute, *untracked, *some_untracked;
-};
-
-/* One kind of connection, by one port of a route to one target. */
-struct connection {
-	const struct plan_route *route;
-	const struct plan_target *target;
-	const struct doctor_target *known; /* may be NULL */
-	uint16_t port;			   /* of the route */
-	uint8_t proto;
-};
-
-/* What became of it, by the interfaces where clients come in. */
-struct tally {
-	unsigned all, drops, unsure, untracked;
-	struct judge_packet packet; /* the first that was dropped, or not tracked */
-	struct judge_verdict verdict;
-	char where[DOCTOR_MAX_INGRESS * (IFNAMSIZ + 2)];
-};
 
 bool foreign_takes_family(const struct foreign_chain *c, int family)
 {
@@ -62,150 +35,6 @@ bool foreign_is_active(const struct doctor *d, const struct foreign_chain *c)
 	const struct foreign_table *t = foreign_table_find(d->foreign, c->family, c->table);
 
 	return c->is_base && !(t && t->dormant) && (c->rules || c->policy == NF_DROP);
-}
-
-/* ---- the fix ---- */
-
-static bool is_iptables(const struct foreign_chain *c)
-{
-	return c->family != NFPROTO_INET && !strcmp(c->table, "filter") &&
-	       (!strcmp(c->name, "FORWARD") || !strcmp(c->name, "INPUT"));
-}
-
-static void fix_iptables(struct walk *w, struct pending_finding *f)
-{
-	const struct foreign_chain *c = w->chain;
-	const char *user = "DOCKER-USER", *keep = "";
-
-	if (w->local || !foreign_chain_find(w->d->foreign, c->family, c->table, user))
-		user = c->name;
-	if (foreign_chain_find(w->d->foreign, c->family, c->table, "ufw-before-forward") ||
-	    foreign_chain_find(w->d->foreign, c->family, c->table, "ufw6-before-forward"))
-		keep = c->family == NFPROTO_IPV4
-			       ? "    # and into /etc/ufw/before.rules, to keep it"
-			       : "    # and into /etc/ufw/before6.rules, to keep it";
-	finding_fix(w->d, f, "%s -I %s -m conntrack --ctstate DNAT -j ACCEPT%s",
-		    c->family == NFPROTO_IPV4 ? "iptables" : "ip6tables", user, keep);
-}
-
-/* The mark of a translation is not there yet: the packet has to be named. */
-static void fix_before(struct walk *w, struct pending_finding *f, const struct judge_packet *p)
-{
-	const struct foreign_chain *c = w->chain;
-	const char *family = foreign_family_name(c->family);
-	char text[ADDR_TEXT];
-
-	if (p->reply)
-		finding_fix(w->d, f, "nft insert rule %s %s %s %s saddr %s accept", family,
-			    c->table, c->name, p->family == ADDR_V4 ? "ip" : "ip6",
-			    addr_format(&p->source, text));
-	else
-		finding_fix(w->d, f,
-			    "nft insert rule %s %s %s %s dport %u accept    # and so for each port "
-			    "of these routes",
-			    family, c->table, c->name, p->proto == IPPROTO_TCP ? "tcp" : "udp",
-			    p->port);
-}
-
-static void fix_policy(struct walk *w, struct pending_finding *f, const struct judge_packet *p)
-{
-	const struct foreign_chain *c = w->chain;
-	const struct foreign_table *t = foreign_table_find(w->d->foreign, c->family, c->table);
-
-	if (is_iptables(c))
-		fix_iptables(w, f);
-	else if (t && t->owned)
-		finding_fix(w->d, f, "tell the program that owns this table to accept %s",
-			    p->translated && !p->untracked ? "`ct status dnat`" : "these");
-	else if (!p->translated || p->untracked)
-		fix_before(w, f, p);
-	else
-		finding_fix(w->d, f,
-			    "nft insert rule %s %s %s ct status dnat accept    # and into the file "
-			    "that it was loaded from",
-			    foreign_family_name(c->family), c->table, c->name);
-}
-
-/* ---- one chain ---- */
-
-/* "table ip fw, chain forward (policy drop)" */
-static const char *chain_text(const struct walk *w, const struct judge_verdict *v, char *out,
-			      size_t cap)
-{
-	const struct foreign_chain *c = w->chain;
-	char by[48] = "policy drop";
-
-	if (v->rule)
-		snprintf(by, sizeof(by), "rule handle %llu", (unsigned long long)v->rule->handle);
-	snprintf(out, cap, "table %s %s, chain %s (%s)", foreign_family_name(c->family), c->table,
-		 v->rule ? v->chain->name : c->name, by);
-	return out;
-}
-
-static void report_drops(struct walk *w, const struct connection *x, const struct tally *t)
-{
-	const char *subject = t->packet.reply ? "answers" : "connections";
-	const char *on = !*t->where ? "" : t->packet.reply ? " to " : " from ";
-	const char *what = w->local ? "to" : "through";
-	struct pending_finding **slot = t->drops == t->all ? &w->drops : &w->some;
-	char text[3 * FOREIGN_NAME_MAX];
-
-	if (!*slot)
-		chain_text(w, &t->verdict, text, sizeof(text));
-	if (!*slot && slot == &w->drops) {
-		*slot = doctor_problem(w->d, "%s drops %s%s%s %s this host", text, subject, on,
-				       t->where, what);
-		fix_policy(w, *slot, &t->packet);
-	} else if (!*slot) {
-		*slot = doctor_note(w->d, "%s drops %s%s%s %s this host, but not all others", text,
-				    subject, on, t->where, what);
-	}
-	finding_route(w->d, *slot, x->route);
-}
-
-static void report_unsure(struct walk *w, const struct connection *x)
-{
-	const struct foreign_chain *c = w->chain;
-
-	if (!w->unsure)
-		w->unsure = doctor_note(w->d,
-					"table %s %s, chain %s drops what its rules do not accept; "
-					"for whom they accept these routes cannot be told",
-					foreign_family_name(c->family), c->table, c->name);
-	finding_route(w->d, w->unsure, x->route);
-}
-
-/* Whether a service of UDP answers at all is not known. */
-static void report_mute(struct walk *w, const struct connection *x, const struct judge_verdict *v)
-{
-	char text[3 * FOREIGN_NAME_MAX];
-
-	if (!w->mute)
-		w->mute = doctor_note(w->d, "%s drops the answers to datagrams, if there are any",
-				      chain_text(w, v, text, sizeof(text)));
-	finding_route(w->d, w->mute, x->route);
-}
-
-static void report_untracked(struct walk *w, const struct connection *x, const struct tally *t)
-{
-	static const char fmt[] = "table %s %s, chain %s (rule handle %llu) takes %s%s out of "
-				  "connection tracking: they are not translated";
-	const struct judge_side *by = &t->verdict.side[EFFECT_NOTRACK];
-	const char *family = foreign_family_name(w->chain->family);
-	struct pending_finding **slot = t->untracked == t->all ? &w->untracked : &w->some_untracked;
-	struct pending_finding *(*add)(struct doctor * d, const char *fmt, ...) PRINTF_LIKE(2, 3) =
-		slot == &w->untracked ? doctor_problem : doctor_note;
-
-	if (!*slot) {
-		*slot = add(w->d, fmt, family, by->chain->table, by->chain->name,
-			    (unsigned long long)by->rule->handle,
-			    t->packet.reply ? "answers" : "connections",
-			    slot == &w->untracked ? "" : " of some clients");
-		finding_fix(w->d, *slot, "nft delete rule %s %s %s handle %llu", family,
-			    by->chain->table, by->chain->name,
-			    (unsigned long long)by->rule->handle);
-	}
-	finding_route(w->d, *slot, x->route);
 }
 
 /* ---- one packet ---- */
@@ -307,7 +136,7 @@ static bool count_verdict(struct walk *w, const struct connection *x, struct tal
 	drops = v.possible == JUDGE_DROP;
 	untracked = p->untracked && v.side[EFFECT_NOTRACK].surely;
 	if (drops && p->reply && p->proto == IPPROTO_UDP) {
-		report_mute(w, x, &v);
+		policy_report_mute(w, x, &v);
 		return true;
 	}
 	if (!drops && !untracked) {
@@ -363,11 +192,11 @@ static void judge_connection(struct walk *w, const struct connection *x)
 	if (!n)
 		judge_ingress(w, x, &t, NULL);
 	if (t.drops)
-		report_drops(w, x, &t);
+		policy_report_drops(w, x, &t);
 	else if (t.untracked)
-		report_untracked(w, x, &t);
+		policy_report_untracked(w, x, &t);
 	if (t.unsure)
-		report_unsure(w, x);
+		policy_report_unsure(w, x);
 }
 
 /* The first and the last port of each range: firewalls that cut a range in two are rare. */
