@@ -196,25 +196,48 @@ static void sending(const struct nft_change_stats *stats, void *arg)
 	apply_phase(arg, n == 1 ? "writing %zu element" : "writing %zu elements", n);
 }
 
+/*
+ * The table of the live generation, wherever it is called now: another name in
+ * the config or on the command line moves everything in the same transaction.
+ * A kill between a commit and STATE/live can leave it under the other name, or
+ * under both: `have` is the wanted one then, and the rest goes in that transaction.
+ */
+static int read_table(struct apply_job *j)
+{
+	const char *live = session_table(j->s), *table = j->compile.table;
+	int rc = session_read_kernel(j->s, table, j->e);
+
+	rc = rc ? rc : nft_find_owned(j->s->nft, j->s->state.instance, &j->own, j->e);
+	if (!rc && !j->s->have->exists && j->own.n) {
+		table = j->own.v[0].name;
+		for (unsigned i = 1; i < j->own.n; i++)
+			if (!strcmp(j->own.v[i].name, live))
+				table = live;
+		rc = session_read_kernel(j->s, table, j->e);
+	}
+	j->guarded_table = table;
+	return rc;
+}
+
 static int commit_want(struct apply_job *j, unsigned flags)
 {
 	struct nft_refusal refusal = { .place = RS_NO_PLACE };
 	int rc;
 
 	apply_phase(j, "comparing");
+	nft_delete_too(j->s->nft, &j->own);
 	for (unsigned tries = 0;; tries++) {
 		rc = nft_commit(j->s->nft, j->s->have, j->want, j->s->genid, flags, &j->out->stats,
 				&refusal, j->e);
 		if (rc != -ERESTART || tries == GENID_TRIES)
 			break;
 		log_debug("the kernel's ruleset changed meanwhile: reading it again");
-		rc = session_read_kernel(j->s,
-					 j->s->have->exists ? j->guarded_table : j->compile.table,
-					 j->e);
+		rc = read_table(j);
 		if (rc)
-			return rc;
+			break;
 		ruleset_choose_sizes(j->want, j->s->have);
 	}
+	nft_delete_too(j->s->nft, NULL);
 	lap(j, &j->out->times.kernel_us);
 	if (answer_was_lost(rc) && !(flags & NFT_CHECK_ONLY))
 		return settle_lost_answer(j, rc);
@@ -251,7 +274,8 @@ static int repair_live(struct apply_job *j)
 	int rc;
 
 	j->out->generation = j->s->live;
-	if (!j->preparing && !strcmp(j->s->have->table, j->want->table) &&
+	if (!j->preparing && j->own.n <= j->s->have->exists &&
+	    !strcmp(j->s->have->table, j->want->table) &&
 	    ruleset_equal(j->s->have, j->want, what, sizeof(what))) {
 		/* Somebody's commit made the image stale: renewed, the next apply is fast again. */
 		if (!j->s->from_image && !j->r->dry_run)
@@ -316,31 +340,6 @@ static int apply_prepared(struct apply_job *j)
 	if (rc)
 		return rc;
 	return j->again ? repair_live(j) : apply_new(j);
-}
-
-/*
- * The table of the live generation, wherever it is called now. Another name in
- * the config or on the command line moves everything in the same transaction.
- */
-static int read_table(struct apply_job *j)
-{
-	const char *old = session_table(j->s), *table = j->compile.table;
-	int rc;
-
-	j->guarded_table = table;
-	if (!strcmp(old, table) || (!j->s->live && !j->s->noted_table[0]))
-		return session_read_kernel(j->s, table, j->e);
-	rc = session_read_kernel(j->s, table, j->e);
-	if (rc || j->s->have->exists) {
-		if (!rc)
-			rc = err_set(j->e, EEXIST, "the nftables table \"inet %s\" exists already",
-				     table);
-		return rc;
-	}
-	rc = session_read_kernel(j->s, old, j->e);
-	if (!rc && j->s->have->exists)
-		j->guarded_table = old;
-	return rc;
 }
 
 int apply_run(struct session *s, const struct apply_request *r, struct apply_result *out,

@@ -29,6 +29,7 @@ struct apply_job {
 	bool preparing;		     /* guard and settings of this apply are in place */
 	bool table_was_there;
 	const char *guarded_table; /* takes the guard: the old table where there is one */
+	struct nft_tables own;	   /* this instance's: one, or none, or what a kill left */
 	uint32_t guarded_generation;
 	struct compile_options compile;
 	struct ruleset *want;

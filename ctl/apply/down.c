@@ -34,7 +34,8 @@ static bool is_of_instance(const struct ct_flow *f, void *arg)
 }
 
 /* No routes, but what keeps established flows translated, and the guard. */
-static int commit_drained(struct session *s, const char *table, struct err *e)
+static int commit_drained(struct session *s, const char *table, const struct nft_tables *own,
+			  struct err *e)
 {
 	struct sysctl_wants on = sysctl_journal_wants(s->journal);
 	struct plan nobody = { .needs_route_localnet = on.route_localnet };
@@ -45,8 +46,11 @@ static int commit_drained(struct session *s, const char *table, struct err *e)
 		.guard_v6 = on.forward_v6,
 	};
 	struct ruleset *want = ruleset_compile(&nobody, &o, e);
-	int rc = want ? nft_commit(s->nft, s->have, want, 0, NFT_COMMIT, NULL, NULL, e) : e->code;
+	int rc = want ? 0 : e->code;
 
+	nft_delete_too(s->nft, own);
+	rc = rc ? rc : nft_commit(s->nft, s->have, want, 0, NFT_COMMIT, NULL, NULL, e);
+	nft_delete_too(s->nft, NULL);
 	ruleset_free(want);
 	return rc;
 }
@@ -137,8 +141,9 @@ static int restore_host(struct session *s, const char *table, struct down_result
 
 static int take_away(struct session *s, const char *table, struct down_result *out, struct err *e)
 {
-	int rc = sysctl_journal_count(s->journal) ? nft_find_other(s->nft, table, out->left_for, e)
-						  : 0;
+	int rc = sysctl_journal_count(s->journal)
+			 ? nft_find_other(s->nft, s->state.instance, out->left_for, e)
+			 : 0;
 
 	if (rc)
 		return rc;
@@ -163,9 +168,16 @@ int down_run(struct session *s, unsigned drain_s, flows_tick *tick, struct down_
 	     struct err *e)
 {
 	const char *table = session_table(s);
+	struct nft_tables own = { 0 };
 	int rc = session_read_kernel(s, table, e);
 
 	memset(out, 0, sizeof(*out));
+	rc = rc ? rc : nft_find_owned(s->nft, s->state.instance, &own, e);
+	/* A kill can leave it under another name than the files say. */
+	if (!rc && !s->have->exists && own.n) {
+		table = own.v[0].name;
+		rc = session_read_kernel(s, table, e);
+	}
 	if (rc)
 		return rc;
 	out->was_up = s->live || s->have->exists || sysctl_journal_count(s->journal);
@@ -175,7 +187,7 @@ int down_run(struct session *s, unsigned drain_s, flows_tick *tick, struct down_
 	if (rc)
 		return rc;
 	FAILPOINT(down_started);
-	rc = s->have->exists ? commit_drained(s, table, e) : 0;
+	rc = s->have->exists ? commit_drained(s, table, &own, e) : 0;
 	if (rc)
 		return rc;
 	FAILPOINT(down_drained);

@@ -39,19 +39,7 @@ static int take_all_away(struct apply_job *j, struct err *e)
 	return down_run(j->s, 0, NULL, &down, e);
 }
 
-/* The new generation had another table name: the old one was made anew beside it. */
-static int remove_moved(struct apply_job *j, struct err *e)
-{
-	int rc;
-
-	if (!strcmp(j->compile.table, session_table(j->s)))
-		return 0;
-	rc = session_read_kernel(j->s, j->compile.table, e);
-	if (rc || !j->s->have->exists)
-		return rc;
-	return nft_commit(j->s->nft, j->s->have, NULL, 0, NFT_COMMIT, NULL, NULL, e);
-}
-
+/* Under another name as well: the table that read back wrongly goes in the same transaction. */
 static int restore_old(struct apply_job *j, struct err *e)
 {
 	struct again_request r = { .generation = j->s->live, .same_number = true };
@@ -65,7 +53,7 @@ static int restore_old(struct apply_job *j, struct err *e)
 	FAILPOINT(put_back_settings);
 	rc = rc ? rc : again_apply(j->s, &r, &result, NULL, e);
 	FAILPOINT(put_back);
-	return rc ? rc : remove_moved(j, e);
+	return rc;
 }
 
 int apply_put_back(struct apply_job *j)

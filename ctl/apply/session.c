@@ -148,6 +148,17 @@ static int see_pending(struct session *s, struct err *e)
 	return 0;
 }
 
+/* Has the kernel the live generation, under whatever name? */
+static int live_is_there(struct session *s, bool *yes, struct err *e)
+{
+	uint32_t in_kernel = 0;
+	bool exists;
+	int rc = kernel_generation(s, session_table(s), &in_kernel, &exists, e);
+
+	*yes = !rc && exists && in_kernel == s->live;
+	return rc;
+}
+
 static int settle_pending(struct session *s, struct err *e)
 {
 	struct state_meta meta = { 0 };
@@ -163,6 +174,8 @@ static int settle_pending(struct session *s, struct err *e)
 	if (!state_read_generation(&s->state, pending, &meta, NULL, NULL))
 		rc = kernel_generation(s, meta.table, &in_kernel, &exists, e);
 	state_meta_fini(&meta);
+	if (!rc && !exists && s->live)
+		rc = live_is_there(s, &exists, e);
 	if (rc)
 		return rc;
 	if (in_kernel == pending) {
@@ -217,13 +230,13 @@ bool session_is_busy(const struct session *s)
 
 bool session_has_leftovers(struct session *s)
 {
-	struct ruleset *head = NULL;
-	bool left = !s->live && sysctl_journal_count(s->journal);
+	struct nft_tables own = { 0 };
+	struct err e = { 0 };
 
-	if (!s->live && !left && !nft_read_head(s->nft, session_table(s), &head, NULL))
-		left = head->exists && head->ours && !strcmp(head->owner, s->state.instance);
-	ruleset_free(head);
-	return left;
+	if (s->live)
+		return false;
+	return sysctl_journal_count(s->journal) ||
+	       (!nft_find_owned(s->nft, s->state.instance, &own, &e) && own.n);
 }
 
 int session_open(struct session *s, const char *state_dir, const char *run_dir, unsigned flags,

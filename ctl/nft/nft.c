@@ -81,6 +81,26 @@ void nft_on_sending(struct nft *n, nft_sending *fn, void *arg)
 	n->sending_arg = arg;
 }
 
+void nft_delete_too(struct nft *n, const struct nft_tables *tables)
+{
+	n->delete_too = tables;
+}
+
+static void put_delete_too(const struct nft *n, struct nft_batch *b, const struct ruleset *have)
+{
+	const char *table = b->table;
+
+	for (unsigned i = 0; n->delete_too && i < n->delete_too->n; i++) {
+		const char *name = n->delete_too->v[i].name;
+
+		if (!strcmp(name, table) || (have && have->exists && !strcmp(name, have->table)))
+			continue;
+		b->table = name;
+		nft_batch_table(b, NFT_MSG_DELTABLE, 0, NULL);
+	}
+	b->table = table;
+}
+
 int nft_commit(struct nft *n, const struct ruleset *have, const struct ruleset *want,
 	       uint32_t genid, unsigned flags, struct nft_change_stats *stats,
 	       struct nft_refusal *refusal, struct err *e)
@@ -110,6 +130,7 @@ int nft_commit(struct nft *n, const struct ruleset *have, const struct ruleset *
 		rc = put_replace(&b, want, stats, e);
 	else
 		rc = put_difference(&b, have, want, stats, e);
+	put_delete_too(n, &b, have);
 	if (rc || (want && !replace && !move && have->exists && b.n_notes == unchanged))
 		goto out;
 	nft_carry_put(&b, &carry);

@@ -31,9 +31,21 @@ int nft_read_head(struct nft *n, const char *table, struct ruleset **out, struct
  * -errno; tried in a check-only transaction, which loads its module. */
 int nft_has_expr(struct nft *n, const char *expr, struct err *e);
 
-/* The name of a table, other than this one, in which some spctl of this namespace has live routes;
+/* Tables with a spctl's mark. More than these are not looked at. */
+#define NFT_TABLES_MAX 64
+struct nft_tables {
+	struct nft_marked {
+		char name[RS_NAME_MAX];
+		char owner[64];
+	} v[NFT_TABLES_MAX];
+	unsigned n;
+};
+
+/* All tables of that owner. */
+int nft_find_owned(struct nft *n, const char *owner, struct nft_tables *out, struct err *e);
+/* The name of a table of another owner in which some spctl of this namespace has live routes;
  * "" = none. */
-int nft_find_other(struct nft *n, const char *table, char other[RS_NAME_MAX], struct err *e);
+int nft_find_other(struct nft *n, const char *owner, char other[RS_NAME_MAX], struct err *e);
 
 /* A change of one object, for plan output and for the "nothing to do" test. */
 struct nft_change_stats {
@@ -44,6 +56,10 @@ struct nft_change_stats {
 /* fn is called when the difference is known and before it is sent; NULL = nobody is. */
 typedef void nft_sending(const struct nft_change_stats *stats, void *arg);
 void nft_on_sending(struct nft *n, nft_sending *fn, void *arg);
+
+/* These tables go in the same transaction as each nft_commit() from now on makes, apart from its
+ * `have` and `want`; NULL ends that. They must be there, and stay valid. */
+void nft_delete_too(struct nft *n, const struct nft_tables *tables);
 
 /* Where a kernel refusal points to: route index (RS_NO_PLACE = none) and what the message was. */
 struct nft_refusal {

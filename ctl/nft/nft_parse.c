@@ -74,8 +74,10 @@ static void note_other_table(const struct attrs *t, struct nft_answer *a)
 	struct ruleset other = { 0 };
 
 	parse_mark(&other, t->v[NFTA_TABLE_USERDATA]);
-	if (name && other.ours && strlen(name) < RS_NAME_MAX && a->n_others < NFT_MAX_OTHERS)
-		memcpy(a->others[a->n_others++], name, strlen(name) + 1);
+	if (!name || !other.ours || strlen(name) >= RS_NAME_MAX || a->others.n == NFT_TABLES_MAX)
+		return;
+	memcpy(a->others.v[a->others.n].name, name, strlen(name) + 1);
+	memcpy(a->others.v[a->others.n++].owner, other.owner, sizeof(other.owner));
 }
 
 static void parse_table(const struct nlmsghdr *nlh, struct ruleset *rs, struct nft_answer *a)

@@ -8,7 +8,7 @@
 #ifndef CTL_NFT_NFT_PARSE_H
 #define CTL_NFT_NFT_PARSE_H
 
-#include "ctl/nft/ruleset.h"
+#include "ctl/nft/nft.h"
 
 struct nlmsghdr;
 
@@ -30,8 +30,6 @@ const struct nlmsghdr *nft_next_message(const uint8_t **p, size_t *left);
 /* The number that NLMSG_ERROR and NLMSG_DONE begin with: 0 or a negative errno. */
 int nft_message_code(const struct nlmsghdr *nlh);
 
-#define NFT_MAX_OTHERS 16
-
 /* Collects the answers to one request after the other. */
 struct nft_answer {
 	uint32_t seq;	  /* of the request: other messages are ignored */
@@ -40,9 +38,8 @@ struct nft_answer {
 	int error;	  /* 0 or the kernel's negative errno */
 	uint32_t genid;
 	uint32_t use, seen; /* objects that the table says it has; that came */
-	/* Other tables with a spctl's mark; more than these are not looked at. */
-	char others[NFT_MAX_OTHERS][RS_NAME_MAX];
-	unsigned n_others;
+	/* Other tables with a spctl's mark. */
+	struct nft_tables others;
 	/* Elements with a counter are put here, not into the ruleset; NULL = not asked for. */
 	struct nft_counts *counts;
 };

@@ -227,40 +227,53 @@ int nft_read_head(struct nft *n, const char *table, struct ruleset **out, struct
 	return read_with(n, table, out, e, read_head);
 }
 
-/* A table that only guards what its spctl turned on has no generation: it is nobody's need. */
-static int first_active(struct nft *n, const struct nft_answer *a, char other[RS_NAME_MAX],
-			struct err *e)
-{
-	other[0] = '\0';
-	for (unsigned i = 0; i < a->n_others; i++) {
-		struct ruleset *head = NULL;
-		int rc = nft_read_head(n, a->others[i], &head, e);
-
-		if (rc)
-			return rc;
-		if (head->exists && head->generation)
-			memcpy(other, a->others[i], RS_NAME_MAX);
-		ruleset_free(head);
-		if (other[0])
-			break;
-	}
-	return 0;
-}
-
-int nft_find_other(struct nft *n, const char *table, char other[RS_NAME_MAX], struct err *e)
+static int find_marked(struct nft *n, struct nft_tables *out, struct err *e)
 {
 	_Alignas(8) char buf[NFT_REQUEST_MAX];
-	struct ruleset *rs = empty_ruleset(table);
+	struct ruleset *rs = empty_ruleset(""); /* no table has that name: all are others */
 	struct nft_answer a = { 0 };
 	int rc = -EINTR;
 
 	if (!rs)
 		return err_set(e, -ENOMEM, "out of memory");
 	for (int i = 0; i < READ_TRIES && rc == -EINTR; i++) {
-		a.n_others = 0;
+		a.others.n = 0;
 		rc = nft_request(n, nft_request_new(n, buf, NFT_MSG_GETTABLE, NLM_F_DUMP), rs, &a,
 				 e);
 	}
 	ruleset_free(rs);
-	return rc ? nft_refused(e, rc, "the list of tables") : first_active(n, &a, other, e);
+	*out = a.others;
+	return rc ? nft_refused(e, rc, "the list of tables") : 0;
+}
+
+int nft_find_owned(struct nft *n, const char *owner, struct nft_tables *out, struct err *e)
+{
+	struct nft_tables all = { 0 };
+	int rc = find_marked(n, &all, e);
+
+	out->n = 0;
+	for (unsigned i = 0; !rc && i < all.n; i++)
+		if (!strcmp(all.v[i].owner, owner))
+			out->v[out->n++] = all.v[i];
+	return rc;
+}
+
+/* A table that only guards what its spctl turned on has no generation: it is nobody's need. */
+int nft_find_other(struct nft *n, const char *owner, char other[RS_NAME_MAX], struct err *e)
+{
+	struct nft_tables all = { 0 };
+	int rc = find_marked(n, &all, e);
+
+	other[0] = '\0';
+	for (unsigned i = 0; !rc && i < all.n && !other[0]; i++) {
+		struct ruleset *head = NULL;
+
+		if (!strcmp(all.v[i].owner, owner))
+			continue;
+		rc = nft_read_head(n, all.v[i].name, &head, e);
+		if (!rc && head->exists && head->generation)
+			memcpy(other, all.v[i].name, RS_NAME_MAX);
+		ruleset_free(head);
+	}
+	return rc;
 }

@@ -19,6 +19,7 @@ struct nft {
 	char *reply;  /* NFT_REPLY_MAX bytes */
 	nft_sending *sending;
 	void *sending_arg;
+	const struct nft_tables *delete_too; /* may be NULL */
 };
 
 /* A request in `buf` (at least NFT_REQUEST_MAX bytes); attributes are the caller's. */
