@@ -165,6 +165,25 @@ static int finish_overdue(const char *state_dir, const char *run_dir, unsigned t
 	return rc;
 }
 
+/* After a reboot nobody has said yet that this is STATE's namespace. Only what changes routes here
+ * anyway may do so by finishing what was left: to look must not apply them in the wrong one. */
+static bool may_finish(const struct session *s, unsigned flags)
+{
+	return s->state.of_this_boot || ((flags & SESSION_LOCK) && !(flags & SESSION_LOOK));
+}
+
+static void say_left(const struct session *s)
+{
+	const char *why = why_overdue(s, &s->meta.confirm);
+
+	if (s->meta.confirm.previous)
+		log_warn("generation %u %s: spctl apply --boot brings generation %u back", s->live,
+			 why, s->meta.confirm.previous);
+	else
+		log_warn("generation %u %s: spctl apply --boot takes it away for good", s->live,
+			 why);
+}
+
 int confirm_open(struct session *s, const char *state_dir, const char *run_dir, unsigned flags,
 		 unsigned timeout_ms, bool *timer_was_gone, struct err *e)
 {
@@ -176,6 +195,10 @@ int confirm_open(struct session *s, const char *state_dir, const char *run_dir, 
 		*timer_was_gone = false;
 	if (rc || geteuid())
 		return rc;
+	if (is_overdue(s) && !may_finish(s, flags)) {
+		say_left(s);
+		return 0;
+	}
 	if (is_overdue(s)) {
 		session_close(s);
 		/* Not done: the command itself is still worth doing, `confirm` above all. */

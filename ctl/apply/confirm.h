@@ -15,7 +15,8 @@
 #define CONFIRM_TIMER_LOCK_FD 3
 
 /* As session_open(). A generation whose time is over is taken back before, and that is said
- * through log_warn(); a timer that is gone is started again. *timer_was_gone may be NULL. */
+ * through log_warn(); a timer that is gone is started again. After a reboot a look (no
+ * SESSION_LOCK, or SESSION_LOOK) only tells. *timer_was_gone may be NULL. */
 int confirm_open(struct session *s, const char *state_dir, const char *run_dir, unsigned flags,
 		 unsigned timeout_ms, bool *timer_was_gone, struct err *e);
 

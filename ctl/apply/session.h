@@ -34,9 +34,10 @@ struct session {
 	bool had_udp; /* `have` leads UDP somewhere */
 };
 
-enum { SESSION_CREATE = 1, SESSION_LOCK = 2 };
+enum { SESSION_CREATE = 1, SESSION_LOCK = 2, SESSION_LOOK = 4 };
 
-/* Without SESSION_LOCK it is a look from the side: nothing is settled or written.
+/* Without SESSION_LOCK it is a look from the side: nothing is settled or written. SESSION_LOOK:
+ * with the lock, but nothing is going to be changed.
  * -ENOENT: nothing was ever applied here (only without SESSION_CREATE). */
 int session_open(struct session *s, const char *state_dir, const char *run_dir, unsigned flags,
 		 unsigned timeout_ms, struct err *e);

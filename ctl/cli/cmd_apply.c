@@ -261,7 +261,7 @@ static int open_scratch(struct apply_job *j, struct err *e)
 
 static int open_session(struct apply_job *j, struct err *e)
 {
-	unsigned flags = SESSION_LOCK | (j->o->dry_run ? 0 : SESSION_CREATE);
+	unsigned flags = SESSION_LOCK | (j->o->dry_run ? SESSION_LOOK : SESSION_CREATE);
 	int rc = confirm_open(&j->s, j->o->state_dir, j->o->run_dir, flags, j->o->timeout_ms, NULL,
 			      e);
 

@@ -201,7 +201,7 @@ int cmd_rollback(const struct options *o, int argc, char **argv)
 	if (rc)
 		return rc;
 	/* A look first: where nothing was ever applied no directory is made. */
-	rc = confirm_open(&s, o->state_dir, o->run_dir, 0, o->timeout_ms, NULL, &e);
+	rc = session_open(&s, o->state_dir, o->run_dir, 0, 0, &e);
 	if (!rc) {
 		session_close(&s);
 		rc = confirm_open(&s, o->state_dir, o->run_dir, SESSION_CREATE | SESSION_LOCK,

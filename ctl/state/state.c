@@ -243,9 +243,11 @@ static int claim(struct state *s, const struct host_identity *me, struct err *e)
 		run.id = *me;
 		rc = owner_save(s->run_dir, &run, e);
 	}
-	if (!rc)
-		memcpy(s->instance, state.instance, sizeof(s->instance));
-	return rc;
+	if (rc)
+		return rc;
+	memcpy(s->instance, state.instance, sizeof(s->instance));
+	s->of_this_boot = true;
+	return 0;
 }
 
 static int open_create(struct state *s, const struct host_identity *me, struct err *e)
@@ -288,9 +290,11 @@ static int open_existing(struct state *s, const struct host_identity *me, struct
 		return err_set(e, ENOENT, "%s: nothing was ever applied here", s->state_dir);
 	if (!rc)
 		rc = dir_check(s->state_dir, e);
-	if (!rc)
-		memcpy(s->instance, o.instance, sizeof(s->instance));
-	return rc;
+	if (rc)
+		return rc;
+	memcpy(s->instance, o.instance, sizeof(s->instance));
+	s->of_this_boot = same_boot(&o.id, me);
+	return 0;
 }
 
 int state_open(struct state *s, const char *state_dir, const char *run_dir, bool create,

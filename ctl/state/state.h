@@ -31,7 +31,8 @@ struct state {
 	char *state_dir, *run_dir; /* owned */
 	char instance[33];	   /* 32 hex digits, made once per STATE */
 	char boot[40];
-	int lock_fd; /* -1 = not held */
+	bool of_this_boot; /* false: last claimed in an earlier boot, maybe by another namespace */
+	int lock_fd;	   /* -1 = not held */
 };
 
 /* Opens both directories (made if `create`), checks that they belong to this network

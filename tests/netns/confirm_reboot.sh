@@ -47,10 +47,23 @@ expect_exit 1 spctl confirm
 expect_match "$err" 'generation 2 was taken back'
 eventually no_timer
 
-# Another command comes first.
+# Other commands come first. Those that look only tell, in whatever namespace: nothing is applied
+# there, no timer is started, nobody claims anything.
 expect_exit 0 spctl apply "$T/new.json" --confirm 3600
 reboot
-expect_exit 0 spctl status
+for who in gw c2; do
+	for command in status history conns doctor "explain --port 9000 --local" "plan $T/old.json" "apply $T/old.json --dry-run"; do
+		# shellcheck disable=SC2086 # words
+		run lab_in "$who" "$SPCTL" $command
+		expect_match "$err" 'generation 3 was not confirmed before the reboot: spctl apply --boot brings generation 1 back' "$command"
+		no_timer || fail "$command started a timer"
+	done
+	expect_eq "$(lab_in "$who" nft list tables)" '' "tables of $who"
+	[[ ! -e $T/run/instance ]] || fail "$command made RUN"
+done
+expect_answer refused tcp 10.10.0.1:9000
+expect_exit 1 spctl status
+expect_exit 1 spctl confirm
 expect_match "$err" 'generation 3 was not confirmed before the reboot: generation 1 is back'
 expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9000
 expect_exit 0 spctl apply --boot
