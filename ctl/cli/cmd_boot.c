@@ -2,9 +2,11 @@
 /* apply --boot: the last confirmed generation again, under its own number, asking nobody. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ctl/apply/again.h"
 #include "ctl/apply/confirm.h"
+#include "ctl/base/log.h"
 #include "ctl/cli/cmd.h"
 #include "ctl/cli/describe.h"
 #include "ctl/cli/report.h"
@@ -78,6 +80,46 @@ static int drop_unconfirmed(struct session *s, const struct options *o, struct e
 			    o->timeout_ms, e);
 }
 
+/* The newest that waits for nothing and can be read, into *m; *m is of generation 0 = none. */
+static int find_confirmed(struct session *s, struct state_meta *m, struct err *e)
+{
+	uint32_t *v = NULL;
+	size_t n = 0;
+	int rc = state_generations(&s->state, &v, &n, e);
+
+	while (!rc && n-- && !m->generation) {
+		struct buf text = { 0 };
+
+		if (v[n] == s->live || state_read_generation(&s->state, v[n], m, &text, NULL))
+			memset(m, 0, sizeof(*m));
+		else if (m->confirm.phase != STATE_CONFIRM_NONE &&
+			 m->confirm.phase != STATE_CONFIRM_GIVEN)
+			state_meta_fini(m);
+		buf_fini(&text);
+	}
+	free(v);
+	return rc;
+}
+
+/* A record that cannot be read cannot say that it was confirmed: it does not count as that, and
+ * routes that were are better than none. */
+static int replace_unreadable(struct session *s, struct err *e)
+{
+	struct state_meta m = { 0 };
+	int rc;
+
+	if (!s->live || s->meta.generation)
+		return 0;
+	rc = find_confirmed(s, &m, e);
+	if (rc || !m.generation)
+		return rc;
+	log_warn("whether generation %u was confirmed cannot be read: generation %u, the newest "
+		 "that was, is taken",
+		 s->live, m.generation);
+	s->meta = m; /* was of none */
+	return 0;
+}
+
 static int boot(struct session *s, const struct options *o)
 {
 	struct apply_result result;
@@ -86,11 +128,12 @@ static int boot(struct session *s, const struct options *o)
 	struct err e = { 0 };
 	int rc = drop_unconfirmed(s, o, &e);
 
+	rc = rc ? rc : replace_unreadable(s, &e);
 	if (rc)
 		return cmd_fail(o, &e, cmd_exit_code(rc));
 	if (!s->live)
 		return nothing_there(o);
-	r.generation = s->live;
+	r.generation = s->meta.generation ? s->meta.generation : s->live;
 	rc = again_apply(s, &r, &result, &d, &e);
 	if (rc)
 		rc = cmd_fail(o, &e, cmd_exit_code(rc));

@@ -85,6 +85,28 @@ for with in "$T/two.json" --dry-run '--confirm 5'; do
 	expect_exit 2 spctl apply --boot $with
 	expect_match "$err" 'makes no sense with it'
 done
+# Its record is lost or damaged: whether it was confirmed cannot be read, so the one before comes.
+for damage in garbage lost; do
+	expect_exit 0 spctl apply "$T/three.json" --confirm 3600
+	live=$(cat "$T/state/live")
+	kill -KILL "$(pgrep -f "confirm-timer --state-dir $T/state")" # it would remember
+	if [[ $damage == lost ]]; then
+		rm "$T/state/applied/$live.json"
+	else
+		echo garbage >"$T/state/applied/$live.json"
+	fi
+	if [[ $damage == lost ]]; then
+		reboot
+	fi
+	expect_exit 0 spctl apply --boot
+	expect_match "$err" "whether generation $live was confirmed cannot be read: generation 2, the newest that was"
+	expect_match "$out" 'generation 2 is in the kernel again .*two.json'
+	expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
+	expect_exit 0 spctl status
+	expect_match "$out" '^generation 2,'
+	expect_exit 0 spctl apply --boot
+	expect_match "$out" 'nothing to do: generation 2'
+done
 # Its files are lost: said, exit 1.
 rm "$T/state/applied/2.config"
 expect_exit 1 spctl apply --boot
