@@ -48,6 +48,26 @@ static int max_arguments(const struct command *c)
 	return strstr(c->args, "...") ? INT_MAX : *c->args != '\0';
 }
 
+/* What was changed is changed, whoever hears of it: "failed" would be a lie there. */
+static bool changes_routes(const struct command *c, const struct options *o)
+{
+	static const char *const names[] = { "apply", "confirm", "rollback", "down" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (!strcmp(names[i], c->name))
+			return !o->dry_run;
+	return false;
+}
+
+static int finish_output(int rc, bool changes)
+{
+	if ((!fflush(stdout) && !ferror(stdout)) || errno == EPIPE)
+		return rc;
+	fprintf(stderr, "spctl: %scannot write the output: %s\n",
+		changes && !rc ? "warning: it is done; " : "", strerror(errno));
+	return rc || changes ? rc : EXIT_FAILED;
+}
+
 static int run_command(const struct command *c, int argc, char **argv)
 {
 	struct options o;
@@ -56,7 +76,7 @@ static int run_command(const struct command *c, int argc, char **argv)
 
 	if (n == -2) {
 		cmd_print_usage(stdout, c);
-		return EXIT_DONE;
+		return finish_output(EXIT_DONE, false);
 	}
 	if (n < 0)
 		return EXIT_USAGE;
@@ -71,21 +91,15 @@ static int run_command(const struct command *c, int argc, char **argv)
 		log_set_level(LOG_LEVEL_ERR);
 	if (o.verbose)
 		log_set_level(LOG_LEVEL_DEBUG);
-	return c->run(&o, n, argv);
+	return finish_output(c->run(&o, n, argv), changes_routes(c, &o));
 }
 
 int main(int argc, char **argv)
 {
 	const struct command *c = find_command(command_name(argc, argv));
-	int rc;
 
-	signal(SIGPIPE, SIG_IGN); /* a closed pager is an error of fflush below, not our death */
+	signal(SIGPIPE, SIG_IGN); /* a closed pager is an error of fflush above, not our death */
 	if (!c)
 		return unknown_command(argv[1]);
-	rc = run_command(c, argc > 2 ? argc - 2 : 0, argv + (argc > 2 ? 2 : 1));
-	if ((fflush(stdout) || ferror(stdout)) && errno != EPIPE) {
-		fprintf(stderr, "spctl: cannot write the output: %s\n", strerror(errno));
-		rc = rc ? rc : EXIT_FAILED;
-	}
-	return rc;
+	return run_command(c, argc > 2 ? argc - 2 : 0, argv + (argc > 2 ? 2 : 1));
 }

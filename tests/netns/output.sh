@@ -97,3 +97,23 @@ expect_exit 2 spctl check --json "$T/no-such-$bad.json"
 expect_json "$out" '.schema == 1 and (.errors | length) == 1'
 expect_exit 2 spctl apply --json "--no-such-$bad"
 expect_json "$out" '.schema == 1 and (.errors | length) == 1'
+
+# Output that cannot be written: what was done is done, so that is no failure; else it is one.
+mute() { lab_in gw "$SPCTL" "$@" 2>"$T/mute" >/dev/full; }
+sed 's/"port":7000/"port":7001/' "$T/long.json" >"$T/other.json"
+expect_exit 0 spctl down
+for command in "apply $T/long.json" "apply $T/other.json --confirm 600 --json" confirm "rollback --json" "apply --boot" down; do
+	code=0
+	# shellcheck disable=SC2086 # words
+	mute $command || code=$?
+	expect_match "$code $(cat "$T/mute")" '^0 .*it is done; cannot write the output' "$command"
+done
+apply long
+for command in "apply $T/long.json --dry-run" status history; do
+	code=0
+	# shellcheck disable=SC2086 # words
+	mute $command || code=$?
+	expect_match "$code $(cat "$T/mute")" '^1 .*cannot write the output' "$command"
+	expect_no_match "$(cat "$T/mute")" 'it is done' "$command"
+done
+expect_exit 0 spctl down
