@@ -14,14 +14,34 @@
 #include "ctl/apply/failpoint.h"
 #include "ctl/base/log.h"
 
-int apply_read_back(struct apply_job *j)
+static bool was_read(int rc)
+{
+	return !rc || rc == -EBADE || rc == -EAGAIN;
+}
+
+/* A socket or a moment that fails says nothing about the table: asked once more by a new one. */
+static int verify(struct apply_job *j)
 {
 	uint32_t genid = nft_genid_next(j->s->genid);
+	int rc = nft_verify(j->s->nft, j->s->have, j->want, genid, &j->seen_genid, j->e);
+	struct nft *fresh = was_read(rc) ? NULL : nft_open(NULL);
+
+	if (!fresh)
+		return rc;
+	log_debug("reading back again: %s", j->e->msg);
+	memset(j->e, 0, sizeof(*j->e));
+	nft_close(j->s->nft);
+	j->s->nft = fresh;
+	return nft_verify(j->s->nft, j->s->have, j->want, genid, &j->seen_genid, j->e);
+}
+
+int apply_read_back(struct apply_job *j)
+{
 	int rc;
 
-	j->seen_genid = genid;
+	j->seen_genid = nft_genid_next(j->s->genid);
 	FAILPOINT(committed);
-	rc = nft_verify(j->s->nft, j->s->have, j->want, genid, &j->seen_genid, j->e);
+	rc = verify(j);
 	FAILPOINT(verified);
 	if (rc != -EAGAIN)
 		return rc ? -EBADE : 0;

@@ -162,6 +162,29 @@ expect_no_table other
 expect_table
 expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
 expect_exit 0 spctl status
+# It cannot be read, which says nothing about what is there: once is no reason to take it away.
+unread() { # ANSWERS-THAT-FAIL FILE
+	echo 0 >"$T/fails"
+	nsenter --net=/run/netns/gw -- env SPCTL_STOPPOINT=committed LD_PRELOAD="$O/tests/preload/netlinkfail.so" \
+		NETLINKFAIL="$T/fails" "$fp" apply "$2" >"$T/out" 2>"$T/err" &
+	job=$!
+	eventually is_child_stopped
+	echo "$1" >"$T/fails"
+	kill -CONT "$job"
+	code=0
+	wait "$job" || code=$?
+	out=$(cat "$T/out") err=$(cat "$T/err")
+}
+unread 2 "$T/old.json" # whether it asks for what changed or, then, for all
+expect_eq "$code $(cat "$T/fails")" '0 0' 'answers that fail'
+expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9000
+expect_exit 0 spctl status
+unread 1000000 "$T/new.json"
+expect_eq "$code" 5 'no answer at all'
+expect_match "$err" 'the old state could not be put back'
+apply new
+expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
+expect_exit 0 spctl status
 hold_close kept
 expect_exit 0 spctl down
 expect_eq "$(gw nft -s list ruleset)" "$rules" 'ruleset after down'
