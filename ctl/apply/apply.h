@@ -66,5 +66,8 @@ struct down_result {
 
 int down_run(struct session *s, unsigned drain_s, flows_tick *tick, struct down_result *out,
 	     struct err *e);
+/* The same where what was applied first is taken back: connections end as far as they can be
+ * found, and that they cannot does not keep the routes. */
+int down_take_back(struct session *s, struct err *e);
 
 #endif

@@ -109,12 +109,11 @@ int confirm_take_back(struct session *s, struct err *e)
 	uint32_t previous = s->meta.confirm.previous;
 	struct again_request r = { .generation = previous, .same_number = true };
 	struct apply_result result;
-	struct down_result down;
 	int rc;
 
 	note_decision(s);
 	FAILPOINT(back_decided);
-	rc = previous ? again_apply(s, &r, &result, NULL, e) : down_run(s, 0, NULL, &down, e);
+	rc = previous ? again_apply(s, &r, &result, NULL, e) : down_take_back(s, e);
 	if (rc)
 		err_wrap(e,
 			 previous ? "generation %u cannot be brought back"

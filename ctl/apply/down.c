@@ -12,6 +12,7 @@
 #include "ctl/apply/failpoint.h"
 #include "ctl/base/clock.h"
 #include "ctl/base/io.h"
+#include "ctl/base/log.h"
 #include "ctl/host/conntrack.h"
 #include "ctl/nft/ruleset_compile.h"
 
@@ -154,18 +155,28 @@ static int take_away(struct session *s, const char *table, struct down_result *o
 }
 
 /* What would stop us half-way is found before anything is touched. */
-static int can_go_through(struct session *s, struct err *e)
+static int can_go_through(struct session *s, bool taken_back, struct err *e)
 {
 	static const char forward[] = "/proc/sys/net/ipv4/ip_forward";
 	struct counting c = { 0 };
 
 	if (sysctl_journal_count(s->journal) && access(forward, W_OK))
 		return err_sys(e, errno, "cannot write %s", forward);
-	return s->have->exists ? conntrack_each(count_flow, &c, e) : 0;
+	return s->have->exists && !taken_back ? conntrack_each(count_flow, &c, e) : 0;
 }
 
-int down_run(struct session *s, unsigned drain_s, flows_tick *tick, struct down_result *out,
-	     struct err *e)
+/* Nobody asked for the connections when something is taken back: the routes go all the same. */
+static int end_flows_if_possible(struct session *s, struct down_result *out)
+{
+	struct err e = { 0 };
+
+	if (end_flows(s, 0, NULL, out, &e))
+		log_warn("connections over the routes that are gone may go on: %s", e.msg);
+	return 0;
+}
+
+static int go_down(struct session *s, unsigned drain_s, flows_tick *tick, bool taken_back,
+		   struct down_result *out, struct err *e)
 {
 	const char *table = session_table(s);
 	struct nft_tables own = { 0 };
@@ -183,7 +194,7 @@ int down_run(struct session *s, unsigned drain_s, flows_tick *tick, struct down_
 	out->was_up = s->live || s->have->exists || sysctl_journal_count(s->journal);
 	if (!out->was_up)
 		return 0;
-	rc = can_go_through(s, e);
+	rc = can_go_through(s, taken_back, e);
 	if (rc)
 		return rc;
 	FAILPOINT(down_started);
@@ -191,7 +202,9 @@ int down_run(struct session *s, unsigned drain_s, flows_tick *tick, struct down_
 	if (rc)
 		return rc;
 	FAILPOINT(down_drained);
-	rc = s->have->exists ? end_flows(s, drain_s, tick, out, e) : 0;
+	if (s->have->exists)
+		rc = taken_back ? end_flows_if_possible(s, out)
+				: end_flows(s, drain_s, tick, out, e);
 	rc = rc ? rc : take_away(s, table, out, e);
 	/* The routes are gone already: that is not "nothing changed". */
 	if (rc) {
@@ -200,4 +213,17 @@ int down_run(struct session *s, unsigned drain_s, flows_tick *tick, struct down_
 		e->code = rc = -ENOTRECOVERABLE;
 	}
 	return rc;
+}
+
+int down_run(struct session *s, unsigned drain_s, flows_tick *tick, struct down_result *out,
+	     struct err *e)
+{
+	return go_down(s, drain_s, tick, false, out, e);
+}
+
+int down_take_back(struct session *s, struct err *e)
+{
+	struct down_result out;
+
+	return go_down(s, 0, NULL, true, &out, e);
 }

@@ -51,14 +51,6 @@ int apply_read_back(struct apply_job *j)
 	return 0;
 }
 
-/* Nothing was applied before. */
-static int take_all_away(struct apply_job *j, struct err *e)
-{
-	struct down_result down;
-
-	return down_run(j->s, 0, NULL, &down, e);
-}
-
 /* Under another name as well: the table that read back wrongly goes in the same transaction. */
 static int restore_old(struct apply_job *j, struct err *e)
 {
@@ -68,7 +60,7 @@ static int restore_old(struct apply_job *j, struct err *e)
 	int rc;
 
 	if (!j->s->live)
-		return take_all_away(j, e);
+		return down_take_back(j->s, e); /* nothing was applied before */
 	rc = sysctl_restore(j->s->journal, &keep, e);
 	FAILPOINT(put_back_settings);
 	rc = rc ? rc : again_apply(j->s, &r, &result, NULL, e);

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * netlinkfail: LD_PRELOAD; as many answers of netlink as the file named by
- * NETLINKFAIL says at that moment fail with EIO. Each takes one off the file.
+ * NETLINKFAIL says at that moment fail with EIO. Each takes one off the file. With
+ * CONNTRACKFAIL every request to ctnetlink is refused.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -44,4 +47,19 @@ ssize_t recvmsg(int fd, struct msghdr *m, int flags)
 		return -1;
 	}
 	return real(fd, m, flags);
+}
+
+ssize_t sendto(int fd, const void *bytes, size_t len, int flags, const struct sockaddr *to,
+	       socklen_t to_len)
+{
+	ssize_t (*real)(int, const void *, size_t, int, const struct sockaddr *, socklen_t);
+	const struct nlmsghdr *nlh = bytes;
+
+	*(void **)&real = dlsym(RTLD_NEXT, "sendto");
+	if (getenv("CONNTRACKFAIL") && to && to->sa_family == AF_NETLINK && len >= sizeof(*nlh) &&
+	    NFNL_SUBSYS_ID(nlh->nlmsg_type) == NFNL_SUBSYS_CTNETLINK) {
+		errno = EOPNOTSUPP;
+		return -1;
+	}
+	return real(fd, bytes, len, flags, to, to_len);
 }
