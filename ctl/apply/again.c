@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ctl/base/log.h"
+
 struct stored {
 	struct state_meta meta;
 	struct buf text;
@@ -71,6 +73,32 @@ static int stored_plan(struct stored *st, struct diags *d, struct err *e)
 	return rc;
 }
 
+/* That it cannot be done keeps no routes from coming back: the guard stays with the setting. */
+static void close_settings(struct session *s, const struct sysctl_wants *close,
+			   const struct plan *p)
+{
+	const struct sysctl_wants on = sysctl_journal_wants(s->journal);
+	const struct sysctl_wants keep = {
+		.forward_v4 = on.forward_v4 && (!close->forward_v4 || p->needs_forward_v4),
+		.forward_v6 = on.forward_v6 && (!close->forward_v6 || p->needs_forward_v6),
+		.route_localnet =
+			on.route_localnet && (!close->route_localnet || p->needs_route_localnet),
+	};
+	char other[RS_NAME_MAX];
+	struct err e = { 0 };
+	int rc;
+
+	if (!memcmp(&on, &keep, sizeof(on)))
+		return;
+	rc = nft_find_other(s->nft, s->state.instance, other, &e);
+	if (!rc && !other[0])
+		rc = sysctl_restore(s->journal, &keep, &e);
+	if (rc)
+		log_warn("kernel settings stay as they are until spctl down: %s", e.msg);
+	else if (other[0])
+		log_info("kernel settings stay on for the spctl of table inet %s", other);
+}
+
 int again_apply(struct session *s, const struct again_request *r, struct apply_result *out,
 		struct diags *d, struct err *e)
 {
@@ -78,6 +106,8 @@ int again_apply(struct session *s, const struct again_request *r, struct apply_r
 	int rc = state_read_generation(&s->state, r->generation, &st.meta, &st.text, e);
 
 	rc = rc ? rc : stored_plan(&st, d, e);
+	if (!rc)
+		close_settings(s, &r->close, st.plan);
 	if (!rc) {
 		const struct apply_request request = {
 			.plan = st.plan,

@@ -13,6 +13,8 @@ struct again_request {
 	uint32_t generation;
 	bool same_number;   /* that very generation is live then; else it becomes a new one */
 	unsigned confirm_s; /* of a new one; see apply_request */
+	/* Kernel settings that go back before, unless it needs them or another spctl is there. */
+	struct sysctl_wants close;
 };
 
 /* s: locked. Warnings go to d (may be NULL). -ENOENT: its files are lost. */

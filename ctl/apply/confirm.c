@@ -48,6 +48,8 @@ struct state_confirm confirm_begin(const struct session *s, unsigned seconds)
 	c.previous = is_open(s) ? s->meta.confirm.previous : s->live;
 	c.deadline_ms = clock_boot_ms() + (int64_t)seconds * 1000;
 	memcpy(c.boot, s->state.boot, sizeof(c.boot));
+	if (is_open(s))
+		c.opened = s->meta.confirm.opened;
 	return c;
 }
 
@@ -107,7 +109,11 @@ static void note_decision(struct session *s)
 int confirm_take_back(struct session *s, struct err *e)
 {
 	uint32_t previous = s->meta.confirm.previous;
-	struct again_request r = { .generation = previous, .same_number = true };
+	struct again_request r = {
+		.generation = previous,
+		.same_number = true,
+		.close = s->meta.confirm.opened,
+	};
 	struct apply_result result;
 	int rc;
 

@@ -31,3 +31,57 @@ expect_match "$err" 'warning: connections over the routes that are gone may go o
 expect_eq "$(gw nft -s list ruleset)" "$rules" 'ruleset after rollback'
 expect_eq "$(sysctls)" "$sys" 'sysctls after rollback'
 eventually no_timer
+
+# Settings that the generation turned on go back with it, those of before stay; the same where one
+# that waits is replaced, and where the take-back is killed.
+config six <<'CONFIG'
+{"maxConnectionsPerIP":0,"connectionRateLimitPerMinute":0,"routes":[{"name":"tcp","match":{"ports":9000},"action":{"type":"forward","targets":[{"host":"10.20.0.3","port":7000}]}},
+ {"name":"six","match":{"ports":9006},"action":{"type":"forward","targets":[{"host":"fd20::2","port":7000}]}}]}
+CONFIG
+config local <<'CONFIG'
+{"maxConnectionsPerIP":0,"connectionRateLimitPerMinute":0,"routes":[{"name":"local","match":{"ports":9002},"action":{"type":"forward","targets":[{"host":"127.0.0.1","port":8000}]}}]}
+CONFIG
+chains() { gw nft -s list chains; }
+apply old
+old_sys=$(sysctls) old_chains=$(chains)
+is_old() {
+	expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9000
+	expect_eq "$(sysctls)" "$old_sys" "settings, $1"
+	expect_eq "$(chains)" "$old_chains" "chains, $1"
+	expect_exit 0 spctl status --json
+	expect_json "$out" '.drift == false' "$1"
+	eventually no_timer
+}
+apply six --confirm 600
+expect_answer 'A|fd20::1|hi' tcp '[fd10::1]:9006'
+[[ $(sysctls) != "$old_sys" ]] || fail 'no setting was changed'
+expect_exit 0 spctl rollback
+is_old rollback
+apply six --confirm 600
+apply local --confirm 1
+eventually answers 9000 'A|10.20.0.1|hi'
+eventually no_timer
+is_old 'two that waited'
+# Confirmed: what it opened stays until down, as ever.
+apply six --confirm 600
+expect_exit 0 spctl confirm
+six_sys=$(sysctls)
+apply old --confirm 600
+expect_exit 0 spctl rollback
+expect_eq "$(sysctls)" "$six_sys" 'settings of a confirmed generation'
+expect_answer 'A|fd20::1|hi' tcp '[fd10::1]:9006'
+expect_exit 0 spctl down
+expect_eq "$(sysctls)" "$sys" 'sysctls after down'
+fp=${SPCTL_FP:-$O-fp/spctl}
+if [[ -x $fp ]]; then
+	for point in back_decided locked guarded sysctls committed live; do
+		apply old
+		apply six --confirm 600
+		run lab_in gw env SPCTL_FAILPOINT="$point" "$fp" rollback
+		spctl status >"$T/ignored" 2>&1 || :
+		is_old "killed at $point"
+	done
+	expect_exit 0 spctl down
+	expect_eq "$(sysctls)" "$sys" 'sysctls after down'
+fi
+expect_eq "$(gw nft -s list ruleset)" "$rules" 'ruleset after down'
