@@ -346,6 +346,19 @@ static int apply_prepared(struct apply_job *j)
 	return j->again ? repair_live(j) : apply_new(j);
 }
 
+/* A table of ours that no file knows of could not come back. */
+static int can_go_back(const struct apply_job *j)
+{
+	if (!j->r->confirm_s || j->s->live || !j->s->have->exists || !j->s->have->generation)
+		return 0;
+	err_set(j->e, ENOENT,
+		"generation %u is in the kernel, but its files are lost: nothing "
+		"could come back",
+		j->s->have->generation);
+	err_hint(j->e, "apply without --confirm");
+	return j->e->code;
+}
+
 int apply_run(struct session *s, const struct apply_request *r, struct apply_result *out,
 	      struct err *e)
 {
@@ -364,6 +377,7 @@ int apply_run(struct session *s, const struct apply_request *r, struct apply_res
 		apply_start_writing(&j);
 	apply_phase(&j, "reading the kernel's table");
 	rc = read_table(&j);
+	rc = rc ? rc : can_go_back(&j);
 	if (!rc && !r->dry_run)
 		former_counts_settle(s);
 	rc = rc ? rc : apply_can_end_flows(&j);

@@ -159,6 +159,37 @@ static int live_is_there(struct session *s, bool *yes, struct err *e)
 	return rc;
 }
 
+/*
+ * STATE/live is lost, and the table says which generation it is: that one is live, as long as its
+ * record is kept. Without that a --confirm would note that nothing comes back after it.
+ */
+static int adopt_lost(struct session *s, bool write, struct err *e)
+{
+	struct nft_tables own = { 0 };
+	struct state_meta meta = { 0 };
+	uint32_t generation = 0;
+	bool exists;
+	int rc;
+
+	if (s->live || !s->newest)
+		return 0;
+	rc = nft_find_owned(s->nft, s->state.instance, &own, e);
+	if (rc || !own.n)
+		return rc;
+	rc = kernel_generation(s, own.v[0].name, &generation, &exists, e);
+	if (rc || !generation || state_read_generation(&s->state, generation, &meta, NULL, NULL))
+		return rc;
+	if (write) {
+		log_warn("which generation is live was lost; the kernel's table says %u",
+			 generation);
+		rc = state_set_live(&s->state, generation, e);
+	}
+	state_meta_fini(&s->meta);
+	s->meta = meta;
+	s->live = generation;
+	return rc;
+}
+
 static int settle_pending(struct session *s, struct err *e)
 {
 	struct state_meta meta = { 0 };
@@ -213,7 +244,8 @@ static int open_locked(struct session *s, unsigned timeout_ms, struct err *e)
 	int rc = state_lock(&s->state, timeout_ms, e);
 
 	rc = rc ? rc : load_live(s, e);
-	return rc ? rc : settle_pending(s, e);
+	rc = rc ? rc : settle_pending(s, e);
+	return rc ? rc : adopt_lost(s, true, e);
 }
 
 bool session_is_busy(const struct session *s)
@@ -257,6 +289,8 @@ int session_open(struct session *s, const char *state_dir, const char *run_dir, 
 		rc = load_live(s, e);
 	if (!rc && !(flags & SESSION_LOCK))
 		rc = see_pending(s, e);
+	if (!rc && !(flags & SESSION_LOCK))
+		rc = adopt_lost(s, false, e);
 	rc = rc ? rc : load_journal(s, e);
 	if (rc)
 		session_close(s);

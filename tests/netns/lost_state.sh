@@ -60,6 +60,35 @@ expect_eq "$(gw nft -s list ruleset)" "$rules" 'ruleset after down'
 expect_eq "$(sysctls)" "$sys" 'sysctls after down'
 expect_exit 0 spctl status
 
+# Which generation is live: the table says so. What was confirmed is what comes back.
+apply one
+generation=$(cat "$T/state/live")
+no_timer() { [[ ! $(pgrep -f "confirm-timer --state-dir $T/state") ]]; }
+for damage in lost damaged; do
+	eventually no_timer # it would find out first
+	rm "$T/state/live"
+	if [[ $damage == damaged ]]; then
+		echo nonsense >"$T/state/live"
+		expect_exit 1 spctl status
+		expect_match "$err" "hint: remove that file; the kernel's table knows its generation"
+		rm "$T/state/live"
+	fi
+	expect_exit 0 spctl status --json
+	expect_json "$out" ".generation == $generation and .drift == false"
+	expect_exit 0 spctl apply "$T/y.json" --confirm 600
+	expect_match "$err" "which generation is live was lost; the kernel's table says $generation"
+	expect_exit 1 spctl status --json
+	expect_json "$out" ".confirm.previous == $generation"
+	expect_exit 0 spctl rollback
+	expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9000
+done
+# Its record is lost as well: nothing could come back after a --confirm.
+rm "$T/state/live" "$T/state/applied/$generation.json"
+expect_exit 1 spctl apply "$T/y.json" --confirm 600
+expect_match "$err" 'hint: .*without --confirm'
+expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9000
+apply one
+
 # All of STATE: the table is not ours to touch any more, and the error says what to do.
 apply one
 rm -rf "$T/state"
