@@ -142,5 +142,11 @@ expect_eq "$code" 0 'exit code of ExecStart'
 expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
 expect_exit 0 spctl status
 read -ra line < <(sed -n 's/^ExecReload=//p' "$unit")
-expect_eq "${line[*]}" '/usr/sbin/spctl apply'
+expect_eq "${line[*]}" '/usr/sbin/spctl apply --boot'
+# A reload of nftables.service flushes: it reaches us, after it, and what is run then repairs.
+expect_match "$(cat "$unit")" $'\nReloadPropagatedFrom=[^\n]*nftables.service'
+gw nft flush ruleset
+rm -f "$T/two.json"
+expect_exit 0 spctl "${line[@]:1}"
+expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
 expect_exit 0 spctl down
