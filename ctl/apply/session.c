@@ -168,26 +168,28 @@ static int adopt_lost(struct session *s, bool write, struct err *e)
 	struct nft_tables own = { 0 };
 	struct state_meta meta = { 0 };
 	uint32_t generation = 0;
+	struct err why = { 0 };
 	bool exists;
 	int rc;
 
 	if (s->live || !s->newest)
 		return 0;
 	rc = nft_find_owned(s->nft, s->state.instance, &own, e);
-	if (rc || !own.n)
-		return rc;
-	rc = kernel_generation(s, own.v[0].name, &generation, &exists, e);
+	for (unsigned i = 0; !rc && !generation && i < own.n; i++)
+		rc = kernel_generation(s, own.v[i].name, &generation, &exists, e);
 	if (rc || !generation || state_read_generation(&s->state, generation, &meta, NULL, NULL))
 		return rc;
 	if (write) {
 		log_warn("which generation is live was lost; the kernel's table says %u",
 			 generation);
-		rc = state_set_live(&s->state, generation, e);
+		/* A full disk keeps nobody from going on: the next command finds it again. */
+		if (state_set_live(&s->state, generation, &why))
+			log_warn("%s", why.msg);
 	}
 	state_meta_fini(&s->meta);
 	s->meta = meta;
 	s->live = generation;
-	return rc;
+	return 0;
 }
 
 static int settle_pending(struct session *s, struct err *e)
@@ -289,8 +291,9 @@ int session_open(struct session *s, const char *state_dir, const char *run_dir, 
 		rc = load_live(s, e);
 	if (!rc && !(flags & SESSION_LOCK))
 		rc = see_pending(s, e);
-	if (!rc && !(flags & SESSION_LOCK))
-		rc = adopt_lost(s, false, e);
+	/* A look that cannot ask the kernel sees what the files say. */
+	if (!rc && !(flags & SESSION_LOCK) && adopt_lost(s, false, e))
+		memset(e, 0, sizeof(*e));
 	rc = rc ? rc : load_journal(s, e);
 	if (rc)
 		session_close(s);
