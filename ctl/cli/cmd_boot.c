@@ -154,6 +154,8 @@ int cmd_apply_boot(const struct options *o, int argc)
 	rc = rc ? rc : cmd_need_root(o, "apply changes the kernel's ruleset");
 	if (rc)
 		return rc;
+	if (state_take_over(o->state_dir, o->run_dir, &e))
+		return cmd_fail(o, &e, EXIT_FAILED);
 	/* A look first: where nothing was ever applied no directory is made. */
 	rc = session_open(&s, o->state_dir, o->run_dir, 0, 0, &e);
 	if (rc == -ENOENT)

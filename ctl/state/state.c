@@ -5,7 +5,8 @@
  * a network namespace sees the same files as every other. The check compares
  * device and inode of /proc/self/ns/net, which the kernel hands out again
  * later; so the boot id stands beside it, and a namespace that went away during
- * this boot still blocks: only a person can know that nobody needs it any more.
+ * this boot still blocks: only a person can know that nobody needs it any more,
+ * or what starts the host or container, which says so with apply --boot.
  *
  * Invariant: nothing is written before both directories have been compared.
  */
@@ -316,6 +317,67 @@ int state_open(struct state *s, const char *state_dir, const char *run_dir, bool
 		rc = create ? open_create(s, &me, e) : open_existing(s, &me, e);
 	if (rc)
 		state_close(s);
+	return rc;
+}
+
+static bool is_foreign(const char *dir, bool needs_instance, const struct host_identity *me,
+		       struct owner *o)
+{
+	return !owner_load(dir, needs_instance, o, NULL) && same_boot(&o->id, me) &&
+	       !host_same_namespace(&o->id, me);
+}
+
+/* Settings and a copy of the table that nobody has any more. */
+static int forget_kernel(const char *state_dir, const char *run_dir, struct err *e)
+{
+	char *paths[] = { join(state_dir, "sysctl.json"), join(run_dir, "image") };
+	int rc = 0;
+
+	for (size_t i = 0; i < 2; i++) {
+		if (!rc && !paths[i])
+			rc = err_set(e, ENOMEM, "out of memory");
+		if (!rc && unlink(paths[i]) < 0 && errno != ENOENT)
+			rc = err_sys(e, errno, "cannot remove %s", paths[i]);
+		free(paths[i]);
+	}
+	return rc;
+}
+
+int state_take_over(const char *state_dir, const char *run_dir, struct err *e)
+{
+	struct owner state, run;
+	struct host_identity me;
+	bool of_state, of_run;
+	int fd, rc = host_identity_read(&me, e);
+
+	if (rc)
+		return rc;
+	fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || flock(fd, LOCK_EX) < 0) {
+		if (fd >= 0)
+			close(fd);
+		return 0; /* whoever opens it next says why */
+	}
+	of_state = is_foreign(state_dir, true, &me, &state);
+	of_run = is_foreign(run_dir, false, &me, &run);
+	if ((of_state && !state_owner_is_gone(&state.id, &me)) ||
+	    (of_run && !state_owner_is_gone(&run.id, &me)))
+		of_state = of_run = false;
+	if (of_state || of_run)
+		rc = forget_kernel(state_dir, run_dir, e);
+	/* STATE last: until then a kill leaves it to be done again. */
+	if (!rc && of_run) {
+		run.id = me;
+		rc = owner_save(run_dir, &run, e);
+	}
+	if (!rc && of_state) {
+		state.id = me;
+		rc = owner_save(state_dir, &state, e);
+	}
+	if (!rc && of_state)
+		log_warn("the network namespace that %s belonged to is gone: it is this one's now",
+			 state_dir);
+	close(fd);
 	return rc;
 }
 

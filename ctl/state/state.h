@@ -41,6 +41,10 @@ struct state {
  * nothing and create is false (not an error for status and down). */
 int state_open(struct state *s, const char *state_dir, const char *run_dir, bool create,
 	       struct err *e);
+/* For what a host or container does when it starts: where the namespace of this boot that the
+ * directories belong to is gone, they are this one's. Generations and `live` stay; what was kept of
+ * the kernel there is dropped. 0 also when there is nothing to do. */
+int state_take_over(const char *state_dir, const char *run_dir, struct err *e);
 /* Also gives the lock back. A zeroed or closed state is fine. */
 void state_close(struct state *s);
 /* Waits for the lock up to timeout_ms; prints one line through log_info if it has to wait,

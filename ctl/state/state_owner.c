@@ -4,7 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,4 +79,41 @@ void state_owner_describe(const struct host_identity *id, char *out, size_t cap)
 		snprintf(out, cap, "pid %d, %s", best, best_command);
 	else
 		snprintf(out, cap, "no process is in it now");
+}
+
+static bool is_mounted(const struct host_identity *id)
+{
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	char *line = NULL, name[64];
+	size_t cap = 0;
+	bool found = !f;
+
+	snprintf(name, sizeof(name), " net:[%ju] ", (uintmax_t)id->ns_ino);
+	while (!found && getline(&line, &cap, f) >= 0)
+		found = strstr(line, name);
+	free(line);
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static bool has_process(const struct host_identity *id)
+{
+	DIR *d = opendir("/proc");
+	struct dirent *ent;
+	bool found = !d;
+
+	while (!found && (ent = readdir(d)))
+		found = atoi(ent->d_name) > 0 && is_in_namespace(ent->d_name, id);
+	if (d)
+		closedir(d);
+	return found;
+}
+
+bool state_owner_is_gone(const struct host_identity *id, const struct host_identity *me)
+{
+	/* Its number was given to this one, and such numbers are given once at a time. */
+	if (id->ns_cookie && me->ns_cookie && id->ns_dev == me->ns_dev && id->ns_ino == me->ns_ino)
+		return id->ns_cookie != me->ns_cookie;
+	return !has_process(id) && !is_mounted(id);
 }
