@@ -58,8 +58,7 @@ static void parse_mark(struct ruleset *rs, const struct nlattr *udata)
 
 	if (!p || n <= m || memcmp(p, MARK, m) || p[n - 1])
 		return;
-	if (n == m + 1)
-		rs->ours = true;
+	rs->ours |= n == m + 1;
 	if (p[m] != ' ' || n - m - 1 > sizeof(rs->owner))
 		return;
 	rs->ours = true;
@@ -68,16 +67,16 @@ static void parse_mark(struct ruleset *rs, const struct nlattr *udata)
 
 /* ---- table, chains, rules ---- */
 
-static void note_other_table(const struct attrs *t, struct nft_answer *a)
+static void note_other_table(const struct attrs *t, struct nft_tables *out)
 {
 	const char *name = get_str(t->v[NFTA_TABLE_NAME]);
 	struct ruleset other = { 0 };
 
 	parse_mark(&other, t->v[NFTA_TABLE_USERDATA]);
-	if (!name || !other.ours || strlen(name) >= RS_NAME_MAX || a->others.n == NFT_TABLES_MAX)
+	if (!name || !other.ours || strlen(name) >= RS_NAME_MAX || out->n == NFT_TABLES_MAX)
 		return;
-	memcpy(a->others.v[a->others.n].name, name, strlen(name) + 1);
-	memcpy(a->others.v[a->others.n++].owner, other.owner, sizeof(other.owner));
+	memcpy(out->v[out->n].name, name, strlen(name) + 1);
+	memcpy(out->v[out->n++].owner, other.owner, sizeof(other.owner));
 }
 
 static void parse_table(const struct nlmsghdr *nlh, struct ruleset *rs, struct nft_answer *a)
@@ -85,7 +84,7 @@ static void parse_table(const struct nlmsghdr *nlh, struct ruleset *rs, struct n
 	struct attrs t = attrs_of_message(nlh);
 
 	if (!is_our_table(rs, t.v[NFTA_TABLE_NAME])) {
-		note_other_table(&t, a);
+		note_other_table(&t, &a->others);
 		return;
 	}
 	rs->exists = true;

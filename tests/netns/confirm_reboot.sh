@@ -17,10 +17,10 @@ timer() { pgrep -f "confirm-timer --state-dir $T/state"; }
 no_timer() { [[ ! $(timer) ]]; }
 boots=0
 reboot() {
-	if [[ $(timer) ]]; then
-		kill -KILL "$(timer)"
-		eventually no_timer
-	fi
+	local pid
+	pid=$(timer || :)
+	[[ ! $pid ]] || kill -KILL "$pid" 2>/dev/null || : # it may just have ended
+	eventually no_timer
 	rm -rf "$T/run"
 	gw nft flush ruleset
 	gw conntrack -F 2>/dev/null || :
