@@ -188,9 +188,16 @@ static void print_times(const struct apply_job *j)
 		(long long)t->finish_us / 1000);
 }
 
+/* Before any line that may have to wait for its reader: the lock is not kept for that long. */
+static void give_back(struct apply_job *j)
+{
+	state_unlock(&j->s.state);
+	progress_end();
+}
+
 static int fail(struct apply_job *j, const struct err *e, int code)
 {
-	progress_end();
+	give_back(j);
 	return cmd_fail(j->o, e, code);
 }
 
@@ -225,6 +232,7 @@ static int plan_all(struct apply_job *j)
 	j->plan = plan_build(j->l.config, &j->g.facts, &j->l.diags);
 	progress_hide();
 	if (!j->plan) {
+		give_back(j);
 		cmd_report(j->o, &j->l);
 		return cmd_file_code(&j->l);
 	}
@@ -232,8 +240,11 @@ static int plan_all(struct apply_job *j)
 	plan_report_refusals(j->plan, &j->l.diags);
 	check_own_session(j);
 	j->plan_us = clock_mono_us() - j->started_us - j->parse_us - j->facts_us;
+	if (!j->plan->refused && !j->locks_out)
+		return EXIT_DONE; /* the warnings come with the result */
+	give_back(j);
 	cmd_report(j->o, &j->l);
-	return j->plan->refused || j->locks_out ? EXIT_FAILED : EXIT_DONE;
+	return EXIT_FAILED;
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
@@ -302,7 +313,8 @@ static int run(struct apply_job *j)
 		return rc;
 	request.plan = j->plan;
 	rc = apply_run(&j->s, &request, &j->result, &e);
-	progress_end();
+	give_back(j);
+	cmd_report(j->o, &j->l);
 	if (rc)
 		return cmd_fail(j->o, &e, cmd_exit_code(rc));
 	print_times(j);

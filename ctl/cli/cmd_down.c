@@ -100,6 +100,7 @@ int cmd_down(const struct options *o, int argc, char **argv)
 	if (!s.live && !s.noted_table[0] && o->table)
 		snprintf(s.noted_table, sizeof(s.noted_table), "%s", o->table);
 	if (o->table && strcmp(o->table, session_table(&s))) {
+		state_unlock(&s.state);
 		progress_end();
 		err_set(&e, EINVAL, "the table of what is applied is \"%s\", not \"%s\"",
 			session_table(&s), o->table);
@@ -109,6 +110,7 @@ int cmd_down(const struct options *o, int argc, char **argv)
 	drain_catch_signals();
 	progress_phase("taking the routes away");
 	rc = down_run(&s, o->drain_s == OPTIONS_NO_DRAIN ? 0 : o->drain_s, drain_tick, &result, &e);
+	state_unlock(&s.state);
 	progress_end();
 	if (rc)
 		rc = cmd_fail(o, &e, cmd_exit_code(rc));

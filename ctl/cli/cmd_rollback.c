@@ -122,6 +122,7 @@ static int go_to(struct session *s, const struct options *o, uint32_t n)
 	int rc = check_target(s, n, &e);
 
 	rc = rc ? rc : again_apply(s, &r, &result, &d, &e);
+	state_unlock(&s->state);
 	if (rc) {
 		rc = cmd_fail(o, &e, cmd_exit_code(rc));
 	} else if (o->json) {
@@ -147,11 +148,13 @@ static int take_back(struct session *s, const struct options *o)
 			"generation %u waits for confirmation: what comes back for it is confirmed",
 			s->live);
 		err_hint(&e, "without --confirm: spctl rollback");
+		state_unlock(&s->state);
 		return cmd_fail(o, &e, EXIT_FAILED);
 	}
 	was.lenient = s->meta.lenient;
 	was.confirm.phase = STATE_CONFIRM_TAKEN_BACK;
 	rc = confirm_take_back(s, &e);
+	state_unlock(&s->state);
 	if (rc)
 		return cmd_fail(o, &e, cmd_exit_code(rc));
 	if (o->json) {
@@ -177,6 +180,7 @@ static int run(struct session *s, const struct options *o, uint32_t n)
 	if (waits && (!n || n == s->meta.confirm.previous))
 		return take_back(s, o);
 	if (n && n == s->live) {
+		state_unlock(&s->state);
 		if (!o->quiet && !o->json)
 			printf("nothing to do: generation %u is live\n", n);
 		if (o->json)
@@ -185,7 +189,10 @@ static int run(struct session *s, const struct options *o, uint32_t n)
 		return EXIT_DONE;
 	}
 	n = n ? n : find_before(s, &e);
-	return n ? go_to(s, o, n) : cmd_fail(o, &e, EXIT_FAILED);
+	if (n)
+		return go_to(s, o, n);
+	state_unlock(&s->state);
+	return cmd_fail(o, &e, EXIT_FAILED);
 }
 
 int cmd_rollback(const struct options *o, int argc, char **argv)

@@ -44,6 +44,9 @@ void state_close(struct state *s);
 /* Waits for the lock up to timeout_ms; prints one line through log_info if it has to wait,
  * naming the holder's pid. -ETIMEDOUT. */
 int state_lock(struct state *s, unsigned timeout_ms, struct err *e);
+/* Gives it back early, before anything is printed: whoever reads that may be slow, and a timer of
+ * --confirm waits for the lock. What was logged meanwhile comes out. Not held: fine. */
+void state_unlock(struct state *s);
 
 /* What became of a generation that was applied with --confirm (state_confirm.h). */
 enum state_confirm_phase {

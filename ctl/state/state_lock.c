@@ -131,10 +131,23 @@ int state_lock(struct state *s, unsigned timeout_ms, struct err *e)
 		if (is_still_there(fd, path)) {
 			write_pid(fd);
 			s->lock_fd = fd;
+			log_hold();
 			break;
 		}
 		close(fd);
 	}
 	free(path);
 	return rc;
+}
+
+void state_unlock(struct state *s)
+{
+	if (s->lock_fd < 0 || !s->run_dir)
+		return;
+	/* The next one must not read the pid of somebody who is gone. */
+	if (ftruncate(s->lock_fd, 0) < 0)
+		log_debug("cannot empty %s/lock", s->run_dir);
+	close(s->lock_fd);
+	s->lock_fd = -1;
+	log_release();
 }
