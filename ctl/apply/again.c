@@ -100,3 +100,20 @@ int again_apply(struct session *s, const struct again_request *r, struct apply_r
 	stored_fini(&st);
 	return rc;
 }
+
+int again_check(const struct session *s, uint32_t generation, struct err *e)
+{
+	struct err unheard = { 0 };
+	struct stored st = { 0 };
+	int rc;
+
+	e = e ? e : &unheard;
+	rc = state_read_generation(&s->state, generation, &st.meta, &st.text, e);
+
+	rc = rc ? rc : stored_plan(&st, NULL, e);
+	/* The places of the file die with its config. */
+	if (rc)
+		e->loc = LOC_NONE;
+	stored_fini(&st);
+	return rc;
+}

@@ -19,4 +19,8 @@ struct again_request {
 int again_apply(struct session *s, const struct again_request *r, struct apply_result *out,
 		struct diags *d, struct err *e);
 
+/* Could it be, as far as its files and this host tell? Changes nothing. s: locked or not; e may be
+ * NULL. */
+int again_check(const struct session *s, uint32_t generation, struct err *e);
+
 #endif

@@ -357,6 +357,11 @@ int apply_run(struct session *s, const struct apply_request *r, struct apply_res
 	nft_on_sending(s->nft, sending, &j);
 	j.again = r->stored ? r->stored == s->live : means_live_generation(&j);
 	j.compile.generation = j.again ? s->live : r->stored ? r->stored : s->newest + 1;
+	if (r->confirm_s && !j.again) {
+		rc = confirm_has_way_back(s, e);
+		if (rc)
+			return rc;
+	}
 	if (!j.again && !r->dry_run && !r->stored)
 		apply_start_writing(&j);
 	apply_phase(&j, "reading the kernel's table");

@@ -9,6 +9,7 @@
 #include "ctl/apply/confirm.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -61,6 +62,19 @@ int confirm_may_apply(const struct session *s, unsigned confirm_s, struct err *e
 	return e->code;
 }
 
+int confirm_has_way_back(const struct session *s, struct err *e)
+{
+	uint32_t to = is_open(s) ? s->meta.confirm.previous : s->live;
+	int rc = to ? again_check(s, to, e) : 0;
+
+	if (!rc)
+		return 0;
+	err_wrap(e, "--confirm promises that generation %u can come back", to);
+	err_hint(e, is_open(s) ? "spctl confirm keeps what waits; then apply without --confirm"
+			       : "without --confirm it is applied for good");
+	return rc;
+}
+
 /* Only the way back needed them. What fails here, or is killed, the next apply does. */
 static void forget_former(struct session *s)
 {
@@ -92,11 +106,15 @@ int confirm_give(struct session *s, struct err *e)
 }
 
 /* A full disk must not keep the old routes from coming back: then it is decided, but not noted. */
-static void note_decision(struct session *s)
+static void note_decision(struct session *s, uint32_t previous)
 {
+	struct state_confirm *c = &s->meta.confirm;
 	struct err e = { 0 };
 
-	if (s->meta.confirm.phase == STATE_CONFIRM_TAKEN_BACK || !s->meta.generation)
+	if (c->phase == STATE_CONFIRM_TAKEN_BACK && c->previous == previous)
+		return;
+	c->previous = previous;
+	if (!s->meta.generation)
 		return;
 	s->meta.confirm.phase = STATE_CONFIRM_TAKEN_BACK;
 	s->meta.confirm.decided_ms = clock_wall_ms();
@@ -104,22 +122,78 @@ static void note_decision(struct session *s)
 		log_warn("%s", e.msg);
 }
 
+/* The newest confirmed one before the live one, other than `lost`, whose files are good. */
+static uint32_t find_another(const struct session *s, uint32_t lost)
+{
+	uint32_t *v = NULL, found = 0;
+	size_t n = 0;
+
+	if (state_generations(&s->state, &v, &n, NULL))
+		return 0;
+	while (n && !found) {
+		struct state_meta m = { 0 };
+		uint32_t g = v[--n];
+
+		if (g < s->live && g != lost &&
+		    !state_read_generation(&s->state, g, &m, NULL, NULL) &&
+		    state_confirm_was_given(&m.confirm) && !again_check(s, g, NULL))
+			found = g;
+		state_meta_fini(&m);
+	}
+	free(v);
+	return found;
+}
+
+static int bring_back(struct session *s, struct err *e)
+{
+	struct again_request r = { .generation = s->meta.confirm.previous, .same_number = true };
+	struct apply_result result;
+	uint32_t other;
+	int rc = again_apply(s, &r, &result, NULL, e);
+
+	if (!rc)
+		return 0;
+	err_wrap(e, "generation %u cannot be brought back", r.generation);
+	/* Unconfirmed routes must not stay because a file is lost. */
+	other = again_check(s, r.generation, NULL) ? find_another(s, r.generation) : 0;
+	if (!other)
+		return rc;
+	log_warn("%s: generation %u comes back instead", e->msg, other);
+	*e = (struct err){ 0 };
+	note_decision(s, other);
+	r.generation = other;
+	return again_apply(s, &r, &result, NULL, e);
+}
+
+/* What nobody noted did not happen for the next command: it would go on from the wrong one. */
+static int check_noted(const struct session *s, struct err *e)
+{
+	uint32_t back = s->meta.confirm.previous, live = 0;
+
+	if (!state_live(&s->state, &live, e) && live == back)
+		return 0;
+	*e = (struct err){ 0 };
+	err_set(e, ENOTRECOVERABLE,
+		"generation %u is in the kernel again, but %s/live still says %u", back,
+		s->state.state_dir, live);
+	err_hint(e, "is the disk full? make room, then: spctl rollback");
+	return -ENOTRECOVERABLE;
+}
+
 int confirm_take_back(struct session *s, struct err *e)
 {
-	uint32_t previous = s->meta.confirm.previous;
-	struct again_request r = { .generation = previous, .same_number = true };
-	struct apply_result result;
 	struct down_result down;
 	int rc;
 
-	note_decision(s);
+	note_decision(s, s->meta.confirm.previous);
 	FAILPOINT(back_decided);
-	rc = previous ? again_apply(s, &r, &result, NULL, e) : down_run(s, 0, NULL, &down, e);
+	if (s->meta.confirm.previous) {
+		rc = bring_back(s, e);
+		return rc ? rc : check_noted(s, e);
+	}
+	rc = down_run(s, 0, NULL, &down, e);
 	if (rc)
-		err_wrap(e,
-			 previous ? "generation %u cannot be brought back"
-				  : "generation %u cannot be taken away",
-			 previous ? previous : s->live);
+		err_wrap(e, "generation %u cannot be taken away", s->live);
 	return rc;
 }
 
@@ -159,7 +233,7 @@ static int finish_overdue(const char *state_dir, const char *run_dir, unsigned t
 		if (rc)
 			err_wrap(e, "generation %u %s", s.live, why);
 		else
-			say_back(s.live, &was, why);
+			say_back(s.live, &s.meta.confirm, why);
 	}
 	session_close(&s);
 	return rc;

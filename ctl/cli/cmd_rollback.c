@@ -15,11 +15,6 @@
 #include "ctl/cli/report.h"
 #include "ctl/state/state_confirm.h"
 
-static bool was_confirmed(const struct state_meta *m)
-{
-	return m->confirm.phase == STATE_CONFIRM_NONE || m->confirm.phase == STATE_CONFIRM_GIVEN;
-}
-
 /* The newest confirmed one before the live one; 0 with *e when there is none. */
 static uint32_t find_before(const struct session *s, struct err *e)
 {
@@ -33,7 +28,8 @@ static uint32_t find_before(const struct session *s, struct err *e)
 		uint32_t g = v[--n];
 
 		if ((!s->live || g < s->live) &&
-		    !state_read_generation(&s->state, g, &m, NULL, NULL) && was_confirmed(&m))
+		    !state_read_generation(&s->state, g, &m, NULL, NULL) &&
+		    state_confirm_was_given(&m.confirm))
 			found = g;
 		state_meta_fini(&m);
 	}
@@ -73,7 +69,7 @@ static int check_target(const struct session *s, uint32_t n, struct err *e)
 
 	if (rc == -ENOENT)
 		err_hint(e, "see: spctl history");
-	if (!rc && !was_confirmed(&m)) {
+	if (!rc && !state_confirm_was_given(&m.confirm)) {
 		rc = err_set(e, EPERM, "generation %u was never confirmed", n);
 		err_hint(e, "spctl apply %s/applied/%u.config --confirm SECONDS tries it again",
 			 s->state.state_dir, n);
@@ -137,7 +133,7 @@ static int go_to(struct session *s, const struct options *o, uint32_t n)
 
 static int take_back(struct session *s, const struct options *o)
 {
-	struct apply_result now = { .generation = s->meta.confirm.previous, .changed = true };
+	struct apply_result now = { .changed = true };
 	struct state_meta was = { .generation = s->live, .table = s->meta.table };
 	struct diags none = { 0 };
 	struct err e = { 0 };
@@ -157,6 +153,7 @@ static int take_back(struct session *s, const struct options *o)
 	state_unlock(&s->state);
 	if (rc)
 		return cmd_fail(o, &e, cmd_exit_code(rc));
+	now.generation = s->meta.confirm.previous;
 	if (o->json) {
 		print_json(&now, 0, &none);
 	} else if (!o->quiet) {
