@@ -75,6 +75,26 @@ int confirm_has_way_back(const struct session *s, struct err *e)
 	return rc;
 }
 
+/* A take-back that could not be noted leaves a live generation that is not in the kernel. */
+static int check_kernel_has(const struct session *s, struct err *e)
+{
+	struct ruleset *head = NULL;
+	int rc = nft_read_head(s->nft, session_table(s), &head, e);
+	bool has;
+
+	if (rc)
+		return rc;
+	has = head->exists && head->ours && !strcmp(head->owner, s->state.instance) &&
+	      head->generation == s->live;
+	ruleset_free(head);
+	if (has)
+		return 0;
+	err_set(e, ESTALE, "generation %u is not what the kernel has: there is nothing to confirm",
+		s->live);
+	err_hint(e, "spctl rollback ends it; apply --confirm SECONDS writes it again");
+	return e->code;
+}
+
 /* Only the way back needed them. What fails here, or is killed, the next apply does. */
 static void forget_former(struct session *s)
 {
@@ -92,8 +112,10 @@ static void forget_former(struct session *s)
 int confirm_give(struct session *s, struct err *e)
 {
 	struct state_confirm was = s->meta.confirm;
-	int rc;
+	int rc = check_kernel_has(s, e);
 
+	if (rc)
+		return rc;
 	s->meta.confirm.phase = STATE_CONFIRM_GIVEN;
 	s->meta.confirm.decided_ms = clock_wall_ms();
 	rc = state_write_meta(&s->state, &s->meta, e);

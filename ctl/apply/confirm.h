@@ -39,7 +39,7 @@ struct state_confirm confirm_begin(const struct session *s, unsigned seconds);
 /* A timer process, unless one runs: it looks after whatever waits. s: locked or not. */
 int confirm_start_timer(const struct session *s, struct err *e);
 
-/* s: locked, and a confirmation is open. */
+/* s: locked, and a confirmation is open. -ESTALE: the kernel has another generation. */
 int confirm_give(struct session *s, struct err *e);
 /* The same: what was live before comes back, at once. s is as it was before, but for
  * meta.confirm.previous, which says what came back; close it. -ENOTRECOVERABLE: done, not noted. */

@@ -2,6 +2,7 @@
 #include "ctl/base/log.h"
 
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,11 +10,13 @@
 #include "ctl/base/buf.h"
 #include "ctl/base/io.h"
 
+#define RECENT_LINES 8
+
 static enum log_level level = LOG_LEVEL_INFO;
 static void (*before_line)(void);
 static pthread_mutex_t held_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct buf held; /* lines that nobody would take yet */
-static bool holds;
+static bool holds, skips_repeats;
 
 void log_set_level(enum log_level l)
 {
@@ -60,13 +63,36 @@ void log_release(void)
 	pthread_mutex_unlock(&held_lock);
 }
 
+void log_skip_repeats(void)
+{
+	skips_repeats = true;
+}
+
+/* One attempt says more than one line: the same ones again are all repeats. */
+static bool was_said(const char *text, size_t len)
+{
+	static uint64_t said[RECENT_LINES];
+	static unsigned next;
+	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
+
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ (unsigned char)text[i]) * 0x100000001b3;
+	for (size_t i = 0; i < RECENT_LINES; i++)
+		if (said[i] == hash)
+			return true;
+	said[next++ % RECENT_LINES] = hash;
+	return false;
+}
+
 /* Once one line is kept, all that follow are: their order is part of what they say. */
 static void put_or_keep(const char *text, size_t len)
 {
 	pthread_mutex_lock(&held_lock);
-	if (!holds || (!held.len && io_is_writable(STDERR_FILENO)))
+	if (skips_repeats && was_said(text, len))
+		len = 0;
+	if (len && (!holds || (!held.len && io_is_writable(STDERR_FILENO))))
 		put(text, len);
-	else
+	else if (len)
 		buf_put(&held, text, len);
 	pthread_mutex_unlock(&held_lock);
 }

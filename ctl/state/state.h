@@ -10,7 +10,7 @@
  *   RUN/lock                  flock: one apply or down at a time
  *   RUN/instance              network namespace and boot of RUN
  *   RUN/image                 ruleset_image.h
- *   RUN/timer, RUN/timer.log  flock held by, and words of, the timer of --confirm
+ *   STATE/timer, RUN/timer.log  flock held by, and words of, the timer of --confirm
  *
  *   STATE/pending             the generation that is about to become true (session.c)
  *

@@ -129,15 +129,15 @@ expect_exit 1 spctl confirm
 expect_match "$err" 'nothing waits for confirmation: generation 8 was applied without --confirm'
 
 # Without a timer nothing is changed: there is no way back then. And nobody starts one by hand.
-rm -f "$T/run/timer"
-mkdir "$T/run/timer"
+rm -f "$T/state/timer"
+mkdir "$T/state/timer"
 table=$(gw nft -s list table inet spctl)
 expect_exit 1 spctl apply "$T/third.json" --confirm 60
-expect_match "$err" 'run/timer'
+expect_match "$err" 'state/timer'
 expect_eq "$(gw nft -s list table inet spctl)" "$table" 'the table'
 expect_exit 0 spctl status
 expect_match "$out" '^generation 8,'
-rmdir "$T/run/timer"
+rmdir "$T/state/timer"
 expect_exit 2 spctl confirm-timer
 expect_match "$err" 'only spctl apply --confirm starts this'
 expect_no_match "$(spctl help)$(spctl completion)" 'confirm-timer'

@@ -31,7 +31,7 @@ die() { # POINT COMMAND...
 	[[ $code == 0 ]] || hit[$point]=1
 }
 timer() { pgrep -f "confirm-timer --state-dir $T/state"; }
-no_timer() { [[ ! $(timer) ]] && { [[ ! -e $T/run/timer ]] || flock -n "$T/run/timer" true; }; }
+no_timer() { [[ ! $(timer) ]] && { [[ ! -e $T/state/timer ]] || flock -n "$T/state/timer" true; }; }
 newest() { jq -s 'map(.generation) | max' "$T"/state/applied/*.json; }
 # Its time is over now: instead of waiting for it.
 time_over() {
