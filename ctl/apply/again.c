@@ -78,6 +78,8 @@ int again_apply(struct session *s, const struct again_request *r, struct apply_r
 	int rc = state_read_generation(&s->state, r->generation, &st.meta, &st.text, e);
 
 	rc = rc ? rc : stored_plan(&st, d, e);
+	if (!rc && r->allow)
+		rc = r->allow(st.plan, &st.g.host, r->arg, e);
 	if (!rc) {
 		const struct apply_request request = {
 			.plan = st.plan,

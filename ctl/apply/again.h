@@ -13,6 +13,9 @@ struct again_request {
 	uint32_t generation;
 	bool same_number;   /* that very generation is live then; else it becomes a new one */
 	unsigned confirm_s; /* of a new one; see apply_request */
+	/* Not NULL: a last word on its plan; what is not 0 ends it, with nothing changed. */
+	int (*allow)(const struct plan *p, const struct host_facts *h, void *arg, struct err *e);
+	void *arg;
 };
 
 /* s: locked. Warnings go to d (may be NULL). -ENOENT: its files are lost. */

@@ -144,6 +144,12 @@ static void note_decision(struct session *s, uint32_t previous)
 		log_warn("%s", e.msg);
 }
 
+void confirm_note_down(struct session *s)
+{
+	if (is_open(s))
+		note_decision(s, 0);
+}
+
 /* The newest confirmed one before the live one, other than `lost`, whose files are good. */
 static uint32_t find_another(const struct session *s, uint32_t lost)
 {
@@ -229,13 +235,16 @@ static const char *why_overdue(const struct session *s, const struct state_confi
 					      : "was not confirmed in time";
 }
 
-static void say_back(uint32_t generation, const struct state_confirm *was, const char *why)
+static void say_back(const struct session *s, const struct state_confirm *was, const char *why)
 {
-	if (was->previous)
-		log_warn("generation %u %s: generation %u is back", generation, why, was->previous);
+	uint32_t back = s->meta.confirm.previous;
+
+	if (back)
+		log_warn("generation %u %s: generation %u is back", s->live, why, back);
 	else
-		log_warn("generation %u %s: its routes are gone, nothing was applied before it",
-			 generation, why);
+		log_warn("generation %u %s: its routes are gone%s", s->live, why,
+			 was->phase == STATE_CONFIRM_WAITING ? ", nothing was applied before it"
+							     : "");
 }
 
 static int finish_overdue(const char *state_dir, const char *run_dir, unsigned timeout_ms,
@@ -255,7 +264,7 @@ static int finish_overdue(const char *state_dir, const char *run_dir, unsigned t
 		if (rc)
 			err_wrap(e, "generation %u %s", s.live, why);
 		else
-			say_back(s.live, &s.meta.confirm, why);
+			say_back(&s, &was, why);
 	}
 	session_close(&s);
 	return rc;
@@ -285,6 +294,19 @@ int confirm_open(struct session *s, const char *state_dir, const char *run_dir, 
 	confirm_look(s, &view);
 	if (!view.generation || view.timer)
 		return 0;
+	if (!(flags & SESSION_LOCK)) {
+		/* Between the two looks somebody may have confirmed it, and the timer ended: one
+		 * that is still open after the timer was missed is open without it. */
+		uint32_t seen = view.generation;
+
+		session_close(s);
+		rc = session_open(s, state_dir, run_dir, flags, timeout_ms, e);
+		if (rc)
+			return rc;
+		confirm_look(s, &view);
+		if (view.generation != seen || view.timer)
+			return 0;
+	}
 	if (timer_was_gone)
 		*timer_was_gone = true;
 	if (confirm_start_timer(s, &why))

@@ -45,6 +45,9 @@ int confirm_give(struct session *s, struct err *e);
  * meta.confirm.previous, which says what came back; close it. -ENOTRECOVERABLE: done, not noted. */
 int confirm_take_back(struct session *s, struct err *e);
 
+/* down is decided, whatever waits: should it die half-way, nothing comes back. s: locked. */
+void confirm_note_down(struct session *s);
+
 /* The timer process: returns when nothing waits any more. lock_fd as inherited. */
 int confirm_timer_run(const char *state_dir, const char *run_dir, int lock_fd, struct err *e);
 

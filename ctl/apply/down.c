@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "ctl/apply/apply.h"
+#include "ctl/apply/confirm.h"
 #include "ctl/apply/failpoint.h"
 #include "ctl/base/clock.h"
 #include "ctl/base/io.h"
@@ -175,6 +176,7 @@ int down_run(struct session *s, unsigned drain_s, flows_tick *tick, struct down_
 	if (rc)
 		return rc;
 	FAILPOINT(down_started);
+	confirm_note_down(s);
 	rc = s->have->exists ? commit_drained(s, table, e) : 0;
 	if (rc)
 		return rc;

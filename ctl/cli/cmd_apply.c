@@ -60,12 +60,12 @@ static void print_json(struct apply_job *j)
 		"{s:i,s:i,s:b,s:b,s:b,s:o,s:i,s:o,s:i,s:{s:i,s:i,s:i,s:i,s:i,s:i,s:i},s:o}",
 		"schema", 1, "generation", (int)j->result.generation, "changed", j->result.changed,
 		"dryRun", j->o->dry_run, "repaired", j->result.repaired, "confirm",
-		cmd_confirm_begun_json(j->result.generation, &j->result.confirm), "routes",
-		(int)j->plan->n_enabled, "routeChanges", changes_json(j), "flowsEnded",
-		(int)j->result.flows_ended, "changes", "elementsAdded", (int)c->elems_added,
-		"elementsDeleted", (int)c->elems_deleted, "chainsAdded", (int)c->chains_added,
-		"chainsDeleted", (int)c->chains_deleted, "chainsChanged", (int)c->chains_changed,
-		"setsAdded", (int)c->sets_added, "setsDeleted", (int)c->sets_deleted, "warnings",
+		cmd_confirm_result_json(&j->s, &j->result), "routes", (int)j->plan->n_enabled,
+		"routeChanges", changes_json(j), "flowsEnded", (int)j->result.flows_ended,
+		"changes", "elementsAdded", (int)c->elems_added, "elementsDeleted",
+		(int)c->elems_deleted, "chainsAdded", (int)c->chains_added, "chainsDeleted",
+		(int)c->chains_deleted, "chainsChanged", (int)c->chains_changed, "setsAdded",
+		(int)c->sets_added, "setsDeleted", (int)c->sets_deleted, "warnings",
 		describe_warnings_json(&j->l.diags)));
 }
 

@@ -34,10 +34,12 @@ static struct confirm_view begun(uint32_t generation, const struct state_confirm
 	return v;
 }
 
-json_t *cmd_confirm_begun_json(uint32_t generation, const struct state_confirm *c)
+json_t *cmd_confirm_result_json(const struct session *s, const struct apply_result *r)
 {
-	const struct confirm_view v = begun(generation, c);
+	struct confirm_view v = begun(r->generation, &r->confirm);
 
+	if (!r->changed || r->repaired)
+		confirm_look(s, &v);
 	return cmd_confirm_json(&v);
 }
 

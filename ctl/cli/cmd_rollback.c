@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "ctl/apply/again.h"
+#include "ctl/apply/own_session.h"
 #include "ctl/base/clock.h"
 #include "ctl/cli/cmd_confirm.h"
 #include "ctl/cli/describe.h"
@@ -78,13 +79,13 @@ static int check_target(const struct session *s, uint32_t n, struct err *e)
 	return rc;
 }
 
-static void print_json(const struct apply_result *r, uint32_t copy_of, const struct diags *d)
+static void print_json(const struct session *s, const struct apply_result *r, uint32_t copy_of,
+		       const struct diags *d)
 {
 	describe_print_json(json_pack("{s:i,s:I,s:o,s:b,s:o,s:o}", "schema", 1, "generation",
 				      (json_int_t)r->generation, "copyOf",
 				      copy_of ? json_integer(copy_of) : json_null(), "changed",
-				      r->changed, "confirm",
-				      cmd_confirm_begun_json(r->generation, &r->confirm),
+				      r->changed, "confirm", cmd_confirm_result_json(s, r),
 				      "warnings", describe_warnings_json(d)));
 }
 
@@ -109,25 +110,55 @@ static void print_text(const struct options *o, const struct session *s,
 	}
 }
 
+struct go {
+	const struct options *o;
+	uint32_t to;
+	struct diags d;
+};
+
+/* As apply: the port of the ssh session that runs this goes only by those who say so. */
+static int check_own_session(const struct plan *p, const struct host_facts *h, void *arg,
+			     struct err *e)
+{
+	struct session_conn c;
+	struct go *g = arg;
+	struct err why = { 0 };
+
+	if (!session_conn_find(&c) || !own_session_is_taken(p, h, &c, &why))
+		return 0;
+	if (g->o->force || g->o->confirm_s) {
+		diags_add(&g->d, DIAG_WARNING, LOC_NONE, NULL, NULL, "%s", why.msg);
+		return 0;
+	}
+	err_set(e, EADDRINUSE, "%s", why.msg);
+	err_hint(e,
+		 "`spctl rollback %u --confirm 60` goes back by itself unless it is confirmed; "
+		 "--force does it all the same",
+		 g->to);
+	return e->code;
+}
+
 static int go_to(struct session *s, const struct options *o, uint32_t n)
 {
-	struct again_request r = { .generation = n, .confirm_s = o->confirm_s };
+	struct go g = { .o = o, .to = n };
+	const struct again_request r = {
+		.generation = n, .confirm_s = o->confirm_s, .allow = check_own_session, .arg = &g
+	};
 	struct apply_result result;
-	struct diags d = { 0 };
 	struct err e = { 0 };
 	int rc = check_target(s, n, &e);
 
-	rc = rc ? rc : again_apply(s, &r, &result, &d, &e);
+	rc = rc ? rc : again_apply(s, &r, &result, &g.d, &e);
 	state_unlock(&s->state);
 	if (rc) {
 		rc = cmd_fail(o, &e, cmd_exit_code(rc));
 	} else if (o->json) {
-		print_json(&result, n, &d);
+		print_json(s, &result, n, &g.d);
 	} else if (!o->quiet) {
-		report_diags_text(stderr, &d, NULL, 0, cmd_colour(o, stderr));
+		report_diags_text(stderr, &g.d, NULL, 0, cmd_colour(o, stderr));
 		print_text(o, s, &result, n);
 	}
-	diags_fini(&d);
+	diags_fini(&g.d);
 	return rc;
 }
 
@@ -155,7 +186,7 @@ static int take_back(struct session *s, const struct options *o)
 		return cmd_fail(o, &e, cmd_exit_code(rc));
 	now.generation = s->meta.confirm.previous;
 	if (o->json) {
-		print_json(&now, 0, &none);
+		print_json(s, &now, 0, &none);
 	} else if (!o->quiet) {
 		if (now.generation)
 			printf("generation %u is taken back: generation %u is live\n",
@@ -181,7 +212,7 @@ static int run(struct session *s, const struct options *o, uint32_t n)
 		if (!o->quiet && !o->json)
 			printf("nothing to do: generation %u is live\n", n);
 		if (o->json)
-			print_json(&(struct apply_result){ .generation = n }, 0,
+			print_json(s, &(struct apply_result){ .generation = n }, 0,
 				   &(struct diags){ 0 });
 		return EXIT_DONE;
 	}

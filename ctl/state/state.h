@@ -25,7 +25,8 @@
 #include "ctl/base/buf.h"
 #include "ctl/host/resolve.h"
 
-#define STATE_KEEP_GENERATIONS 10
+#define STATE_KEEP_GENERATIONS 10 /* confirmed ones: what rollback may go to */
+#define STATE_KEEP_UNCONFIRMED 5
 
 struct state {
 	char *state_dir, *run_dir; /* owned */
@@ -97,8 +98,9 @@ int state_write_generation(const struct state *s, const struct state_meta *m, co
 int state_read_generation(const struct state *s, uint32_t generation, struct state_meta *m,
 			  struct buf *config, struct err *e);
 int state_delete_generation(const struct state *s, uint32_t generation, struct err *e);
-/* Deletes all but the newest STATE_KEEP_GENERATIONS, the live one and the one that comes back if
- * that is not confirmed. */
+/* Deletes all but the newest STATE_KEEP_GENERATIONS confirmed ones, the newest
+ * STATE_KEEP_UNCONFIRMED others, the live one and the one that comes back if that is not
+ * confirmed. */
 int state_prune(const struct state *s, struct err *e);
 /* `down` is done: no generation is live any more. Past generations stay for rollback. */
 int state_forget_live(const struct state *s, struct err *e);
