@@ -270,11 +270,51 @@ static int finish_overdue(const char *state_dir, const char *run_dir, unsigned t
 	return rc;
 }
 
+/* Somebody may confirm between the look at the files and the one at the timer, which ends then.
+ * What is open still, after the timer was missed, is open without it. */
+static int look_once_more(struct session *s, const char *state_dir, const char *run_dir,
+			  unsigned flags, struct confirm_view *v, struct err *e)
+{
+	uint32_t seen = v->generation;
+	int rc;
+
+	session_close(s);
+	rc = session_open(s, state_dir, run_dir, flags, 0, e);
+	if (rc)
+		return rc;
+	confirm_look(s, v);
+	if (v->generation != seen)
+		v->generation = 0;
+	return 0;
+}
+
+static int look_after_timer(struct session *s, const char *state_dir, const char *run_dir,
+			    unsigned flags, bool *was_gone, struct err *e)
+{
+	struct confirm_view v;
+	struct err why = { 0 };
+	int rc = 0;
+
+	confirm_look(s, &v);
+	if (v.generation && !v.timer && !(flags & SESSION_LOCK))
+		rc = look_once_more(s, state_dir, run_dir, flags, &v, e);
+	if (rc || !v.generation || v.timer)
+		return rc;
+	if (was_gone)
+		*was_gone = true;
+	if (confirm_start_timer(s, &why))
+		log_err("the timer that takes generation %u back is gone: %s", v.generation,
+			why.msg);
+	else
+		log_warn("the timer that takes generation %u back was gone: it is started again",
+			 v.generation);
+	return 0;
+}
+
 int confirm_open(struct session *s, const char *state_dir, const char *run_dir, unsigned flags,
 		 unsigned timeout_ms, bool *timer_was_gone, struct err *e)
 {
 	int rc = session_open(s, state_dir, run_dir, flags, timeout_ms, e);
-	struct confirm_view view;
 	struct err why = { 0 };
 
 	if (timer_was_gone)
@@ -291,29 +331,5 @@ int confirm_open(struct session *s, const char *state_dir, const char *run_dir, 
 		if (rc)
 			return rc;
 	}
-	confirm_look(s, &view);
-	if (!view.generation || view.timer)
-		return 0;
-	if (!(flags & SESSION_LOCK)) {
-		/* Between the two looks somebody may have confirmed it, and the timer ended: one
-		 * that is still open after the timer was missed is open without it. */
-		uint32_t seen = view.generation;
-
-		session_close(s);
-		rc = session_open(s, state_dir, run_dir, flags, timeout_ms, e);
-		if (rc)
-			return rc;
-		confirm_look(s, &view);
-		if (view.generation != seen || view.timer)
-			return 0;
-	}
-	if (timer_was_gone)
-		*timer_was_gone = true;
-	if (confirm_start_timer(s, &why))
-		log_err("the timer that takes generation %u back is gone: %s", view.generation,
-			why.msg);
-	else
-		log_warn("the timer that takes generation %u back was gone: it is started again",
-			 view.generation);
-	return 0;
+	return look_after_timer(s, state_dir, run_dir, flags, timer_was_gone, e);
 }
