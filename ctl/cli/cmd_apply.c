@@ -216,15 +216,11 @@ static void check_own_session(struct apply_job *j)
 
 static int plan_all(struct apply_job *j)
 {
-	bool asks = gather_asks_names(j->l.config);
 	struct err e = { 0 };
 	int rc;
 
-	progress_phase(asks ? "asking DNS" : "reading addresses");
-	if (asks)
-		live_plan_wait(&j->before);
-	rc = gather_facts(&j->g, j->l.config, j->s.live ? &j->s.meta : NULL, j->o->timeout_ms,
-			  &j->l.diags, &e);
+	progress_phase("reading addresses");
+	rc = gather_rest(&j->g, j->s.live ? &j->s.meta : NULL, &j->l.diags, &e);
 	if (rc)
 		return fail(j, &e, EXIT_FAILED);
 	progress_phase("planning");
@@ -270,6 +266,16 @@ static int open_scratch(struct apply_job *j, struct err *e)
 	return session_open(&j->s, state, run, SESSION_CREATE | SESSION_LOCK, j->o->timeout_ms, e);
 }
 
+/* Without the lock: a name server that does not answer would keep a timer of --confirm waiting. */
+static int ask_names(struct apply_job *j, struct err *e)
+{
+	if (gather_asks_names(j->l.config)) {
+		progress_phase("asking DNS");
+		live_plan_wait(&j->before);
+	}
+	return gather_names(&j->g, j->l.config, j->o->timeout_ms, e);
+}
+
 static int open_session(struct apply_job *j, struct err *e)
 {
 	unsigned flags = SESSION_LOCK | (j->o->dry_run ? 0 : SESSION_CREATE);
@@ -298,6 +304,9 @@ static int run(struct apply_job *j)
 	struct err e = { 0 };
 	int rc;
 
+	rc = ask_names(j, &e);
+	if (rc)
+		return fail(j, &e, EXIT_FAILED);
 	progress_phase("waiting for the lock");
 	rc = open_session(j, &e);
 	if (!rc && !j->o->dry_run)

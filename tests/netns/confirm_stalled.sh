@@ -64,3 +64,21 @@ stalled confirm
 eventually is_stalled
 expect_exit 0 spctl down --timeout 2
 read_on
+
+# A name server that does not answer: the apply that asks it keeps nobody waiting.
+printf 'nameserver 10.20.0.99\noptions timeout:8 attempts:1\n' >"$T/resolv"
+mount --bind "$T/resolv" /etc/resolv.conf
+sed 's/10\.20\.0\.2/nobody.test/' "$T/old.json" >"$T/named.json"
+apply old
+expect_exit 0 spctl apply "$T/new.json" --confirm 2
+nsenter --net=/run/netns/gw -- "$SPCTL" apply "$T/named.json" --confirm 60 >"$T/said" 2>&1 &
+job=$!
+LAB_PIDS+=("$job")
+asks() { [[ $(gw ss -Hun dst 10.20.0.99) ]]; }
+eventually asks
+eventually answers 'A|10.20.0.1|hi'
+expect_exit 0 spctl apply "$T/new.json" --confirm 60 --timeout 1
+expect_exit 0 spctl confirm --timeout 1
+asks || fail 'it does not ask any more: nothing is tested'
+wait "$job" || :
+expect_match "$(<"$T/said")" 'nobody\.test'
