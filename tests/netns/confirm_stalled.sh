@@ -82,3 +82,22 @@ expect_exit 0 spctl confirm --timeout 1
 asks || fail 'it does not ask any more: nothing is tested'
 wait "$job" || :
 expect_match "$(<"$T/said")" 'nobody\.test'
+
+# Ctrl-Z does not stop a process that has the lock. (Asked of its mask: in the process group of a test, which is
+# an orphan, nobody is stopped by it.)
+ignores() { # PID SIGNAL
+	local set
+	set=$(sed -n 's/^SigIgn:[[:space:]]*//p' "/proc/$1/status")
+	((16#$set >> ($2 - 1) & 1))
+}
+apply old
+hold kept cl tcp 10.10.0.1:9000
+nsenter --net=/run/netns/gw -- "$SPCTL" down --drain 60 >"$T/said" 2>&1 &
+job=$!
+LAB_PIDS+=("$job")
+has_lock() { [[ $(<"$T/run/lock") == "$job" ]]; }
+eventually has_lock
+eventually ignores "$job" 20
+ignores "$job" 22 || fail 'SIGTTOU stops it'
+hold_close kept
+wait "$job"
