@@ -106,6 +106,8 @@ int again_apply(struct session *s, const struct again_request *r, struct apply_r
 	int rc = state_read_generation(&s->state, r->generation, &st.meta, &st.text, e);
 
 	rc = rc ? rc : stored_plan(&st, d, e);
+	if (!rc && r->allow)
+		rc = r->allow(st.plan, &st.g.host, r->arg, e);
 	if (!rc)
 		close_settings(s, &r->close, st.plan);
 	if (!rc) {
@@ -124,6 +126,23 @@ int again_apply(struct session *s, const struct again_request *r, struct apply_r
 
 		rc = apply_run(s, &request, out, e);
 	}
+	/* The places of the file die with its config. */
+	if (rc)
+		e->loc = LOC_NONE;
+	stored_fini(&st);
+	return rc;
+}
+
+int again_check(const struct session *s, uint32_t generation, struct err *e)
+{
+	struct err unheard = { 0 };
+	struct stored st = { 0 };
+	int rc;
+
+	e = e ? e : &unheard;
+	rc = state_read_generation(&s->state, generation, &st.meta, &st.text, e);
+
+	rc = rc ? rc : stored_plan(&st, NULL, e);
 	/* The places of the file die with its config. */
 	if (rc)
 		e->loc = LOC_NONE;

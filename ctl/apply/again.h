@@ -15,10 +15,17 @@ struct again_request {
 	unsigned confirm_s; /* of a new one; see apply_request */
 	/* Kernel settings that go back before, unless it needs them or another spctl is there. */
 	struct sysctl_wants close;
+	/* Not NULL: a last word on its plan; what is not 0 ends it, with nothing changed. */
+	int (*allow)(const struct plan *p, const struct host_facts *h, void *arg, struct err *e);
+	void *arg;
 };
 
 /* s: locked. Warnings go to d (may be NULL). -ENOENT: its files are lost. */
 int again_apply(struct session *s, const struct again_request *r, struct apply_result *out,
 		struct diags *d, struct err *e);
+
+/* Could it be, as far as its files and this host tell? Changes nothing. s: locked or not; e may be
+ * NULL. */
+int again_check(const struct session *s, uint32_t generation, struct err *e);
 
 #endif

@@ -23,6 +23,7 @@
 #include "ctl/apply/readback.h"
 #include "ctl/base/clock.h"
 #include "ctl/base/log.h"
+#include "ctl/state/state_confirm.h"
 
 #define GENID_TRIES 20 /* other tools may commit between our look and our batch */
 
@@ -79,6 +80,10 @@ static bool means_live_generation(const struct apply_job *j)
 	bool same;
 
 	if (!j->s->live)
+		return false;
+	/* The same routes for good, while they wait for confirmation, are not what is live: they
+	 * would go at the deadline. */
+	if (state_confirm_is_open(&j->s->meta.confirm) && !j->r->confirm_s && !j->r->dry_run)
 		return false;
 	same = !state_read_generation(&j->s->state, j->s->live, &m, &old, NULL) &&
 	       !strcmp(m.table, j->compile.table) && old.len == j->r->text_len &&
@@ -373,6 +378,11 @@ int apply_run(struct session *s, const struct apply_request *r, struct apply_res
 	nft_on_sending(s->nft, sending, &j);
 	j.again = r->stored ? r->stored == s->live : means_live_generation(&j);
 	j.compile.generation = j.again ? s->live : r->stored ? r->stored : s->newest + 1;
+	if (r->confirm_s && !j.again) {
+		rc = confirm_has_way_back(s, e);
+		if (rc)
+			return rc;
+	}
 	if (!j.again && !r->dry_run && !r->stored)
 		apply_start_writing(&j);
 	apply_phase(&j, "reading the kernel's table");

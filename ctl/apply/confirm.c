@@ -9,6 +9,7 @@
 #include "ctl/apply/confirm.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -63,6 +64,39 @@ int confirm_may_apply(const struct session *s, unsigned confirm_s, struct err *e
 	return e->code;
 }
 
+int confirm_has_way_back(const struct session *s, struct err *e)
+{
+	uint32_t to = is_open(s) ? s->meta.confirm.previous : s->live;
+	int rc = to ? again_check(s, to, e) : 0;
+
+	if (!rc)
+		return 0;
+	err_wrap(e, "--confirm promises that generation %u can come back", to);
+	err_hint(e, is_open(s) ? "spctl confirm keeps what waits; then apply without --confirm"
+			       : "without --confirm it is applied for good");
+	return rc;
+}
+
+/* A take-back that could not be noted leaves a live generation that is not in the kernel. */
+static int check_kernel_has(const struct session *s, struct err *e)
+{
+	struct ruleset *head = NULL;
+	int rc = nft_read_head(s->nft, session_table(s), &head, e);
+	bool has;
+
+	if (rc)
+		return rc;
+	has = head->exists && head->ours && !strcmp(head->owner, s->state.instance) &&
+	      head->generation == s->live;
+	ruleset_free(head);
+	if (has)
+		return 0;
+	err_set(e, ESTALE, "generation %u is not what the kernel has: there is nothing to confirm",
+		s->live);
+	err_hint(e, "spctl rollback ends it; apply --confirm SECONDS writes it again");
+	return e->code;
+}
+
 /* Only the way back needed them. What fails here, or is killed, the next apply does. */
 static void forget_former(struct session *s)
 {
@@ -80,8 +114,10 @@ static void forget_former(struct session *s)
 int confirm_give(struct session *s, struct err *e)
 {
 	struct state_confirm was = s->meta.confirm;
-	int rc;
+	int rc = check_kernel_has(s, e);
 
+	if (rc)
+		return rc;
 	s->meta.confirm.phase = STATE_CONFIRM_GIVEN;
 	s->meta.confirm.decided_ms = clock_wall_ms();
 	rc = state_write_meta(&s->state, &s->meta, e);
@@ -94,11 +130,15 @@ int confirm_give(struct session *s, struct err *e)
 }
 
 /* A full disk must not keep the old routes from coming back: then it is decided, but not noted. */
-static void note_decision(struct session *s)
+static void note_decision(struct session *s, uint32_t previous)
 {
+	struct state_confirm *c = &s->meta.confirm;
 	struct err e = { 0 };
 
-	if (s->meta.confirm.phase == STATE_CONFIRM_TAKEN_BACK || !s->meta.generation)
+	if (c->phase == STATE_CONFIRM_TAKEN_BACK && c->previous == previous)
+		return;
+	c->previous = previous;
+	if (!s->meta.generation)
 		return;
 	s->meta.confirm.phase = STATE_CONFIRM_TAKEN_BACK;
 	s->meta.confirm.decided_ms = clock_wall_ms();
@@ -106,25 +146,85 @@ static void note_decision(struct session *s)
 		log_warn("%s", e.msg);
 }
 
+void confirm_note_down(struct session *s)
+{
+	if (is_open(s))
+		note_decision(s, 0);
+}
+
+/* The newest confirmed one before the live one, other than `lost`, whose files are good. */
+static uint32_t find_another(const struct session *s, uint32_t lost)
+{
+	uint32_t *v = NULL, found = 0;
+	size_t n = 0;
+
+	if (state_generations(&s->state, &v, &n, NULL))
+		return 0;
+	while (n && !found) {
+		struct state_meta m = { 0 };
+		uint32_t g = v[--n];
+
+		if (g < s->live && g != lost &&
+		    !state_read_generation(&s->state, g, &m, NULL, NULL) &&
+		    state_confirm_was_given(&m.confirm) && !again_check(s, g, NULL))
+			found = g;
+		state_meta_fini(&m);
+	}
+	free(v);
+	return found;
+}
+
+static int bring_back(struct session *s, struct err *e)
+{
+	struct again_request r = { .generation = s->meta.confirm.previous,
+				   .same_number = true,
+				   .close = s->meta.confirm.opened };
+	struct apply_result result;
+	uint32_t other;
+	int rc = again_apply(s, &r, &result, NULL, e);
+
+	if (!rc)
+		return 0;
+	err_wrap(e, "generation %u cannot be brought back", r.generation);
+	/* Unconfirmed routes must not stay because a file is lost. */
+	other = again_check(s, r.generation, NULL) ? find_another(s, r.generation) : 0;
+	if (!other)
+		return rc;
+	log_warn("%s: generation %u comes back instead", e->msg, other);
+	*e = (struct err){ 0 };
+	note_decision(s, other);
+	r.generation = other;
+	return again_apply(s, &r, &result, NULL, e);
+}
+
+/* What nobody noted did not happen for the next command: it would go on from the wrong one. */
+static int check_noted(const struct session *s, struct err *e)
+{
+	uint32_t back = s->meta.confirm.previous, live = 0;
+
+	if (!state_live(&s->state, &live, e) && live == back)
+		return 0;
+	*e = (struct err){ 0 };
+	err_set(e, ENOTRECOVERABLE,
+		"generation %u is in the kernel again, but %s/live still says %u", back,
+		s->state.state_dir, live);
+	err_hint(e, "is the disk full? make room, then: spctl rollback");
+	return -ENOTRECOVERABLE;
+}
+
 int confirm_take_back(struct session *s, struct err *e)
 {
-	uint32_t previous = s->meta.confirm.previous;
-	struct again_request r = {
-		.generation = previous,
-		.same_number = true,
-		.close = s->meta.confirm.opened,
-	};
-	struct apply_result result;
 	int rc;
 
-	note_decision(s);
+	note_decision(s, s->meta.confirm.previous);
 	FAILPOINT(back_decided);
-	rc = previous ? again_apply(s, &r, &result, NULL, e) : down_take_back(s, e);
+	if (s->meta.confirm.previous) {
+		rc = bring_back(s, e);
+		return rc ? rc : check_noted(s, e);
+	}
+	rc = down_take_back(s, e);
 	if (rc)
-		err_wrap(e,
-			 previous ? "generation %u cannot be brought back"
-				  : "generation %u cannot be taken away",
-			 previous ? previous : s->live);
+		err_wrap(e, "generation %u cannot be taken away", s->live);
 	return rc;
 }
 
@@ -138,13 +238,16 @@ static const char *why_overdue(const struct session *s, const struct state_confi
 					      : "was not confirmed in time";
 }
 
-static void say_back(uint32_t generation, const struct state_confirm *was, const char *why)
+static void say_back(const struct session *s, const struct state_confirm *was, const char *why)
 {
-	if (was->previous)
-		log_warn("generation %u %s: generation %u is back", generation, why, was->previous);
+	uint32_t back = s->meta.confirm.previous;
+
+	if (back)
+		log_warn("generation %u %s: generation %u is back", s->live, why, back);
 	else
-		log_warn("generation %u %s: its routes are gone, nothing was applied before it",
-			 generation, why);
+		log_warn("generation %u %s: its routes are gone%s", s->live, why,
+			 was->phase == STATE_CONFIRM_WAITING ? ", nothing was applied before it"
+							     : "");
 }
 
 static int finish_overdue(const char *state_dir, const char *run_dir, unsigned timeout_ms,
@@ -164,7 +267,7 @@ static int finish_overdue(const char *state_dir, const char *run_dir, unsigned t
 		if (rc)
 			err_wrap(e, "generation %u %s", s.live, why);
 		else
-			say_back(s.live, &was, why);
+			say_back(&s, &was, why);
 	}
 	session_close(&s);
 	return rc;
@@ -189,11 +292,51 @@ static void say_left(const struct session *s)
 			 why);
 }
 
+/* Somebody may confirm between the look at the files and the one at the timer, which ends then.
+ * What is open still, after the timer was missed, is open without it. */
+static int look_once_more(struct session *s, const char *state_dir, const char *run_dir,
+			  unsigned flags, struct confirm_view *v, struct err *e)
+{
+	uint32_t seen = v->generation;
+	int rc;
+
+	session_close(s);
+	rc = session_open(s, state_dir, run_dir, flags, 0, e);
+	if (rc)
+		return rc;
+	confirm_look(s, v);
+	if (v->generation != seen)
+		v->generation = 0;
+	return 0;
+}
+
+static int look_after_timer(struct session *s, const char *state_dir, const char *run_dir,
+			    unsigned flags, bool *was_gone, struct err *e)
+{
+	struct confirm_view v;
+	struct err why = { 0 };
+	int rc = 0;
+
+	confirm_look(s, &v);
+	if (v.generation && !v.timer && !(flags & SESSION_LOCK))
+		rc = look_once_more(s, state_dir, run_dir, flags, &v, e);
+	if (rc || !v.generation || v.timer)
+		return rc;
+	if (was_gone)
+		*was_gone = true;
+	if (confirm_start_timer(s, &why))
+		log_err("the timer that takes generation %u back is gone: %s", v.generation,
+			why.msg);
+	else
+		log_warn("the timer that takes generation %u back was gone: it is started again",
+			 v.generation);
+	return 0;
+}
+
 int confirm_open(struct session *s, const char *state_dir, const char *run_dir, unsigned flags,
 		 unsigned timeout_ms, bool *timer_was_gone, struct err *e)
 {
 	int rc = session_open(s, state_dir, run_dir, flags, timeout_ms, e);
-	struct confirm_view view;
 	struct err why = { 0 };
 
 	if (timer_was_gone)
@@ -214,16 +357,5 @@ int confirm_open(struct session *s, const char *state_dir, const char *run_dir, 
 		if (rc)
 			return rc;
 	}
-	confirm_look(s, &view);
-	if (!view.generation || view.timer)
-		return 0;
-	if (timer_was_gone)
-		*timer_was_gone = true;
-	if (confirm_start_timer(s, &why))
-		log_err("the timer that takes generation %u back is gone: %s", view.generation,
-			why.msg);
-	else
-		log_warn("the timer that takes generation %u back was gone: it is started again",
-			 view.generation);
-	return 0;
+	return look_after_timer(s, state_dir, run_dir, flags, timer_was_gone, e);
 }

@@ -32,15 +32,22 @@ void confirm_look(const struct session *s, struct confirm_view *out);
 /* May another apply begin? -EBUSY, with the ways out, when a confirmation is open. */
 int confirm_may_apply(const struct session *s, unsigned confirm_s, struct err *e);
 
+/* Before one that waits is applied: what would come back is there and can be read. */
+int confirm_has_way_back(const struct session *s, struct err *e);
+
 /* For the N.json of the generation that is about to be applied; seconds 0 = unconditional. */
 struct state_confirm confirm_begin(const struct session *s, unsigned seconds);
 /* A timer process, unless one runs: it looks after whatever waits. s: locked or not. */
 int confirm_start_timer(const struct session *s, struct err *e);
 
-/* s: locked, and a confirmation is open. */
+/* s: locked, and a confirmation is open. -ESTALE: the kernel has another generation. */
 int confirm_give(struct session *s, struct err *e);
-/* The same: what was live before comes back, at once. s is as it was before: close it. */
+/* The same: what was live before comes back, at once. s is as it was before, but for
+ * meta.confirm.previous, which says what came back; close it. -ENOTRECOVERABLE: done, not noted. */
 int confirm_take_back(struct session *s, struct err *e);
+
+/* down is decided, whatever waits: should it die half-way, nothing comes back. s: locked. */
+void confirm_note_down(struct session *s);
 
 /* The timer process: returns when nothing waits any more. lock_fd as inherited. */
 int confirm_timer_run(const char *state_dir, const char *run_dir, int lock_fd, struct err *e);

@@ -3,12 +3,11 @@
  * The timer is this binary once more, in a session of its own and with no
  * descriptor of the terminal or of a pipe: it outlives the shell, and the
  * connection, that its apply was run from. Whether one runs is told by a flock on
- * RUN/timer, which it inherits already taken and which ends with it however it
- * ends. It keeps no order of its own: it sleeps until the deadline that the live
- * generation's N.json has, and looks again whenever a file in STATE/applied
- * changes, so confirming or replacing that generation needs no message to it.
- * It ends only under the session's lock, so that an apply which finds it running
- * can rely on it.
+ * STATE/timer (several STATEs may share a RUN), which it inherits already taken and
+ * which ends with it however it ends. It keeps no order of its own: it sleeps until the deadline
+ * that the live generation's N.json has, and looks again whenever a file in STATE/applied changes,
+ * so confirming or replacing that generation needs no message to it. It ends only under the
+ * session's lock, so that an apply which finds it running can rely on it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,13 +36,14 @@
 #define RETRY_MIN_MS  1000
 #define RETRY_MAX_MS  60000
 #define LOCK_WAIT_MS  3600000 /* for another command to finish; then it is said and tried again */
-#define LOOK_AGAIN_MS 1000    /* where changes of files cannot be watched */
+#define LOG_MAX_BYTES 65536
+#define LOOK_AGAIN_MS 1000 /* where changes of files cannot be watched */
 
 /* ---- is one running ---- */
 
 static int lock_file_open(const struct session *s)
 {
-	char *path = state_run_path(&s->state, LOCK_NAME);
+	char *path = state_path(&s->state, LOCK_NAME);
 	int fd = path ? open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600) : -1;
 
 	free(path);
@@ -52,7 +52,7 @@ static int lock_file_open(const struct session *s)
 
 static bool timer_runs(const struct session *s)
 {
-	char *path = state_run_path(&s->state, LOCK_NAME);
+	char *path = state_path(&s->state, LOCK_NAME);
 	int fd = path ? open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
 	bool runs = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK;
 
@@ -93,8 +93,8 @@ static int set_up(posix_spawn_file_actions_t *files, posix_spawnattr_t *attr, in
 	rc = rc ? rc : posix_spawn_file_actions_adddup2(files, lock_fd, CONFIRM_TIMER_LOCK_FD);
 	rc = rc ? rc : posix_spawn_file_actions_addopen(files, 0, "/dev/null", O_RDONLY, 0);
 	rc = rc ? rc
-		: posix_spawn_file_actions_addopen(files, 1, log, O_WRONLY | O_CREAT | O_TRUNC,
-						   0600);
+		: posix_spawn_file_actions_addopen(files, 1, log,
+						   O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
 	rc = rc ? rc : posix_spawn_file_actions_adddup2(files, 1, 2);
 	rc = rc ? rc : posix_spawn_file_actions_addclosefrom_np(files, CONFIRM_TIMER_LOCK_FD + 1);
 	return rc ? rc : posix_spawn_file_actions_addchdir_np(files, "/");
@@ -134,11 +134,11 @@ int confirm_start_timer(const struct session *s, struct err *e)
 	int fd = lock_file_open(s), rc = 0;
 
 	if (fd < 0)
-		return err_sys(e, errno, "cannot make %s/" LOCK_NAME, s->state.run_dir);
+		return err_sys(e, errno, "cannot make %s/" LOCK_NAME, s->state.state_dir);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		rc = errno == EWOULDBLOCK
 			     ? 0
-			     : err_sys(e, errno, "cannot lock %s/" LOCK_NAME, s->state.run_dir);
+			     : err_sys(e, errno, "cannot lock %s/" LOCK_NAME, s->state.state_dir);
 		close(fd);
 		return rc;
 	}
@@ -261,14 +261,24 @@ static bool finish(struct timer *t, struct err *e)
 	return !rc;
 }
 
-static bool is_lock(const char *run_dir, int fd)
+static bool is_lock(const char *state_dir, int fd)
 {
 	char path[PATH_MAX];
 	struct stat mine, there;
 
-	snprintf(path, sizeof(path), "%s/" LOCK_NAME, run_dir);
+	snprintf(path, sizeof(path), "%s/" LOCK_NAME, state_dir);
 	return !fstat(fd, &mine) && !lstat(path, &there) && mine.st_dev == there.st_dev &&
 	       mine.st_ino == there.st_ino && !flock(fd, LOCK_EX | LOCK_NB);
+}
+
+/* It may fail for days, and RUN is in memory. */
+static void cut_log(void)
+{
+	struct stat st;
+
+	if (!fstat(STDERR_FILENO, &st) && S_ISREG(st.st_mode) && st.st_size > LOG_MAX_BYTES &&
+	    ftruncate(STDERR_FILENO, 0) < 0)
+		return;
 }
 
 int confirm_timer_run(const char *state_dir, const char *run_dir, int lock_fd, struct err *e)
@@ -279,13 +289,14 @@ int confirm_timer_run(const char *state_dir, const char *run_dir, int lock_fd, s
 #ifdef SPCTL_FAILPOINTS
 	failpoint_in_timer();
 #endif
-	if (!is_lock(run_dir, lock_fd))
+	if (!is_lock(state_dir, lock_fd))
 		return err_set(e, EINVAL, "only spctl apply --confirm starts this");
 	fcntl(lock_fd, F_SETFD, FD_CLOEXEC);
 	t.clock_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (t.clock_fd < 0)
 		return err_sys(e, errno, "cannot make a timer");
 	t.watch_fd = watch(&t);
+	log_skip_repeats();
 	for (;;) {
 		struct err why = { 0 };
 		int64_t until = look(&t);
@@ -295,10 +306,15 @@ int confirm_timer_run(const char *state_dir, const char *run_dir, int lock_fd, s
 			retry_ms = RETRY_MIN_MS;
 			continue;
 		}
+		cut_log();
 		if (finish(&t, &why))
 			return 0;
 		if (why.msg[0])
 			log_err("%s", why.msg);
+		/* Our own attempt changed files, too. What others changed is seen by the look. */
+		drain(t.watch_fd);
+		if (look(&t))
+			continue;
 		sleep_until(&t, clock_boot_ms() + retry_ms);
 		retry_ms = retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : retry_ms * 2;
 	}

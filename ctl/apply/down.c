@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "ctl/apply/apply.h"
+#include "ctl/apply/confirm.h"
 #include "ctl/apply/failpoint.h"
 #include "ctl/base/clock.h"
 #include "ctl/base/io.h"
@@ -198,6 +199,7 @@ static int go_down(struct session *s, unsigned drain_s, flows_tick *tick, bool t
 	if (rc)
 		return rc;
 	FAILPOINT(down_started);
+	confirm_note_down(s);
 	rc = s->have->exists ? commit_drained(s, table, &own, e) : 0;
 	if (rc)
 		return rc;

@@ -102,16 +102,14 @@ static int gather_host(struct gathered *g, struct err *e)
 	return 0;
 }
 
-int gather_facts(struct gathered *g, const struct config *c, const struct state_meta *last,
-		 unsigned timeout_ms, struct diags *d, struct err *e)
+int gather_names(struct gathered *g, const struct config *c, unsigned timeout_ms, struct err *e)
 {
 	const char **names = NULL;
 	unsigned n = 0;
-	int rc;
+	int rc = 0;
 
 	memset(g, 0, sizeof(*g));
-	rc = gather_host(g, e);
-	if (!rc && collect_names(c, &names, &n))
+	if (collect_names(c, &names, &n))
 		rc = err_set(e, ENOMEM, "out of memory");
 	if (!rc && n) {
 		g->names = calloc(n, sizeof(*g->names));
@@ -119,14 +117,31 @@ int gather_facts(struct gathered *g, const struct config *c, const struct state_
 			      : err_set(e, ENOMEM, "out of memory");
 		g->n_names = rc ? 0 : n;
 	}
+	free(names);
+	if (rc)
+		gather_fini(g);
+	return rc;
+}
+
+int gather_rest(struct gathered *g, const struct state_meta *last, struct diags *d, struct err *e)
+{
+	int rc = gather_host(g, e);
+
 	for (unsigned i = 0; i < g->n_names; i++)
 		keep_last_good(&g->names[i], last, d);
-	free(names);
 	g->facts.names = g->names;
 	g->facts.n_names = g->n_names;
 	if (rc)
 		gather_fini(g);
 	return rc;
+}
+
+int gather_facts(struct gathered *g, const struct config *c, const struct state_meta *last,
+		 unsigned timeout_ms, struct diags *d, struct err *e)
+{
+	int rc = gather_names(g, c, timeout_ms, e);
+
+	return rc ? rc : gather_rest(g, last, d, e);
 }
 
 int gather_past_facts(struct gathered *g, const struct state_meta *past, struct err *e)

@@ -22,6 +22,10 @@ struct gathered {
  * what `last` (may be NULL) has for it, with a warning in d. */
 int gather_facts(struct gathered *g, const struct config *c, const struct state_meta *last,
 		 unsigned timeout_ms, struct diags *d, struct err *e);
+/* Its two halves: the first, which may take all of that time, needs nothing that changes, so nobody
+ * has to wait for it. */
+int gather_names(struct gathered *g, const struct config *c, unsigned timeout_ms, struct err *e);
+int gather_rest(struct gathered *g, const struct state_meta *last, struct diags *d, struct err *e);
 /* The same with the names as they were resolved for a generation: asks nobody. */
 int gather_past_facts(struct gathered *g, const struct state_meta *past, struct err *e);
 /* Does some target have a name, so that gather_facts() has to ask? */

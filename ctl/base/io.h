@@ -17,6 +17,8 @@ int io_read_regular(const char *path, size_t max_bytes, struct buf *out, struct 
 int io_write_file(const char *path, const void *data, size_t len, mode_t mode, struct err *e);
 /* Same without the two fsync: for files that need not survive a power loss. */
 int io_write_file_fast(const char *path, const void *data, size_t len, mode_t mode, struct err *e);
+/* Would a short write() go through at once? Not to a stopped terminal or a full pipe. */
+bool io_is_writable(int fd);
 int io_write_all(int fd, const void *data, size_t len);	     /* 0 or -errno; repeats on EINTR */
 ssize_t io_read_all(int fd, void *data, size_t len);	     /* bytes until EOF or len, or -errno */
 int io_mkdirs(const char *path, mode_t mode, struct err *e); /* mkdir -p */

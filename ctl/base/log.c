@@ -1,10 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "ctl/base/log.h"
 
+#include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/base/buf.h"
+#include "ctl/base/io.h"
+
+#define RECENT_LINES 8
 
 static enum log_level level = LOG_LEVEL_INFO;
 static void (*before_line)(void);
+static pthread_mutex_t held_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct buf held; /* lines that nobody would take yet */
+static bool holds, skips_repeats;
 
 void log_set_level(enum log_level l)
 {
@@ -22,16 +34,79 @@ void log_before_line(void (*fn)(void))
 }
 
 /* One write per line, so that lines of two processes do not mix. */
+static void put(const char *text, size_t len)
+{
+	if (before_line)
+		before_line();
+	fwrite(text, 1, len, stderr);
+}
+
+static void put_held(void)
+{
+	if (held.len)
+		put(held.data, held.len);
+	buf_fini(&held);
+}
+
+void log_hold(void)
+{
+	pthread_mutex_lock(&held_lock);
+	holds = true;
+	pthread_mutex_unlock(&held_lock);
+}
+
+void log_release(void)
+{
+	pthread_mutex_lock(&held_lock);
+	holds = false;
+	put_held();
+	pthread_mutex_unlock(&held_lock);
+}
+
+void log_skip_repeats(void)
+{
+	skips_repeats = true;
+}
+
+/* One attempt says more than one line: the same ones again are all repeats. */
+static bool was_said(const char *text, size_t len)
+{
+	static uint64_t said[RECENT_LINES];
+	static unsigned next;
+	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
+
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ (unsigned char)text[i]) * 0x100000001b3;
+	for (size_t i = 0; i < RECENT_LINES; i++)
+		if (said[i] == hash)
+			return true;
+	said[next++ % RECENT_LINES] = hash;
+	return false;
+}
+
+/* Once one line is kept, all that follow are: their order is part of what they say. */
+static void put_or_keep(const char *text, size_t len)
+{
+	pthread_mutex_lock(&held_lock);
+	if (skips_repeats && was_said(text, len))
+		len = 0;
+	if (len && (!holds || (!held.len && io_is_writable(STDERR_FILENO))))
+		put(text, len);
+	else if (len)
+		buf_put(&held, text, len);
+	pthread_mutex_unlock(&held_lock);
+}
+
 static void log_line(enum log_level l, const char *word, const char *fmt, va_list ap)
 {
-	char line[1024];
+	char line[1024], all[sizeof(line) + 32];
+	int n;
 
 	if (l > level)
 		return;
 	vsnprintf(line, sizeof(line), fmt, ap);
-	if (before_line)
-		before_line();
-	fprintf(stderr, "spctl: %s%s\n", word, line);
+	n = snprintf(all, sizeof(all), "spctl: %s%s\n", word, line);
+	put_or_keep(all, (size_t)n);
 }
 
 #define LOG_FUNCTION(name, lvl, word)         \

@@ -13,6 +13,12 @@ enum log_level { LOG_LEVEL_ERR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG 
 
 void log_set_level(enum log_level l); /* default INFO */
 enum log_level log_get_level(void);
+/* Until log_release() no line waits for whoever reads stderr (a terminal stopped with Ctrl-S, a
+ * full pipe): it is kept instead. For as long as others wait for us. */
+void log_hold(void);
+void log_release(void);
+/* From here on a line that is among the last few is not said again: for what retries by itself. */
+void log_skip_repeats(void);
 /* fn is called before each line that is printed: what else is on the terminal's line goes. NULL
  * ends it. */
 void log_before_line(void (*fn)(void));

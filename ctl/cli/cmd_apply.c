@@ -60,12 +60,12 @@ static void print_json(struct apply_job *j)
 		"{s:i,s:i,s:b,s:b,s:b,s:o,s:i,s:o,s:i,s:{s:i,s:i,s:i,s:i,s:i,s:i,s:i},s:o}",
 		"schema", 1, "generation", (int)j->result.generation, "changed", j->result.changed,
 		"dryRun", j->o->dry_run, "repaired", j->result.repaired, "confirm",
-		cmd_confirm_begun_json(j->result.generation, &j->result.confirm), "routes",
-		(int)j->plan->n_enabled, "routeChanges", changes_json(j), "flowsEnded",
-		(int)j->result.flows_ended, "changes", "elementsAdded", (int)c->elems_added,
-		"elementsDeleted", (int)c->elems_deleted, "chainsAdded", (int)c->chains_added,
-		"chainsDeleted", (int)c->chains_deleted, "chainsChanged", (int)c->chains_changed,
-		"setsAdded", (int)c->sets_added, "setsDeleted", (int)c->sets_deleted, "warnings",
+		cmd_confirm_result_json(&j->s, &j->result), "routes", (int)j->plan->n_enabled,
+		"routeChanges", changes_json(j), "flowsEnded", (int)j->result.flows_ended,
+		"changes", "elementsAdded", (int)c->elems_added, "elementsDeleted",
+		(int)c->elems_deleted, "chainsAdded", (int)c->chains_added, "chainsDeleted",
+		(int)c->chains_deleted, "chainsChanged", (int)c->chains_changed, "setsAdded",
+		(int)c->sets_added, "setsDeleted", (int)c->sets_deleted, "warnings",
 		describe_warnings_json(&j->l.diags)));
 }
 
@@ -188,9 +188,16 @@ static void print_times(const struct apply_job *j)
 		(long long)t->finish_us / 1000);
 }
 
+/* Before any line that may have to wait for its reader: the lock is not kept for that long. */
+static void give_back(struct apply_job *j)
+{
+	state_unlock(&j->s.state);
+	progress_end();
+}
+
 static int fail(struct apply_job *j, const struct err *e, int code)
 {
-	progress_end();
+	give_back(j);
 	return cmd_fail(j->o, e, code);
 }
 
@@ -209,15 +216,11 @@ static void check_own_session(struct apply_job *j)
 
 static int plan_all(struct apply_job *j)
 {
-	bool asks = gather_asks_names(j->l.config);
 	struct err e = { 0 };
 	int rc;
 
-	progress_phase(asks ? "asking DNS" : "reading addresses");
-	if (asks)
-		live_plan_wait(&j->before);
-	rc = gather_facts(&j->g, j->l.config, j->s.live ? &j->s.meta : NULL, j->o->timeout_ms,
-			  &j->l.diags, &e);
+	progress_phase("reading addresses");
+	rc = gather_rest(&j->g, j->s.live ? &j->s.meta : NULL, &j->l.diags, &e);
 	if (rc)
 		return fail(j, &e, EXIT_FAILED);
 	progress_phase("planning");
@@ -225,6 +228,7 @@ static int plan_all(struct apply_job *j)
 	j->plan = plan_build(j->l.config, &j->g.facts, &j->l.diags);
 	progress_hide();
 	if (!j->plan) {
+		give_back(j);
 		cmd_report(j->o, &j->l);
 		return cmd_file_code(&j->l);
 	}
@@ -232,8 +236,11 @@ static int plan_all(struct apply_job *j)
 	plan_report_refusals(j->plan, &j->l.diags);
 	check_own_session(j);
 	j->plan_us = clock_mono_us() - j->started_us - j->parse_us - j->facts_us;
+	if (!j->plan->refused && !j->locks_out)
+		return EXIT_DONE; /* the warnings come with the result */
+	give_back(j);
 	cmd_report(j->o, &j->l);
-	return j->plan->refused || j->locks_out ? EXIT_FAILED : EXIT_DONE;
+	return EXIT_FAILED;
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
@@ -257,6 +264,16 @@ static int open_scratch(struct apply_job *j, struct err *e)
 	snprintf(state, sizeof(state), "%s/state", j->scratch);
 	snprintf(run, sizeof(run), "%s/run", j->scratch);
 	return session_open(&j->s, state, run, SESSION_CREATE | SESSION_LOCK, j->o->timeout_ms, e);
+}
+
+/* Without the lock: a name server that does not answer would keep a timer of --confirm waiting. */
+static int ask_names(struct apply_job *j, struct err *e)
+{
+	if (gather_asks_names(j->l.config)) {
+		progress_phase("asking DNS");
+		live_plan_wait(&j->before);
+	}
+	return gather_names(&j->g, j->l.config, j->o->timeout_ms, e);
 }
 
 static int open_session(struct apply_job *j, struct err *e)
@@ -287,6 +304,9 @@ static int run(struct apply_job *j)
 	struct err e = { 0 };
 	int rc;
 
+	rc = ask_names(j, &e);
+	if (rc)
+		return fail(j, &e, EXIT_FAILED);
 	progress_phase("waiting for the lock");
 	rc = open_session(j, &e);
 	if (!rc && !j->o->dry_run)
@@ -302,7 +322,8 @@ static int run(struct apply_job *j)
 		return rc;
 	request.plan = j->plan;
 	rc = apply_run(&j->s, &request, &j->result, &e);
-	progress_end();
+	give_back(j);
+	cmd_report(j->o, &j->l);
 	if (rc)
 		return cmd_fail(j->o, &e, cmd_exit_code(rc));
 	print_times(j);

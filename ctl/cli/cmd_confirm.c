@@ -34,10 +34,12 @@ static struct confirm_view begun(uint32_t generation, const struct state_confirm
 	return v;
 }
 
-json_t *cmd_confirm_begun_json(uint32_t generation, const struct state_confirm *c)
+json_t *cmd_confirm_result_json(const struct session *s, const struct apply_result *r)
 {
-	const struct confirm_view v = begun(generation, c);
+	struct confirm_view v = begun(r->generation, &r->confirm);
 
+	if (!r->changed || r->repaired)
+		confirm_look(s, &v);
 	return cmd_confirm_json(&v);
 }
 
@@ -155,6 +157,7 @@ int cmd_confirm(const struct options *o, int argc, char **argv)
 {
 	struct session s;
 	struct err e = { 0 };
+	bool open;
 	int rc = cmd_need_root(o, "confirm changes what spctl keeps");
 
 	(void)argc;
@@ -164,12 +167,13 @@ int cmd_confirm(const struct options *o, int argc, char **argv)
 	rc = confirm_open(&s, o->state_dir, o->run_dir, SESSION_LOCK, o->timeout_ms, NULL, &e);
 	if (rc)
 		return cmd_fail(o, &e, cmd_exit_code(rc));
-	if (!s.live || !state_confirm_is_open(&s.meta.confirm))
+	open = s.live && state_confirm_is_open(&s.meta.confirm);
+	rc = open ? confirm_give(&s, &e) : 0;
+	state_unlock(&s.state); /* before anything that may wait for its reader */
+	if (!open)
 		rc = nothing_waits(o, &s);
-	else if (confirm_give(&s, &e))
-		rc = cmd_fail(o, &e, EXIT_FAILED);
 	else
-		rc = print_confirmed(o, &s, true);
+		rc = rc ? cmd_fail(o, &e, EXIT_FAILED) : print_confirmed(o, &s, true);
 	session_close(&s);
 	return rc;
 }

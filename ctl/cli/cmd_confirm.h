@@ -5,13 +5,14 @@
 
 #include <jansson.h>
 
+#include "ctl/apply/apply.h"
 #include "ctl/apply/confirm.h"
 #include "ctl/cli/cmd.h"
 
 /* {"generation","previous","secondsLeft","timer"} or null; new reference. */
 json_t *cmd_confirm_json(const struct confirm_view *v);
-/* The same for what c says of generation; null where nothing waits. */
-json_t *cmd_confirm_begun_json(uint32_t generation, const struct state_confirm *c);
+/* After an apply: of the new generation, or where nothing changed of the live one. */
+json_t *cmd_confirm_result_json(const struct session *s, const struct apply_result *r);
 /* "generation 7 waits for confirmation: spctl confirm, else ...", without an end of line. */
 void cmd_confirm_print(const struct options *o, const struct confirm_view *v);
 /* The same right after an apply. */

@@ -5,9 +5,11 @@
 #include "ctl/apply/apply.h"
 #include "ctl/apply/confirm.h"
 #include "ctl/cli/cmd.h"
+#include "ctl/cli/cmd_confirm.h"
 #include "ctl/cli/describe.h"
 #include "ctl/cli/drain.h"
 #include "ctl/cli/progress.h"
+#include "ctl/state/state_confirm.h"
 
 static int nothing_there(const struct options *o)
 {
@@ -51,8 +53,9 @@ static void print_json(const struct down_result *r)
 				      "leftFor", r->left_for[0] ? r->left_for : NULL));
 }
 
+/* was: what was known of its confirmation before. */
 static void print_result(const struct options *o, const struct down_result *r,
-			 const struct state_meta *last)
+			 const struct state_meta *last, const struct state_confirm *was)
 {
 	const char *names[3];
 	unsigned n = restored(r, names);
@@ -72,13 +75,16 @@ static void print_result(const struct options *o, const struct down_result *r,
 		printf("left on, with the guard: the kernel settings, which the spctl of table "
 		       "inet %s uses; `spctl down` again after that one is down\n",
 		       r->left_for);
-	if (last->generation)
+	if (state_confirm_is_open(was) && was->previous)
+		cmd_confirm_print_way_back(o);
+	else if (last->generation)
 		cmd_print_way_back(o, last);
 }
 
 int cmd_down(const struct options *o, int argc, char **argv)
 {
 	struct down_result result;
+	struct state_confirm was;
 	struct session s;
 	struct err e = { 0 };
 	int rc = cmd_need_root(o, "down changes the kernel's ruleset");
@@ -100,22 +106,25 @@ int cmd_down(const struct options *o, int argc, char **argv)
 	if (!s.live && !s.noted_table[0] && o->table)
 		snprintf(s.noted_table, sizeof(s.noted_table), "%s", o->table);
 	if (o->table && strcmp(o->table, session_table(&s))) {
+		state_unlock(&s.state);
 		progress_end();
 		err_set(&e, EINVAL, "the table of what is applied is \"%s\", not \"%s\"",
 			session_table(&s), o->table);
 		session_close(&s);
 		return cmd_fail(o, &e, EXIT_USAGE);
 	}
+	was = s.meta.confirm;
 	drain_catch_signals();
 	progress_phase("taking the routes away");
 	rc = down_run(&s, o->drain_s == OPTIONS_NO_DRAIN ? 0 : o->drain_s, drain_tick, &result, &e);
+	state_unlock(&s.state);
 	progress_end();
 	if (rc)
 		rc = cmd_fail(o, &e, cmd_exit_code(rc));
 	else if (!result.was_up)
 		nothing_there(o);
 	else
-		print_result(o, &result, &s.meta);
+		print_result(o, &result, &s.meta, &was);
 	session_close(&s);
 	return rc;
 }

@@ -32,7 +32,8 @@ const struct command commands[] = {
 	  cmd_apply },
 	{ "confirm", "", "keep what was applied with --confirm", "", "  spctl confirm\n",
 	  cmd_confirm },
-	{ "rollback", "[N]", "back to an earlier generation, asking no name server", "confirm",
+	{ "rollback", "[N]", "back to an earlier generation, asking no name server",
+	  "confirm force",
 	  "  spctl rollback                  the one before, or what waits for confirmation away\n"
 	  "  spctl rollback 12 --confirm 60\n",
 	  cmd_rollback },

@@ -9,16 +9,12 @@
 #include <string.h>
 
 #include "ctl/apply/again.h"
+#include "ctl/apply/own_session.h"
 #include "ctl/base/clock.h"
 #include "ctl/cli/cmd_confirm.h"
 #include "ctl/cli/describe.h"
 #include "ctl/cli/report.h"
 #include "ctl/state/state_confirm.h"
-
-static bool was_confirmed(const struct state_meta *m)
-{
-	return m->confirm.phase == STATE_CONFIRM_NONE || m->confirm.phase == STATE_CONFIRM_GIVEN;
-}
 
 /* The newest confirmed one before the live one; 0 with *e when there is none. */
 static uint32_t find_before(const struct session *s, struct err *e)
@@ -33,7 +29,8 @@ static uint32_t find_before(const struct session *s, struct err *e)
 		uint32_t g = v[--n];
 
 		if ((!s->live || g < s->live) &&
-		    !state_read_generation(&s->state, g, &m, NULL, NULL) && was_confirmed(&m))
+		    !state_read_generation(&s->state, g, &m, NULL, NULL) &&
+		    state_confirm_was_given(&m.confirm))
 			found = g;
 		state_meta_fini(&m);
 	}
@@ -73,7 +70,7 @@ static int check_target(const struct session *s, uint32_t n, struct err *e)
 
 	if (rc == -ENOENT)
 		err_hint(e, "see: spctl history");
-	if (!rc && !was_confirmed(&m)) {
+	if (!rc && !state_confirm_was_given(&m.confirm)) {
 		rc = err_set(e, EPERM, "generation %u was never confirmed", n);
 		err_hint(e, "spctl apply %s/applied/%u.config --confirm SECONDS tries it again",
 			 s->state.state_dir, n);
@@ -82,13 +79,13 @@ static int check_target(const struct session *s, uint32_t n, struct err *e)
 	return rc;
 }
 
-static void print_json(const struct apply_result *r, uint32_t copy_of, const struct diags *d)
+static void print_json(const struct session *s, const struct apply_result *r, uint32_t copy_of,
+		       const struct diags *d)
 {
 	describe_print_json(json_pack("{s:i,s:I,s:o,s:b,s:o,s:o}", "schema", 1, "generation",
 				      (json_int_t)r->generation, "copyOf",
 				      copy_of ? json_integer(copy_of) : json_null(), "changed",
-				      r->changed, "confirm",
-				      cmd_confirm_begun_json(r->generation, &r->confirm),
+				      r->changed, "confirm", cmd_confirm_result_json(s, r),
 				      "warnings", describe_warnings_json(d)));
 }
 
@@ -113,30 +110,61 @@ static void print_text(const struct options *o, const struct session *s,
 	}
 }
 
+struct go {
+	const struct options *o;
+	uint32_t to;
+	struct diags d;
+};
+
+/* As apply: the port of the ssh session that runs this goes only by those who say so. */
+static int check_own_session(const struct plan *p, const struct host_facts *h, void *arg,
+			     struct err *e)
+{
+	struct session_conn c;
+	struct go *g = arg;
+	struct err why = { 0 };
+
+	if (!session_conn_find(&c) || !own_session_is_taken(p, h, &c, &why))
+		return 0;
+	if (g->o->force || g->o->confirm_s) {
+		diags_add(&g->d, DIAG_WARNING, LOC_NONE, NULL, NULL, "%s", why.msg);
+		return 0;
+	}
+	err_set(e, EADDRINUSE, "%s", why.msg);
+	err_hint(e,
+		 "`spctl rollback %u --confirm 60` goes back by itself unless it is confirmed; "
+		 "--force does it all the same",
+		 g->to);
+	return e->code;
+}
+
 static int go_to(struct session *s, const struct options *o, uint32_t n)
 {
-	struct again_request r = { .generation = n, .confirm_s = o->confirm_s };
+	struct go g = { .o = o, .to = n };
+	const struct again_request r = {
+		.generation = n, .confirm_s = o->confirm_s, .allow = check_own_session, .arg = &g
+	};
 	struct apply_result result;
-	struct diags d = { 0 };
 	struct err e = { 0 };
 	int rc = check_target(s, n, &e);
 
-	rc = rc ? rc : again_apply(s, &r, &result, &d, &e);
+	rc = rc ? rc : again_apply(s, &r, &result, &g.d, &e);
+	state_unlock(&s->state);
 	if (rc) {
 		rc = cmd_fail(o, &e, cmd_exit_code(rc));
 	} else if (o->json) {
-		print_json(&result, n, &d);
+		print_json(s, &result, n, &g.d);
 	} else if (!o->quiet) {
-		report_diags_text(stderr, &d, NULL, 0, cmd_colour(o, stderr));
+		report_diags_text(stderr, &g.d, NULL, 0, cmd_colour(o, stderr));
 		print_text(o, s, &result, n);
 	}
-	diags_fini(&d);
+	diags_fini(&g.d);
 	return rc;
 }
 
 static int take_back(struct session *s, const struct options *o)
 {
-	struct apply_result now = { .generation = s->meta.confirm.previous, .changed = true };
+	struct apply_result now = { .changed = true };
 	struct state_meta was = { .generation = s->live, .table = s->meta.table };
 	struct diags none = { 0 };
 	struct err e = { 0 };
@@ -147,15 +175,18 @@ static int take_back(struct session *s, const struct options *o)
 			"generation %u waits for confirmation: what comes back for it is confirmed",
 			s->live);
 		err_hint(&e, "without --confirm: spctl rollback");
+		state_unlock(&s->state);
 		return cmd_fail(o, &e, EXIT_FAILED);
 	}
 	was.lenient = s->meta.lenient;
 	was.confirm.phase = STATE_CONFIRM_TAKEN_BACK;
 	rc = confirm_take_back(s, &e);
+	state_unlock(&s->state);
 	if (rc)
 		return cmd_fail(o, &e, cmd_exit_code(rc));
+	now.generation = s->meta.confirm.previous;
 	if (o->json) {
-		print_json(&now, 0, &none);
+		print_json(s, &now, 0, &none);
 	} else if (!o->quiet) {
 		if (now.generation)
 			printf("generation %u is taken back: generation %u is live\n",
@@ -177,15 +208,19 @@ static int run(struct session *s, const struct options *o, uint32_t n)
 	if (waits && (!n || n == s->meta.confirm.previous))
 		return take_back(s, o);
 	if (n && n == s->live) {
+		state_unlock(&s->state);
 		if (!o->quiet && !o->json)
 			printf("nothing to do: generation %u is live\n", n);
 		if (o->json)
-			print_json(&(struct apply_result){ .generation = n }, 0,
+			print_json(s, &(struct apply_result){ .generation = n }, 0,
 				   &(struct diags){ 0 });
 		return EXIT_DONE;
 	}
 	n = n ? n : find_before(s, &e);
-	return n ? go_to(s, o, n) : cmd_fail(o, &e, EXIT_FAILED);
+	if (n)
+		return go_to(s, o, n);
+	state_unlock(&s->state);
+	return cmd_fail(o, &e, EXIT_FAILED);
 }
 
 int cmd_rollback(const struct options *o, int argc, char **argv)

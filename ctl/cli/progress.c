@@ -49,17 +49,21 @@ static void draw(void)
 
 	if (!p.what[0])
 		return;
+	p.draw_at_ms = now + REDRAW_MS;
+	/* A line that goes away again is not worth waiting for, least of all with a lock held. */
+	if (!io_is_writable(STDERR_FILENO))
+		return;
 	progress_text(p.what, (unsigned)((now - p.start_ms) / 1000), line, sizeof(line));
 	n = snprintf(all, sizeof(all), "\r%s\033[K", line);
 	io_write_all(STDERR_FILENO, all, (size_t)n);
 	p.shown = true;
-	p.draw_at_ms = now + REDRAW_MS;
 }
 
 static void erase(void)
 {
-	if (p.shown)
-		io_write_all(STDERR_FILENO, "\r\033[K", 4);
+	if (!p.shown || !io_is_writable(STDERR_FILENO))
+		return;
+	io_write_all(STDERR_FILENO, "\r\033[K", 4);
 	p.shown = false;
 }
 

@@ -383,12 +383,7 @@ int state_take_over(const char *state_dir, const char *run_dir, struct err *e)
 
 void state_close(struct state *s)
 {
-	if (s->lock_fd >= 0 && s->run_dir) {
-		/* The next one must not read the pid of somebody who is gone. */
-		if (ftruncate(s->lock_fd, 0) < 0)
-			log_debug("cannot empty %s/lock", s->run_dir);
-		close(s->lock_fd);
-	}
+	state_unlock(s);
 	free(s->state_dir);
 	free(s->run_dir);
 	*s = (struct state){ .lock_fd = -1 };

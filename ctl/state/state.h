@@ -10,7 +10,7 @@
  *   RUN/lock                  flock: one apply or down at a time
  *   RUN/instance              network namespace and boot of RUN
  *   RUN/image                 ruleset_image.h
- *   RUN/timer, RUN/timer.log  flock held by, and words of, the timer of --confirm
+ *   STATE/timer, RUN/timer.log  flock held by, and words of, the timer of --confirm
  *
  *   STATE/pending             the generation that is about to become true (session.c)
  *
@@ -26,7 +26,8 @@
 #include "ctl/host/resolve.h"
 #include "ctl/host/sysctl.h"
 
-#define STATE_KEEP_GENERATIONS 10
+#define STATE_KEEP_GENERATIONS 10 /* confirmed ones: what rollback may go to */
+#define STATE_KEEP_UNCONFIRMED 5
 
 struct state {
 	char *state_dir, *run_dir; /* owned */
@@ -50,6 +51,9 @@ void state_close(struct state *s);
 /* Waits for the lock up to timeout_ms; prints one line through log_info if it has to wait,
  * naming the holder's pid. -ETIMEDOUT. */
 int state_lock(struct state *s, unsigned timeout_ms, struct err *e);
+/* Gives it back early, before anything is printed: whoever reads that may be slow, and a timer of
+ * --confirm waits for the lock. What was logged meanwhile comes out. Not held: fine. */
+void state_unlock(struct state *s);
 
 /* What became of a generation that was applied with --confirm (state_confirm.h). */
 enum state_confirm_phase {
@@ -102,8 +106,9 @@ int state_write_generation(const struct state *s, const struct state_meta *m, co
 int state_read_generation(const struct state *s, uint32_t generation, struct state_meta *m,
 			  struct buf *config, struct err *e);
 int state_delete_generation(const struct state *s, uint32_t generation, struct err *e);
-/* Deletes all but the newest STATE_KEEP_GENERATIONS, the live one and the one that comes back if
- * that is not confirmed. */
+/* Deletes all but the newest STATE_KEEP_GENERATIONS confirmed ones, the newest
+ * STATE_KEEP_UNCONFIRMED others, the live one and the one that comes back if that is not
+ * confirmed. */
 int state_prune(const struct state *s, struct err *e);
 /* `down` is done: no generation is live any more. Past generations stay for rollback. */
 int state_forget_live(const struct state *s, struct err *e);

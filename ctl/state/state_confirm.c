@@ -67,6 +67,11 @@ bool state_confirm_is_open(const struct state_confirm *c)
 	return c->phase == STATE_CONFIRM_WAITING || c->phase == STATE_CONFIRM_TAKEN_BACK;
 }
 
+bool state_confirm_was_given(const struct state_confirm *c)
+{
+	return c->phase == STATE_CONFIRM_NONE || c->phase == STATE_CONFIRM_GIVEN;
+}
+
 int64_t state_confirm_left_ms(const struct state_confirm *c, const char *boot, int64_t now_ms)
 {
 	if (c->phase != STATE_CONFIRM_WAITING || strcmp(c->boot, boot) != 0 ||

@@ -20,6 +20,8 @@ bool state_confirm_parse(json_t *j, uint32_t generation, struct state_confirm *o
 
 /* Is the confirmation of a live generation still open, its deadline passed or not? */
 bool state_confirm_is_open(const struct state_confirm *c);
+/* Did somebody say yes to it, or nobody ask? Only such a one is gone back to. */
+bool state_confirm_was_given(const struct state_confirm *c);
 /* Milliseconds until it is to be taken back; 0 = now (also after a reboot, or when that was
  * decided and not finished). Only for open ones. now_ms: clock_boot_ms() of `boot`. */
 int64_t state_confirm_left_ms(const struct state_confirm *c, const char *boot, int64_t now_ms);

@@ -19,6 +19,7 @@
 
 #include "ctl/base/io.h"
 #include "ctl/base/log.h"
+#include "ctl/state/state_confirm.h"
 #include "ctl/state/state_meta.h"
 
 #define LIVE_MAX_BYTES	 64
@@ -347,9 +348,20 @@ static uint32_t fallback_of(const struct state *s, uint32_t live)
 	return previous;
 }
 
+static bool was_given(const struct state *s, uint32_t generation)
+{
+	struct state_meta m = { 0 };
+	bool given = !state_read_generation(s, generation, &m, NULL, NULL) &&
+		     state_confirm_was_given(&m.confirm);
+
+	state_meta_fini(&m);
+	return given;
+}
+
 int state_prune(const struct state *s, struct err *e)
 {
 	uint32_t *v = NULL, live = 0, fallback;
+	unsigned given = 0, others = 0;
 	size_t n = 0;
 	int rc = state_live(s, &live, e);
 
@@ -358,9 +370,14 @@ int state_prune(const struct state *s, struct err *e)
 	if (!rc)
 		sweep(s, v, n);
 	fallback = rc ? 0 : fallback_of(s, live);
-	for (size_t i = 0; !rc && i + STATE_KEEP_GENERATIONS < n; i++)
-		if (v[i] != live && v[i] != fallback)
+	/* Attempts that nobody confirmed must not push out what can be gone back to. */
+	for (size_t i = n; !rc && n > STATE_KEEP_UNCONFIRMED && i-- > 0;) {
+		bool keep = was_given(s, v[i]) ? given++ < STATE_KEEP_GENERATIONS
+					       : others++ < STATE_KEEP_UNCONFIRMED;
+
+		if (!keep && v[i] != live && v[i] != fallback)
 			rc = state_delete_generation(s, v[i], e);
+	}
 	free(v);
 	return rc;
 }

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,6 +106,25 @@ static void write_pid(int fd)
 		log_debug("cannot write the pid into the lock file");
 }
 
+/* Ctrl-Z, or `stty tostop`, must not leave a stopped process with the lock: a timer of --confirm
+ * waits for it. Of the process, not of a thread: others run. */
+static const int stops[] = { SIGTSTP, SIGTTOU };
+static struct sigaction usual[2];
+
+static void ignore_stops(void)
+{
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+	for (size_t i = 0; i < 2; i++)
+		sigaction(stops[i], &ignore, &usual[i]);
+}
+
+static void heed_stops(void)
+{
+	for (size_t i = 0; i < 2; i++)
+		sigaction(stops[i], &usual[i], NULL);
+}
+
 int state_lock(struct state *s, unsigned timeout_ms, struct err *e)
 {
 	int64_t deadline_ms = clock_mono_ms() + timeout_ms;
@@ -131,10 +151,25 @@ int state_lock(struct state *s, unsigned timeout_ms, struct err *e)
 		if (is_still_there(fd, path)) {
 			write_pid(fd);
 			s->lock_fd = fd;
+			ignore_stops();
+			log_hold();
 			break;
 		}
 		close(fd);
 	}
 	free(path);
 	return rc;
+}
+
+void state_unlock(struct state *s)
+{
+	if (s->lock_fd < 0 || !s->run_dir)
+		return;
+	/* The next one must not read the pid of somebody who is gone. */
+	if (ftruncate(s->lock_fd, 0) < 0)
+		log_debug("cannot empty %s/lock", s->run_dir);
+	close(s->lock_fd);
+	s->lock_fd = -1;
+	heed_stops();
+	log_release();
 }

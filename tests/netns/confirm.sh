@@ -99,6 +99,8 @@ expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
 expect_answer refused tcp 10.10.0.1:9001
 expect_exit 0 spctl apply "$T/new.json" --confirm 60
 expect_match "$out" 'nothing to do.*generation 6 waits for confirmation'
+expect_exit 0 spctl apply "$T/new.json" --confirm 60 --json
+expect_json "$out" '.changed == false and .confirm.generation == 6 and .confirm.previous == 4 and .confirm.secondsLeft > 30'
 # With --confirm it takes the other's place; what comes back is still what was confirmed last. The
 # timer that runs already keeps the new time, here a shorter one.
 expect_exit 0 spctl apply "$T/third.json" --confirm 2 --json
@@ -129,15 +131,15 @@ expect_exit 1 spctl confirm
 expect_match "$err" 'nothing waits for confirmation: generation 8 was applied without --confirm'
 
 # Without a timer nothing is changed: there is no way back then. And nobody starts one by hand.
-rm -f "$T/run/timer"
-mkdir "$T/run/timer"
+rm -f "$T/state/timer"
+mkdir "$T/state/timer"
 table=$(gw nft -s list table inet spctl)
 expect_exit 1 spctl apply "$T/third.json" --confirm 60
-expect_match "$err" 'run/timer'
+expect_match "$err" 'state/timer'
 expect_eq "$(gw nft -s list table inet spctl)" "$table" 'the table'
 expect_exit 0 spctl status
 expect_match "$out" '^generation 8,'
-rmdir "$T/run/timer"
+rmdir "$T/state/timer"
 expect_exit 2 spctl confirm-timer
 expect_match "$err" 'only spctl apply --confirm starts this'
 expect_no_match "$(spctl help)$(spctl completion)" 'confirm-timer'
@@ -148,6 +150,7 @@ hold_close before
 hold_close old
 hold_close new
 expect_exit 0 spctl down
+expect_match "$(tail -n 1 <<<"$out")" "^to go back: spctl rollback --state-dir $T/state --run-dir $T/run\$"
 eventually no_timer
 expect_eq "$(gw nft -s list ruleset)" "$rules" 'ruleset after down'
 expect_eq "$(sysctls)" "$sys" 'sysctls after down'

@@ -12,7 +12,7 @@ CONFIG
 sed 's/10\.20\.0\.2/10.20.0.3/' "$T/old.json" >"$T/new.json"
 timer() { pgrep -f "confirm-timer --state-dir $T/state"; }
 # Its memory goes before its descriptors when it dies: the lock tells.
-no_timer() { [[ ! $(timer) ]] && flock -n "$T/run/timer" true; }
+no_timer() { [[ ! $(timer) ]] && flock -n "$T/state/timer" true; }
 kill_timer() {
 	kill -KILL "$(timer)"
 	eventually no_timer
@@ -95,7 +95,7 @@ kill -CONT "$pid"
 eventually no_timer
 expect_exit 0 spctl status
 
-# RUN is lost with the lock in it: two timers may run then, and nothing is done twice.
+# RUN is lost: nothing is done twice.
 expect_exit 0 spctl apply "$T/new.json" --confirm 3
 rm -rf "$T/run"
 expect_exit 1 spctl status
@@ -103,23 +103,24 @@ eventually no_timer
 expect_exit 0 spctl status
 expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9000
 
-# The files of what should come back are lost: said, tried again, and confirm keeps what is there.
+# The files of all that could come back are lost: said, tried again, and confirm keeps what is there.
 live=$(spctl status --json | jq .generation)
 expect_exit 0 spctl apply "$T/new.json" --confirm 1
-mv "$T/state/applied/$live.config" "$T/kept"
 n=$(jq -s 'map(.generation) | max' "$T"/state/applied/*.json)
+mkdir "$T/kept"
+find "$T/state/applied" -name '*.config' ! -name "$n.config" -exec mv -t "$T/kept" {} +
 eventually overdue "$n"
 expect_exit 1 spctl status
 expect_match "$err" "error: generation $n .*generation $live cannot be brought back: generation $live is not kept"
 expect_match "$out" 'its time is over'
 expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
-mv "$T/kept" "$T/state/applied/$live.config"
+mv "$T"/kept/* "$T/state/applied"
 back() { [[ $(probe tcp 10.10.0.1:9000) == A* ]]; }
 eventually back
 eventually no_timer
 expect_exit 0 spctl apply "$T/new.json" --confirm 1
-rm "$T/state/applied/$live.config"
 n=$((n + 1))
+find "$T/state/applied" -name '*.config' ! -name "$n.config" -delete
 eventually overdue "$n"
 expect_exit 0 spctl confirm
 expect_match "$out" "generation $n is confirmed"

@@ -107,3 +107,21 @@ done
 # The session of a client that the route does take.
 jq '(.routes[] | select(.name == "jump")).match.clientIp = ["10.10.0.0/30"]' "$T/taken.json" >"$T/other.json"
 expect_exit 1 as "$ssh4" apply "$T/other.json"
+
+# rollback is no way around it.
+expect_exit 0 spctl apply "$T/taken.json" --force
+n=$(spctl status --json | jq .generation)
+expect_exit 0 spctl down
+expect_exit 1 as "$ssh4" rollback "$n"
+expect_match "$err" 'error: route "jump" takes tcp/22, over which this very session came'
+expect_match "$err" "hint: .spctl rollback $n --confirm 60.*--force"
+expect_eq "$(gw nft -s list ruleset)" "$rules" 'ruleset after the refused rollback'
+expect_exit 1 as "$ssh4" rollback
+expect_match "$err" 'this very session'
+expect_exit 0 as "$ssh4" rollback "$n" --force
+expect_match "$err" 'warning: route "jump" takes tcp/22, over which this very session came'
+expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:22
+expect_exit 0 spctl down
+expect_exit 0 as "$ssh4" rollback "$n" --confirm 60 --json
+expect_json "$out" '.confirm.previous == 0 and (.warnings | map(.message) | join(" ") | test("this very session"))'
+expect_exit 0 spctl down

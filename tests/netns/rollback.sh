@@ -111,6 +111,19 @@ expect_exit 0 spctl status
 no_timer() { [[ ! $(pgrep -f "confirm-timer --state-dir $T/state") ]]; }
 eventually no_timer
 
+# Also where it has the very routes that wait: they are for good then, and do not go at the deadline.
+n=$(spctl status --json | jq .generation)
+expect_exit 0 spctl rollback 2 --confirm 2
+expect_exit 0 spctl rollback 2 --confirm 2 --json
+expect_json "$out" ".changed == false and .confirm.generation == $((n + 1)) and .confirm.previous == $n"
+expect_exit 0 spctl rollback 2
+expect_match "$out" "generation $((n + 2)) is live: a copy of generation 2"
+expect_exit 0 spctl status --json
+expect_json "$out" '.confirm == null'
+eventually no_timer
+expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
+expect_exit 0 spctl rollback 5
+
 # Its files are lost: said, nothing changed.
 table=$(gw nft -s list table inet spctl)
 rm "$T/state/applied/6.config"

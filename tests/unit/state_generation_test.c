@@ -99,6 +99,44 @@ static void prune_keeps_ten_and_the_live_one(void **unused)
 	state_close(&s);
 }
 
+static void write_unconfirmed(const struct state *s, uint32_t g)
+{
+	struct state_meta m = { 0 };
+	struct err e = { 0 };
+
+	write_generation(s, g, "x");
+	assert_int_equal(state_read_generation(s, g, &m, NULL, &e), 0);
+	m.confirm.phase = STATE_CONFIRM_TAKEN_BACK;
+	memcpy(m.confirm.boot, s->boot, sizeof(m.confirm.boot));
+	assert_int_equal(state_write_meta(s, &m, &e), 0);
+	state_meta_fini(&m);
+}
+
+/* Any number of failed attempts leaves the confirmed ones alone. */
+static void prune_counts_unconfirmed_apart(void **unused)
+{
+	const uint32_t kept[] = { 1, 2, 3, 20, 21, 22, 23, 24 };
+	struct err e = { 0 };
+	struct state s;
+	uint32_t *v;
+	size_t n;
+
+	(void)unused;
+	ns_need();
+	open_ok(&s);
+	for (uint32_t g = 1; g <= 3; g++)
+		write_generation(&s, g, "x");
+	for (uint32_t g = 4; g <= 24; g++)
+		write_unconfirmed(&s, g);
+	assert_int_equal(state_set_live(&s, 3, &e), 0);
+	assert_int_equal(state_prune(&s, &e), 0);
+	assert_int_equal(state_generations(&s, &v, &n, &e), 0);
+	assert_int_equal(n, sizeof(kept) / sizeof(*kept));
+	assert_memory_equal(v, kept, sizeof(kept));
+	free(v);
+	state_close(&s);
+}
+
 /* Fills the file system that holds dir. */
 static void fill(const char *dir)
 {
@@ -187,6 +225,7 @@ int main(void)
 		cmocka_unit_test_setup(a_generation_reads_back_as_written, setup),
 		cmocka_unit_test_setup(half_written_generations_do_not_count, setup),
 		cmocka_unit_test_setup(prune_keeps_ten_and_the_live_one, setup),
+		cmocka_unit_test_setup(prune_counts_unconfirmed_apart, setup),
 		cmocka_unit_test_setup(a_full_disk_changes_nothing, setup),
 		cmocka_unit_test_setup(a_read_only_state_can_be_read, setup),
 	};
