@@ -135,6 +135,7 @@ static int boot(struct session *s, const struct options *o)
 		return nothing_there(o);
 	r.generation = s->meta.generation ? s->meta.generation : s->live;
 	rc = again_apply(s, &r, &result, &d, &e);
+	state_unlock(&s->state); /* before anything that may wait for its reader */
 	if (rc)
 		rc = cmd_fail(o, &e, cmd_exit_code(rc));
 	else
