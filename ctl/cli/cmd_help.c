@@ -102,6 +102,8 @@ void cmd_print_usage(FILE *out, const struct command *c)
 	if (c->run == cmd_doctor)
 		fprintf(out, "\nWithout FILE: the routes that are live. Exit code 1: some route is "
 			     "affected.\n");
+	else if (c->run == cmd_explain)
+		fprintf(out, "\nWithout FILE: the routes that are live; - is standard input.\n");
 	else if (!strcmp(c->args, "[FILE]"))
 		fprintf(out, "\nWithout FILE: /etc/spctl/routes.json or /etc/spctl/routes.yaml; - "
 			     "is standard input.\n");

@@ -124,3 +124,7 @@ for bad in '' '--port 0' '--port 65536' '--port x' '--port 80 --proto sctp' '--p
 	expect_json "$out" '.errors | length == 1'
 done
 expect_exit 0 spctl down
+
+# What the help says is what happens.
+expect_exit 0 spctl explain --help
+expect_match "$out" 'Without FILE: the routes that are live'
