@@ -347,6 +347,11 @@ int confirm_open(struct session *s, const char *state_dir, const char *run_dir, 
 		say_left(s);
 		return 0;
 	}
+	/* Somebody is at it, a `down --drain` perhaps: those who only look need not wait for that.
+	 */
+	if (is_overdue(s) && !(flags & SESSION_LOCK) &&
+	    s->meta.confirm.phase == STATE_CONFIRM_TAKEN_BACK && session_is_busy(s))
+		return 0;
 	if (is_overdue(s)) {
 		session_close(s);
 		/* Not done: the command itself is still worth doing, `confirm` above all. */

@@ -19,7 +19,6 @@ static int check_usage(const struct options *o, int argc)
 			   : o->dry_run			    ? "--dry-run"
 			   : o->confirm_s		    ? "--confirm"
 			   : o->kill			    ? "--kill"
-			   : o->force			    ? "--force"
 			   : o->drain_s != OPTIONS_NO_DRAIN ? "--drain"
 							    : NULL;
 
@@ -155,7 +154,8 @@ int cmd_apply_boot(const struct options *o, int argc)
 	rc = rc ? rc : cmd_need_root(o, "apply changes the kernel's ruleset");
 	if (rc)
 		return rc;
-	if (state_take_over(o->state_dir, o->run_dir, &e))
+	/* Processes of other PID namespaces cannot be seen: somebody has to say that it is so. */
+	if (o->force && state_take_over(o->state_dir, o->run_dir, &e))
 		return cmd_fail(o, &e, EXIT_FAILED);
 	/* A look first: where nothing was ever applied no directory is made. */
 	rc = session_open(&s, o->state_dir, o->run_dir, 0, 0, &e);

@@ -207,6 +207,10 @@ static int run(struct session *s, const struct options *o, uint32_t n)
 
 	if (waits && (!n || n == s->meta.confirm.previous))
 		return take_back(s, o);
+	if (waits && n == s->live) {
+		confirm_may_apply(s, 0, &e);
+		return cmd_fail(o, &e, EXIT_FAILED);
+	}
 	if (n && n == s->live) {
 		state_unlock(&s->state);
 		if (!o->quiet && !o->json)

@@ -2,6 +2,7 @@
 #include "ctl/state/state_owner.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdint.h>
@@ -15,13 +16,18 @@
 #include "ctl/base/log.h"
 #include "ctl/host/host.h"
 
-static bool is_in_namespace(const char *pid, const struct host_identity *id)
+/* MAYBE: it may not be looked at (CAP_SYS_PTRACE). */
+enum within { OUTSIDE, MAYBE, WITHIN };
+
+static enum within is_in_namespace(const char *pid, const struct host_identity *id)
 {
 	char path[PATH_MAX];
 	struct stat st;
 
 	snprintf(path, sizeof(path), "/proc/%s/ns/net", pid);
-	return !stat(path, &st) && st.st_dev == id->ns_dev && st.st_ino == id->ns_ino;
+	if (stat(path, &st))
+		return errno == EACCES || errno == EPERM ? MAYBE : OUTSIDE;
+	return st.st_dev == id->ns_dev && st.st_ino == id->ns_ino ? WITHIN : OUTSIDE;
 }
 
 /* "spctl run": the program's base name and its first argument, where that is a word. */
@@ -58,12 +64,16 @@ void state_owner_describe(const struct host_identity *id, char *out, size_t cap)
 	DIR *d = opendir("/proc");
 	char command[120], best_command[120] = "";
 	struct dirent *ent;
+	bool unseen = false;
 	int best = 0;
 
 	while (d && (ent = readdir(d))) {
 		int pid = atoi(ent->d_name);
 
-		if (pid <= 0 || !is_in_namespace(ent->d_name, id))
+		enum within in = pid > 0 ? is_in_namespace(ent->d_name, id) : OUTSIDE;
+
+		unseen |= in == MAYBE;
+		if (in != WITHIN)
 			continue;
 		command_of(pid, command, sizeof(command));
 		if (!strncmp(best_command, "spctl", 5))
@@ -78,7 +88,9 @@ void state_owner_describe(const struct host_identity *id, char *out, size_t cap)
 	if (best)
 		snprintf(out, cap, "pid %d, %s", best, best_command);
 	else
-		snprintf(out, cap, "no process is in it now");
+		snprintf(out, cap,
+			 unseen ? "whether a process is in it cannot be seen from here"
+				: "no process is in it now");
 }
 
 static bool is_mounted(const struct host_identity *id)
@@ -104,7 +116,7 @@ static bool has_process(const struct host_identity *id)
 	bool found = !d;
 
 	while (!found && (ent = readdir(d)))
-		found = atoi(ent->d_name) > 0 && is_in_namespace(ent->d_name, id);
+		found = atoi(ent->d_name) > 0 && is_in_namespace(ent->d_name, id) != OUTSIDE;
 	if (d)
 		closedir(d);
 	return found;

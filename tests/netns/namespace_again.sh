@@ -28,7 +28,7 @@ done
 # namespace is gone. The settings of the old one are nothing to put back.
 serve a A -t '*:7000'
 dirs=(--state-dir "$T/state-boot" --run-dir "$T/run-boot")
-boot() { ip netns exec "$1" "$SPCTL" apply --boot "${dirs[@]}"; }
+boot() { ip netns exec "$1" "$SPCTL" apply --boot --force "${dirs[@]}"; }
 forwards() { ip netns exec "$1" cat /proc/sys/net/ipv4/ip_forward; }
 make_again() {
 	ip netns add "$1"
@@ -50,6 +50,13 @@ umount /run/netns/first
 expect_exit 2 boot second # by its process alone
 kill "$sleeper"
 wait "$sleeper" || :
+# Who may not look at other processes does not know that they are gone; and nobody asks without --force.
+ip netns exec second sleep 1000 &
+sleeper=$!
+expect_exit 2 ip netns exec second setpriv --bounding-set=-all,+net_admin "$SPCTL" apply --boot --force "${dirs[@]}"
+kill "$sleeper"
+wait "$sleeper" || :
+expect_exit 2 ip netns exec second "$SPCTL" apply --boot "${dirs[@]}"
 expect_exit 0 boot second
 expect_match "$err" 'the network namespace that .*state-boot belonged to is gone: it is this one'
 expect_match "$out" 'generation 1 is in the kernel again'

@@ -153,3 +153,14 @@ expect_exit 0 spctl status
 expect_exit 0 spctl down
 expect_eq "$(gw nft -s list ruleset)" "$rules" 'ruleset after down'
 expect_eq "$(sysctls)" "$sys" 'sysctls after down'
+
+# To the very one that waits: it is not confirmed by that, and nobody is told that all is done.
+config waiting <<'C'
+{"routes":[{"name":"r","match":{"ports":9000},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}]}}]}
+C
+apply waiting
+jq '.routes[0].action.targets[0].port = 7001' "$T/waiting.json" >"$T/waits.json"
+apply waits --confirm 60
+expect_exit 1 spctl rollback "$(spctl status --json | jq .generation)"
+expect_match "$err" 'waits for confirmation'
+expect_exit 0 spctl down
