@@ -23,6 +23,7 @@ echo done >'$T/done'
 exec sleep 1000
 END
 echo "bash '$T/script'" >"$T/typed"
+# shellcheck disable=SC2016 # the inner shell's
 run cl bash -c 'exec 3<>/dev/tcp/10.10.0.1/9022 || exit 9
 	cat "$1" >&3
 	while IFS= read -r -t 8 line <&3; do :; done
