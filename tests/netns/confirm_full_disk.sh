@@ -3,16 +3,8 @@
 # timer does not run hot, and it ends its work when there is room. And confirm keeps only what the
 # kernel has.
 . "${0%/*}/lib.sh"
-need_kernel nft_fib nft_nat nft_masq
-lab_up
-serve a A -t '*:7000'
-serve b B -t '*:7000'
-config old <<'CONFIG'
-{"maxConnectionsPerIP":0,"connectionRateLimitPerMinute":0,"routes":[{"name":"tcp","match":{"ports":9000},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}]}}]}
-CONFIG
-sed 's/10\.20\.0\.2/10.20.0.3/' "$T/old.json" >"$T/new.json"
+. "${0%/*}/confirm_lib.bash"
 answers() { [[ $(probe tcp 10.10.0.1:9000) == "$1" ]]; }
-timer() { pgrep -f "confirm-timer --state-dir $T/state"; }
 no_timer() { [[ ! $(timer) ]]; }
 mkdir -m 700 "$T/state"
 mount -t tmpfs -o size=256k,mode=0700 tmpfs "$T/state"

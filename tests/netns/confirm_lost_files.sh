@@ -2,17 +2,10 @@
 # apply --confirm is a promise that something can come back: where that cannot be read it is refused
 # before anything changes. Lost afterwards: the newest confirmed generation that can be read comes back.
 . "${0%/*}/lib.sh"
-need_kernel nft_fib nft_nat nft_masq
-lab_up
-serve a A -t '*:7000'
-serve b B -t '*:7000'
-config old <<'CONFIG'
-{"maxConnectionsPerIP":0,"connectionRateLimitPerMinute":0,"routes":[{"name":"tcp","match":{"ports":9000},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}]}}]}
-CONFIG
-sed 's/10\.20\.0\.2/10.20.0.3/' "$T/old.json" >"$T/new.json"
+. "${0%/*}/confirm_lib.bash"
 sed 's/9000/[9000,9001]/' "$T/old.json" >"$T/wide.json"
 answers() { [[ $(probe tcp 10.10.0.1:9000) == "$1" ]]; }
-no_timer() { [[ ! $(pgrep -f "confirm-timer --state-dir $T/state") ]]; }
+no_timer() { [[ ! $(timer) ]]; }
 
 # Lost, then damaged, before: nothing changes.
 apply wide

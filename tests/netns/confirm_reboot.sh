@@ -3,17 +3,9 @@
 # one that was confirmed last. The reboot is staged: RUN, table and flows are gone, settings are as
 # a kernel starts, and the boot id is another.
 . "${0%/*}/lib.sh"
-need_kernel nft_fib nft_nat nft_masq
-lab_up
-serve a A -t '*:7000'
-serve b B -t '*:7000'
-config old <<'CONFIG'
-{"maxConnectionsPerIP":0,"connectionRateLimitPerMinute":0,"routes":[{"name":"tcp","match":{"ports":9000},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}]}}]}
-CONFIG
-sed 's/10\.20\.0\.2/10.20.0.3/' "$T/old.json" >"$T/new.json"
+. "${0%/*}/confirm_lib.bash"
 rules=$(gw nft -s list ruleset)
 sys=$(sysctls)
-timer() { pgrep -f "confirm-timer --state-dir $T/state"; }
 no_timer() { [[ ! $(timer) ]]; }
 boots=0
 reboot() {

@@ -2,14 +2,7 @@
 # Nobody reads what apply --confirm, rollback and confirm say (a terminal stopped with Ctrl-S, a dead
 # pager): the lock is given back all the same, so the old routes come back in time, and confirm works.
 . "${0%/*}/lib.sh"
-need_kernel nft_fib nft_nat nft_masq
-lab_up
-serve a A -t '*:7000'
-serve b B -t '*:7000'
-config old <<'CONFIG'
-{"maxConnectionsPerIP":0,"connectionRateLimitPerMinute":0,"routes":[{"name":"tcp","match":{"ports":9000},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}]}}]}
-CONFIG
-sed 's/10\.20\.0\.2/10.20.0.3/' "$T/old.json" >"$T/new.json"
+. "${0%/*}/confirm_lib.bash"
 answers() { [[ $(probe tcp 10.10.0.1:9000) == "$1" ]]; }
 mkfifo "$T/full"
 exec {full}<>"$T/full"

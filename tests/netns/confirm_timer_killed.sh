@@ -2,15 +2,7 @@
 # The timer of apply --confirm is killed: the next command of any kind does its work, or starts it
 # again. Each command that looks at what is applied is tried.
 . "${0%/*}/lib.sh"
-need_kernel nft_fib nft_nat nft_masq
-lab_up
-serve a A -t '*:7000'
-serve b B -t '*:7000'
-config old <<'CONFIG'
-{"maxConnectionsPerIP":0,"connectionRateLimitPerMinute":0,"routes":[{"name":"tcp","match":{"ports":9000},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}]}}]}
-CONFIG
-sed 's/10\.20\.0\.2/10.20.0.3/' "$T/old.json" >"$T/new.json"
-timer() { pgrep -f "confirm-timer --state-dir $T/state"; }
+. "${0%/*}/confirm_lib.bash"
 # Its memory goes before its descriptors when it dies: the lock tells.
 no_timer() { [[ ! $(timer) ]] && flock -n "$T/state/timer" true; }
 kill_timer() {

@@ -3,35 +3,7 @@
 # translation, with and without connection tracking.
 . "${0%/*}/lib.sh"
 . "${0%/*}/doctor_lib.bash"
-need_kernel nft_fib nft_nat nft_masq
-lab_up
-serve a A -t '*:7000' -u '*:7000'
-serve gw G -t '127.0.0.1:7001'
-
-config all <<'EOF'
-{"maxConnectionsPerIP":0,"connectionRateLimitPerMinute":0,"routes":[
- {"name":"four","match":{"ports":9000},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}]}},
- {"name":"kept","match":{"ports":9002},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}],"nftables":{"preserveSourceIP":true}}},
- {"name":"datagrams","match":{"ports":9010,"transport":"udp"},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}]}},
- {"name":"here","match":{"ports":9001},"action":{"type":"forward","targets":[{"host":"127.0.0.1","port":7001}]}}]}
-EOF
-apply all
-healthy
-
-nft_table() { gw nft -f - <<<"$1"; }
-works() {
-	expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9000
-	expect_answer 'A|10.10.0.2|hi' tcp 10.10.0.1:9002
-	expect_answer 'G|10.10.0.2|hi' tcp 10.10.0.1:9001
-}
-dead() { for port; do expect_none_in cl tcp "10.10.0.1:$port"; done; }
-heals() {
-	type_fix
-	healthy
-	works
-	gw nft delete table "$@"
-	healthy
-}
+four_routes
 works
 
 # ---- filters before the translation (raw, mangle): they see the client's address and port

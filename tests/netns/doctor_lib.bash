@@ -41,3 +41,36 @@ notes() {
 type_fix() {
 	lab_in "${1:-gw}" env PATH="$O:$PATH" sh -ec "$fix" >"$T/fix.log" 2>&1 || fail "the fix failed: $fix: $(cat "$T/fix.log")"
 }
+
+# four_routes: the lab with a route of each kind - masqueraded, client kept, UDP, to this host -
+# applied and healthy. Then works, dead and heals speak of it.
+four_routes() {
+	need_kernel nft_fib nft_nat nft_masq
+	lab_up
+	serve a A -t '*:7000' -u '*:7000'
+	serve gw G -t '127.0.0.1:7001'
+
+	config all <<'EOF'
+{"maxConnectionsPerIP":0,"connectionRateLimitPerMinute":0,"routes":[
+ {"name":"four","match":{"ports":9000},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}]}},
+ {"name":"kept","match":{"ports":9002},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}],"nftables":{"preserveSourceIP":true}}},
+ {"name":"datagrams","match":{"ports":9010,"transport":"udp"},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}]}},
+ {"name":"here","match":{"ports":9001},"action":{"type":"forward","targets":[{"host":"127.0.0.1","port":7001}]}}]}
+EOF
+	apply all
+	healthy
+}
+nft_table() { gw nft -f - <<<"$1"; }
+works() {
+	expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9000
+	expect_answer 'A|10.10.0.2|hi' tcp 10.10.0.1:9002
+	expect_answer 'G|10.10.0.2|hi' tcp 10.10.0.1:9001
+}
+dead() { for port; do expect_none_in cl tcp "10.10.0.1:$port"; done; }
+heals() {
+	type_fix
+	healthy
+	works
+	gw nft delete table "$@"
+	healthy
+}
