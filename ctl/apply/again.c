@@ -74,15 +74,13 @@ static int stored_plan(struct stored *st, struct diags *d, struct err *e)
 }
 
 /* That it cannot be done keeps no routes from coming back: the guard stays with the setting. */
-static void close_settings(struct session *s, const struct sysctl_wants *close,
-			   const struct plan *p)
+static void close_settings(struct session *s, const struct plan *p)
 {
 	const struct sysctl_wants on = sysctl_journal_wants(s->journal);
 	const struct sysctl_wants keep = {
-		.forward_v4 = on.forward_v4 && (!close->forward_v4 || p->needs_forward_v4),
-		.forward_v6 = on.forward_v6 && (!close->forward_v6 || p->needs_forward_v6),
-		.route_localnet =
-			on.route_localnet && (!close->route_localnet || p->needs_route_localnet),
+		.forward_v4 = on.forward_v4 && p->needs_forward_v4,
+		.forward_v6 = on.forward_v6 && p->needs_forward_v6,
+		.route_localnet = on.route_localnet && p->needs_route_localnet,
 	};
 	char other[RS_NAME_MAX];
 	struct err e = { 0 };
@@ -108,8 +106,8 @@ int again_apply(struct session *s, const struct again_request *r, struct apply_r
 	rc = rc ? rc : stored_plan(&st, d, e);
 	if (!rc && r->allow)
 		rc = r->allow(st.plan, &st.g.host, r->arg, e);
-	if (!rc)
-		close_settings(s, &r->close, st.plan);
+	if (!rc && r->close_settings)
+		close_settings(s, st.plan);
 	if (!rc) {
 		const struct apply_request request = {
 			.plan = st.plan,

@@ -13,8 +13,9 @@ struct again_request {
 	uint32_t generation;
 	bool same_number;   /* that very generation is live then; else it becomes a new one */
 	unsigned confirm_s; /* of a new one; see apply_request */
-	/* Kernel settings that go back before, unless it needs them or another spctl is there. */
-	struct sysctl_wants close;
+	/* The kernel settings that spctl turned on and that it does not need go back before, unless
+	 * another spctl is there. */
+	bool close_settings;
 	/* Not NULL: a last word on its plan; what is not 0 ends it, with nothing changed. */
 	int (*allow)(const struct plan *p, const struct host_facts *h, void *arg, struct err *e);
 	void *arg;

@@ -108,12 +108,8 @@ static int write_pending(struct apply_job *j)
 		.routes = (int)j->r->plan->n_enabled,
 		.confirm = confirm_begin(j->s, j->r->confirm_s),
 	};
-	int rc;
-
-	m.confirm.opened.forward_v4 |= j->r->confirm_s && j->out->forward_v4;
-	m.confirm.opened.forward_v6 |= j->r->confirm_s && j->out->forward_v6;
-	m.confirm.opened.route_localnet |= j->r->confirm_s && j->out->route_localnet;
-	rc = m.file && m.table ? session_set_pending(j->s, m.generation, j->e) : no_memory(j->e);
+	int rc =
+		m.file && m.table ? session_set_pending(j->s, m.generation, j->e) : no_memory(j->e);
 
 	if (!rc && (strcmp(m.table, DEFAULT_TABLE) || j->s->noted_table[0]))
 		rc = session_note_table(j->s, m.table, j->e);

@@ -49,8 +49,6 @@ struct state_confirm confirm_begin(const struct session *s, unsigned seconds)
 	c.previous = is_open(s) ? s->meta.confirm.previous : s->live;
 	c.deadline_ms = clock_boot_ms() + (int64_t)seconds * 1000;
 	memcpy(c.boot, s->state.boot, sizeof(c.boot));
-	if (is_open(s))
-		c.opened = s->meta.confirm.opened;
 	return c;
 }
 
@@ -152,8 +150,7 @@ void confirm_note_down(struct session *s)
 		note_decision(s, 0);
 }
 
-/* The newest confirmed one before the live one, other than `lost`, whose files are good. */
-static uint32_t find_another(const struct session *s, uint32_t lost)
+uint32_t confirm_newest_given(const struct session *s, uint32_t below, uint32_t except, bool usable)
 {
 	uint32_t *v = NULL, found = 0;
 	size_t n = 0;
@@ -164,9 +161,9 @@ static uint32_t find_another(const struct session *s, uint32_t lost)
 		struct state_meta m = { 0 };
 		uint32_t g = v[--n];
 
-		if (g < s->live && g != lost &&
+		if ((!below || g < below) && g != except &&
 		    !state_read_generation(&s->state, g, &m, NULL, NULL) &&
-		    state_confirm_was_given(&m.confirm) && !again_check(s, g, NULL))
+		    state_confirm_was_given(&m.confirm) && (!usable || !again_check(s, g, NULL)))
 			found = g;
 		state_meta_fini(&m);
 	}
@@ -178,7 +175,7 @@ static int bring_back(struct session *s, struct err *e)
 {
 	struct again_request r = { .generation = s->meta.confirm.previous,
 				   .same_number = true,
-				   .close = s->meta.confirm.opened };
+				   .close_settings = true };
 	struct apply_result result;
 	uint32_t other;
 	int rc = again_apply(s, &r, &result, NULL, e);
@@ -187,7 +184,9 @@ static int bring_back(struct session *s, struct err *e)
 		return 0;
 	err_wrap(e, "generation %u cannot be brought back", r.generation);
 	/* Unconfirmed routes must not stay because a file is lost. */
-	other = again_check(s, r.generation, NULL) ? find_another(s, r.generation) : 0;
+	other = again_check(s, r.generation, NULL)
+			? confirm_newest_given(s, s->live, r.generation, true)
+			: 0;
 	if (!other)
 		return rc;
 	log_warn("%s: generation %u comes back instead", e->msg, other);

@@ -46,6 +46,11 @@ int confirm_give(struct session *s, struct err *e);
  * meta.confirm.previous, which says what came back; close it. -ENOTRECOVERABLE: done, not noted. */
 int confirm_take_back(struct session *s, struct err *e);
 
+/* The newest generation before `below` (0 = of all) that nobody has to say yes to any more, other
+ * than `except`; usable = and whose files are good. 0 = none is kept. */
+uint32_t confirm_newest_given(const struct session *s, uint32_t below, uint32_t except,
+			      bool usable);
+
 /* down is decided, whatever waits: should it die half-way, nothing comes back. s: locked. */
 void confirm_note_down(struct session *s);
 

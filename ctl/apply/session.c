@@ -169,15 +169,19 @@ static int adopt_lost(struct session *s, bool write, struct err *e)
 	struct state_meta meta = { 0 };
 	uint32_t generation = 0;
 	struct err why = { 0 };
-	bool exists;
 	int rc;
 
 	if (s->live || !s->newest)
 		return 0;
 	rc = nft_find_owned(s->nft, s->state.instance, &own, e);
-	for (unsigned i = 0; !rc && !generation && i < own.n; i++)
+	for (unsigned i = 0; !rc && !meta.generation && i < own.n; i++) {
+		bool exists;
+
 		rc = kernel_generation(s, own.v[i].name, &generation, &exists, e);
-	if (rc || !generation || state_read_generation(&s->state, generation, &meta, NULL, NULL))
+		if (!rc && generation)
+			state_read_generation(&s->state, generation, &meta, NULL, NULL);
+	}
+	if (rc || !meta.generation)
 		return rc;
 	if (write) {
 		log_warn("which generation is live was lost; the kernel's table says %u",

@@ -79,44 +79,21 @@ static int drop_unconfirmed(struct session *s, const struct options *o, struct e
 			    o->timeout_ms, e);
 }
 
-/* The newest that waits for nothing and can be read, into *m; *m is of generation 0 = none. */
-static int find_confirmed(struct session *s, struct state_meta *m, struct err *e)
-{
-	uint32_t *v = NULL;
-	size_t n = 0;
-	int rc = state_generations(&s->state, &v, &n, e);
-
-	while (!rc && n-- && !m->generation) {
-		struct buf text = { 0 };
-
-		if (v[n] == s->live || state_read_generation(&s->state, v[n], m, &text, NULL))
-			memset(m, 0, sizeof(*m));
-		else if (m->confirm.phase != STATE_CONFIRM_NONE &&
-			 m->confirm.phase != STATE_CONFIRM_GIVEN)
-			state_meta_fini(m);
-		buf_fini(&text);
-	}
-	free(v);
-	return rc;
-}
-
 /* A record that cannot be read cannot say that it was confirmed: it does not count as that, and
  * routes that were are better than none. */
 static int replace_unreadable(struct session *s, struct err *e)
 {
-	struct state_meta m = { 0 };
-	int rc;
+	uint32_t other;
 
 	if (!s->live || s->meta.generation)
 		return 0;
-	rc = find_confirmed(s, &m, e);
-	if (rc || !m.generation)
-		return rc;
+	other = confirm_newest_given(s, 0, s->live, true);
+	if (!other)
+		return 0;
 	log_warn("whether generation %u was confirmed cannot be read: generation %u, the newest "
 		 "that was, is taken",
-		 s->live, m.generation);
-	s->meta = m; /* was of none */
-	return 0;
+		 s->live, other);
+	return state_read_generation(&s->state, other, &s->meta, NULL, e);
 }
 
 static int boot(struct session *s, const struct options *o)
@@ -126,20 +103,21 @@ static int boot(struct session *s, const struct options *o)
 	struct diags d = { 0 };
 	struct err e = { 0 };
 	int rc = drop_unconfirmed(s, o, &e);
+	bool nothing;
 
 	rc = rc ? rc : replace_unreadable(s, &e);
-	if (rc)
-		return cmd_fail(o, &e, cmd_exit_code(rc));
-	if (!s->live)
-		return nothing_there(o);
+	nothing = !rc && !s->live;
 	r.generation = s->meta.generation ? s->meta.generation : s->live;
-	rc = again_apply(s, &r, &result, &d, &e);
+	if (!rc && !nothing)
+		rc = again_apply(s, &r, &result, &d, &e);
 	state_unlock(&s->state); /* before anything that may wait for its reader */
 	if (rc)
 		rc = cmd_fail(o, &e, cmd_exit_code(rc));
+	else if (nothing)
+		rc = nothing_there(o);
 	else
 		print_result(o, s, &result, &d);
-	if (!rc && !o->json && !o->quiet)
+	if (!rc && !nothing && !o->json && !o->quiet)
 		report_diags_text(stderr, &d, NULL, 0, cmd_colour(o, stderr));
 	diags_fini(&d);
 	return rc;

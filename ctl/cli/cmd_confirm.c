@@ -141,6 +141,13 @@ static int nothing_waits(const struct options *o, const struct session *s)
 			m.generation, clock_format_utc(m.confirm.decided_ms, when));
 		err_hint(&e, "apply it again: spctl apply %s --confirm SECONDS",
 			 strcmp(m.file, "-") ? m.file : "FILE");
+	} else if (s->live && !s->meta.generation) {
+		err_set(&e, EBADMSG,
+			"whether generation %u waits for confirmation cannot be read: its record "
+			"is lost or "
+			"damaged",
+			s->live);
+		err_hint(&e, "apply FILE again; see: spctl history");
 	} else if (s->live) {
 		err_set(&e, ESTALE,
 			"nothing waits for confirmation: generation %u was applied without "

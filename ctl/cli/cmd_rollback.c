@@ -16,25 +16,37 @@
 #include "ctl/cli/report.h"
 #include "ctl/state/state_confirm.h"
 
-/* The newest confirmed one before the live one; 0 with *e when there is none. */
+#define JUST_NOW_MS 60000
+
+/* The timer was faster than who typed this: what he wanted is done. */
+static bool is_just_done(const struct session *s, struct err *e)
+{
+	struct state_meta m = { 0 };
+	int64_t since_ms;
+	bool done;
+
+	if (!s->newest || state_read_generation(&s->state, s->newest, &m, NULL, NULL))
+		return false;
+	since_ms = clock_boot_ms() - m.confirm.deadline_ms;
+	done = m.confirm.phase == STATE_CONFIRM_TAKEN_BACK && m.confirm.previous == s->live &&
+	       !strcmp(m.confirm.boot, s->state.boot) && since_ms >= 0 && since_ms < JUST_NOW_MS;
+	state_meta_fini(&m);
+	if (!done)
+		return false;
+	err_set(e, EALREADY, "generation %u was taken back a moment ago: generation %u is live",
+		s->newest, s->live);
+	err_hint(e, "to go back further: spctl rollback N; see: spctl history");
+	return true;
+}
+
+/* 0 with *e when there is none. One that turns out bad is an error, not passed over. */
 static uint32_t find_before(const struct session *s, struct err *e)
 {
-	uint32_t *v = NULL, found = 0;
-	size_t n = 0;
+	uint32_t found;
 
-	if (state_generations(&s->state, &v, &n, e))
+	if (is_just_done(s, e))
 		return 0;
-	while (n && !found) {
-		struct state_meta m = { 0 };
-		uint32_t g = v[--n];
-
-		if ((!s->live || g < s->live) &&
-		    !state_read_generation(&s->state, g, &m, NULL, NULL) &&
-		    state_confirm_was_given(&m.confirm))
-			found = g;
-		state_meta_fini(&m);
-	}
-	free(v);
+	found = confirm_newest_given(s, s->live, 0, false);
 	if (!found) {
 		err_set(e, ENOENT,
 			s->live ? "no confirmed generation before %u is kept"
@@ -243,8 +255,9 @@ int cmd_rollback(const struct options *o, int argc, char **argv)
 	rc = session_open(&s, o->state_dir, o->run_dir, 0, 0, &e);
 	if (!rc) {
 		session_close(&s);
-		rc = confirm_open(&s, o->state_dir, o->run_dir, SESSION_CREATE | SESSION_LOCK,
-				  o->timeout_ms, NULL, &e);
+		/* Not confirm_open(): one whose time is over is what this takes back. */
+		rc = session_open(&s, o->state_dir, o->run_dir, SESSION_CREATE | SESSION_LOCK,
+				  o->timeout_ms, &e);
 	}
 	if (rc)
 		return cmd_fail(o, &e, cmd_exit_code(rc));

@@ -16,6 +16,7 @@
 #include "ctl/cli/describe.h"
 #include "ctl/cli/report.h"
 #include "ctl/cli/table.h"
+#include "ctl/host/conntrack.h"
 
 #define BEHIND_TRIES   100
 #define BEHIND_WAIT_MS 50
@@ -114,6 +115,17 @@ static void warn_full_sets(struct status *st)
 			  "the set %s is full: what comes anew is let in, and neither limited nor "
 			  "counted by it",
 			  st->usage.full[i]);
+}
+
+static void warn_full_table(struct status *st)
+{
+	struct conntrack_room room;
+
+	if (conntrack_room(&room) && room.nearly_full)
+		diags_add(&st->diags, DIAG_WARNING, LOC_NONE, NULL, "spctl doctor says how",
+			  "the connection table is nearly full (%lu of %lu): the kernel drops what "
+			  "is new when it is",
+			  room.used, room.max);
 }
 
 static int load(struct status *st, struct err *e)
@@ -422,6 +434,7 @@ int cmd_status(const struct options *o, int argc, char **argv)
 			return cmd_fail(o, &(struct err){ .msg = "out of memory" }, EXIT_FAILED);
 		}
 		warn_full_sets(&st);
+		warn_full_table(&st);
 		print_warnings(&st);
 		if (o->json)
 			print_json(&st);

@@ -72,23 +72,22 @@ static void check_limits(struct doctor *d, unsigned long max)
 
 void check_conntrack(struct doctor *d)
 {
-	long count = doctor_sysctl_number(-1, "net/netfilter/nf_conntrack_count");
-	long max = doctor_sysctl_number(-1, CONNTRACK_MAX);
 	struct pending_finding *f;
+	struct conntrack_room room;
 
-	if (count < 0 || max <= 0) {
+	if (!conntrack_room(&room)) {
 		doctor_ok(d, "the connection table is not in use");
 		return;
 	}
-	if (count >= max / 100 * NEARLY_FULL_PERCENT + max % 100 * NEARLY_FULL_PERCENT / 100) {
-		f = doctor_problem(d, "the connection table is nearly full: %ld of %ld", count,
-				   max);
+	if (room.nearly_full) {
+		f = doctor_problem(d, "the connection table is nearly full: %lu of %lu", room.used,
+				   room.max);
 		finding_routes(d, f, NULL, NULL);
-		fix_max(d, f, (unsigned long)max * 2);
+		fix_max(d, f, room.max * 2);
 	}
-	check_limits(d, (unsigned long)max);
+	check_limits(d, room.max);
 	if (!d->spoke)
-		doctor_ok(d, "the connection table has room: %ld of %ld used", count, max);
+		doctor_ok(d, "the connection table has room: %lu of %lu used", room.used, room.max);
 }
 
 /* ---- source ports ---- */

@@ -22,14 +22,19 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+
+#include "ctl/base/io.h"
 
 #define ANSWER_TIMEOUT_S 10
 #define DUMP_TRIES	 8
 #define RCVBUF_BYTES	 (4 << 20)
 #define RECV_BYTES	 65536
+
+#define NEARLY_FULL_PERCENT 80
 
 struct entry {
 	struct ct_flow flow;
@@ -390,4 +395,26 @@ int conntrack_delete_any(bool (*want)(const struct ct_flow *f, void *arg), void 
 			 struct err *e)
 {
 	return delete_flows(true, want, arg, n, e);
+}
+
+static bool read_number(const char *name, unsigned long *out)
+{
+	char path[64], text[24], *end;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/netfilter/%s", name);
+	if (io_read_text(path, text, sizeof(text), NULL))
+		return false;
+	*out = strtoul(text, &end, 10);
+	return end != text;
+}
+
+bool conntrack_room(struct conntrack_room *out)
+{
+	*out = (struct conntrack_room){ 0 };
+	if (!read_number("nf_conntrack_count", &out->used) ||
+	    !read_number("nf_conntrack_max", &out->max) || !out->max)
+		return false;
+	out->nearly_full = out->used >= out->max / 100 * NEARLY_FULL_PERCENT +
+						out->max % 100 * NEARLY_FULL_PERCENT / 100;
+	return true;
 }

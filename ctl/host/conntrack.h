@@ -34,6 +34,14 @@ struct ct_flow {
 /* "ESTABLISHED", "TIME_WAIT"; of a UDP flow "UNREPLIED", "REPLIED" or "ASSURED". */
 const char *conntrack_state_name(const struct ct_flow *f);
 
+/* How full the table of this namespace is; the limit is one for all of the host. */
+struct conntrack_room {
+	unsigned long used, max; /* entries, also those of others */
+	bool nearly_full;	 /* four fifths: what is new will soon be dropped */
+};
+/* False where connection tracking is not in use. */
+bool conntrack_room(struct conntrack_room *out);
+
 /* Calls fn for each of our flows; fn returns 0 to go on, else its value is returned. */
 int conntrack_each(int (*fn)(const struct ct_flow *f, void *arg), void *arg, struct err *e);
 /* Deletes our flows (all, or those for which want() is true); *n counts them. Nothing else is

@@ -198,6 +198,19 @@ static int instance_new(char out[33], struct err *e)
 	return 0;
 }
 
+static int forget(const char *dir, const char *name, struct err *e)
+{
+	char *path = join(dir, name);
+	int rc = 0;
+
+	if (!path)
+		return err_set(e, ENOMEM, "out of memory");
+	if (unlink(path) < 0 && errno != ENOENT)
+		rc = err_sys(e, errno, "cannot remove %s", path);
+	free(path);
+	return rc;
+}
+
 /* Values of a STATE whose owner file was removed may be another namespace's: they must
  * not be "put back" here. Generations stay; they are only files. */
 static int forget_foreign_facts(const struct state *s, struct err *e)
@@ -205,14 +218,8 @@ static int forget_foreign_facts(const struct state *s, struct err *e)
 	static const char *const names[] = { "sysctl.json", "live" };
 
 	for (size_t i = 0; i < 2; i++) {
-		char *path = state_path(s, names[i]);
-		int rc = 0;
+		int rc = forget(s->state_dir, names[i], e);
 
-		if (!path)
-			return err_set(e, ENOMEM, "out of memory");
-		if (unlink(path) < 0 && errno != ENOENT)
-			rc = err_sys(e, errno, "cannot remove %s", path);
-		free(path);
 		if (rc)
 			return rc;
 	}
@@ -327,22 +334,6 @@ static bool is_foreign(const char *dir, bool needs_instance, const struct host_i
 	       !host_same_namespace(&o->id, me);
 }
 
-/* Settings and a copy of the table that nobody has any more. */
-static int forget_kernel(const char *state_dir, const char *run_dir, struct err *e)
-{
-	char *paths[] = { join(state_dir, "sysctl.json"), join(run_dir, "image") };
-	int rc = 0;
-
-	for (size_t i = 0; i < 2; i++) {
-		if (!rc && !paths[i])
-			rc = err_set(e, ENOMEM, "out of memory");
-		if (!rc && unlink(paths[i]) < 0 && errno != ENOENT)
-			rc = err_sys(e, errno, "cannot remove %s", paths[i]);
-		free(paths[i]);
-	}
-	return rc;
-}
-
 int state_take_over(const char *state_dir, const char *run_dir, struct err *e)
 {
 	struct owner state, run;
@@ -363,8 +354,10 @@ int state_take_over(const char *state_dir, const char *run_dir, struct err *e)
 	if ((of_state && !state_owner_is_gone(&state.id, &me)) ||
 	    (of_run && !state_owner_is_gone(&run.id, &me)))
 		of_state = of_run = false;
-	if (of_state || of_run)
-		rc = forget_kernel(state_dir, run_dir, e);
+	if (of_state)
+		rc = forget(state_dir, "sysctl.json", e);
+	if (!rc && (of_state || of_run))
+		rc = forget(run_dir, "image", e);
 	/* STATE last: until then a kill leaves it to be done again. */
 	if (!rc && of_run) {
 		run.id = me;

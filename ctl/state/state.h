@@ -24,7 +24,6 @@
 
 #include "ctl/base/buf.h"
 #include "ctl/host/resolve.h"
-#include "ctl/host/sysctl.h"
 
 #define STATE_KEEP_GENERATIONS 10 /* confirmed ones: what rollback may go to */
 #define STATE_KEEP_UNCONFIRMED 5
@@ -69,8 +68,6 @@ struct state_confirm {
 	int64_t deadline_ms; /* clock_boot_ms() of `boot` */
 	char boot[40];
 	int64_t decided_ms; /* wall clock: taken back or confirmed; 0 = not yet */
-	/* Kernel settings that it, or one that waited before it, turned on. */
-	struct sysctl_wants opened;
 };
 
 struct state_meta {

@@ -15,12 +15,9 @@ json_t *state_confirm_format(const struct state_confirm *c)
 {
 	if (c->phase == STATE_CONFIRM_NONE)
 		return NULL;
-	return json_pack("{s:s, s:I, s:I, s:s, s:I, s:{s:b, s:b, s:b}}", "phase", phases[c->phase],
-			 "previous", (json_int_t)c->previous, "deadlineMs",
-			 (json_int_t)c->deadline_ms, "boot", c->boot, "decidedMs",
-			 (json_int_t)c->decided_ms, "opened", "ipv4Forwarding",
-			 c->opened.forward_v4, "ipv6Forwarding", c->opened.forward_v6,
-			 "routeLocalnet", c->opened.route_localnet);
+	return json_pack("{s:s, s:I, s:I, s:s, s:I}", "phase", phases[c->phase], "previous",
+			 (json_int_t)c->previous, "deadlineMs", (json_int_t)c->deadline_ms, "boot",
+			 c->boot, "decidedMs", (json_int_t)c->decided_ms);
 }
 
 static bool phase_parse(const char *text, enum state_confirm_phase *out)
@@ -38,17 +35,15 @@ bool state_confirm_parse(json_t *j, uint32_t generation, struct state_confirm *o
 {
 	json_int_t previous, deadline_ms, decided_ms;
 	struct state_confirm c = { 0 };
-	int v4 = 0, v6 = 0, localnet = 0;
 	const char *phase, *boot;
 	json_error_t where;
 
 	*out = c;
 	if (!j)
 		return true;
-	if (json_unpack_ex(j, &where, JSON_STRICT, "{s:s, s:I, s:I, s:s, s:I, s?{s:b, s:b, s:b}}",
-			   "phase", &phase, "previous", &previous, "deadlineMs", &deadline_ms,
-			   "boot", &boot, "decidedMs", &decided_ms, "opened", "ipv4Forwarding", &v4,
-			   "ipv6Forwarding", &v6, "routeLocalnet", &localnet) < 0)
+	if (json_unpack_ex(j, &where, JSON_STRICT, "{s:s, s:I, s:I, s:s, s:I}", "phase", &phase,
+			   "previous", &previous, "deadlineMs", &deadline_ms, "boot", &boot,
+			   "decidedMs", &decided_ms) < 0)
 		return false;
 	if (!phase_parse(phase, &c.phase) || previous < 0 || previous >= generation ||
 	    deadline_ms < 0 || decided_ms < 0 || !*boot || strlen(boot) >= sizeof(c.boot))
@@ -56,7 +51,6 @@ bool state_confirm_parse(json_t *j, uint32_t generation, struct state_confirm *o
 	c.previous = (uint32_t)previous;
 	c.deadline_ms = deadline_ms;
 	c.decided_ms = decided_ms;
-	c.opened = (struct sysctl_wants){ v4, v6, localnet };
 	memcpy(c.boot, boot, strlen(boot) + 1);
 	*out = c;
 	return true;

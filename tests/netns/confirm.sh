@@ -112,6 +112,11 @@ expect_answer refused tcp 10.10.0.1:9001
 eventually no_timer
 expect_exit 0 spctl status
 expect_match "$out" '^generation 4,'
+# Whoever typed rollback just too late wanted this, and not the one before it (that goes by number).
+expect_exit 1 spctl rollback
+expect_match "$err" 'generation 7 was taken back a moment ago: generation 4 is live'
+expect_match "$err" 'hint: .*spctl rollback N'
+expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9000
 
 # Nothing changed: nothing to confirm. And what makes no sense.
 expect_exit 0 spctl apply "$T/old.json" --confirm 5
@@ -126,7 +131,8 @@ for bad in 0 86401 x 1m -1; do
 done
 expect_exit 1 spctl confirm
 expect_match "$err" 'generation 7 was taken back'
-apply new
+expect_exit 0 spctl rollback 3
+expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
 expect_exit 1 spctl confirm
 expect_match "$err" 'nothing waits for confirmation: generation 8 was applied without --confirm'
 

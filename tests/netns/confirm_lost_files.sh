@@ -57,3 +57,11 @@ expect_exit 0 spctl confirm
 expect_match "$out" 'generation 6 is confirmed'
 eventually no_timer
 expect_exit 0 spctl status
+
+# A record that cannot be read says neither yes nor no.
+cp "$T/state/applied/6.json" "$T/kept"
+echo '{' >"$T/state/applied/6.json"
+expect_exit 1 spctl confirm
+expect_match "$err" 'whether generation 6 waits for confirmation cannot be read'
+cp "$T/kept" "$T/state/applied/6.json"
+expect_exit 0 spctl status

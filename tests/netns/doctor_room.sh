@@ -27,7 +27,11 @@ echo $((n * 2)) >"$T/max"
 healthy
 echo $((n + n / 8)) >"$T/max"
 finds_only conntrack "nearly full: $n of $((n + n / 8))" 'masked kept'
+expect_exit 0 spctl status
+expect_match "$err" "warning: the connection table is nearly full \($n of $((n + n / 8))\)"
 type_fix
+expect_exit 0 spctl status
+expect_eq "$err" ''
 expect_eq "$(cat "$T/max")" $(((n + n / 8) * 2))
 healthy
 

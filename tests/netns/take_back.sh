@@ -62,6 +62,15 @@ apply local --confirm 1
 eventually answers 9000 'A|10.20.0.1|hi'
 eventually no_timer
 is_old 'two that waited'
+# Killed before anything of the generation was noted: the next one takes its settings back, too.
+fp=${SPCTL_FP:-$O-fp/spctl}
+if [[ -x $fp ]]; then
+	run lab_in gw env SPCTL_FAILPOINT=sysctls "$fp" apply "$T/six.json" --confirm 600
+	[[ $(sysctls) != "$old_sys" ]] || fail 'no setting was changed before the kill'
+	apply six --confirm 600
+	expect_exit 0 spctl rollback
+	is_old 'settings of an apply that was killed'
+fi
 # Confirmed: what it opened stays until down, as ever.
 apply six --confirm 600
 expect_exit 0 spctl confirm
@@ -72,7 +81,6 @@ expect_eq "$(sysctls)" "$six_sys" 'settings of a confirmed generation'
 expect_answer 'A|fd20::1|hi' tcp '[fd10::1]:9006'
 expect_exit 0 spctl down
 expect_eq "$(sysctls)" "$sys" 'sysctls after down'
-fp=${SPCTL_FP:-$O-fp/spctl}
 if [[ -x $fp ]]; then
 	for point in back_decided locked guarded sysctls committed live; do
 		apply old
