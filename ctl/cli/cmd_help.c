@@ -86,6 +86,19 @@ const struct command hidden_command = {
 	cmd_confirm_timer
 };
 
+static const char *without_file(const struct command *c)
+{
+	if (c->run == cmd_doctor)
+		return "Without FILE: the routes that are live. Exit code 1: some route is "
+		       "affected.\n";
+	if (c->run == cmd_explain)
+		return "Without FILE: the routes that are live; - is standard input.\n";
+	if (!strcmp(c->args, "[FILE]"))
+		return "Without FILE: /etc/spctl/routes.json or /etc/spctl/routes.yaml; - is "
+		       "standard input.\n";
+	return "";
+}
+
 void cmd_print_usage(FILE *out, const struct command *c)
 {
 	fprintf(out, "usage: spctl %s%s%s [options]\n\n%c%s.\n\n", c->name, *c->args ? " " : "",
@@ -99,14 +112,8 @@ void cmd_print_usage(FILE *out, const struct command *c)
 	fprintf(out, "Everywhere:\n");
 	options_print(out, NULL);
 	fprintf(out, "\nExamples:\n%s", c->examples);
-	if (c->run == cmd_doctor)
-		fprintf(out, "\nWithout FILE: the routes that are live. Exit code 1: some route is "
-			     "affected.\n");
-	else if (c->run == cmd_explain)
-		fprintf(out, "\nWithout FILE: the routes that are live; - is standard input.\n");
-	else if (!strcmp(c->args, "[FILE]"))
-		fprintf(out, "\nWithout FILE: /etc/spctl/routes.json or /etc/spctl/routes.yaml; - "
-			     "is standard input.\n");
+	if (*without_file(c))
+		fprintf(out, "\n%s", without_file(c));
 }
 
 static void print_overview(FILE *out)
@@ -174,6 +181,10 @@ static void man_commands(FILE *out)
 		put_roff(out, text);
 		fprintf(out, ".fi\n");
 		free(text);
+		if (*without_file(c)) {
+			fprintf(out, ".PP\n");
+			put_roff(out, without_file(c));
+		}
 	}
 }
 
