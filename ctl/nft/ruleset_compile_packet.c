@@ -18,7 +18,7 @@
 
 #define CHAIN_POLICE "police"
 
-enum { TCP_SYN = 0x02, TCP_FIN_SYN_RST_ACK = 0x17 };
+enum { TCP_SYN = 0x02, TCP_SYN_RST = 0x06, TCP_FIN_SYN_RST_ACK = 0x17 };
 
 const struct rs_hook comp_hook_forward = { "filter", NF_INET_FORWARD, 0 };
 static const struct rs_hook hook_input = { "filter", NF_INET_LOCAL_IN, 0 };
@@ -262,10 +262,20 @@ static void rules_of_flow(struct compiler *c, struct rs_chain *chain)
 		rule_count_packets(c, chain, reply);
 }
 
+/* Only those have the option; asking for the route's MTU is a route lookup. */
+static void rule_mss(struct compiler *c, struct rs_chain *chain)
+{
+	struct nx x = nx_new();
+
+	nx_is_l4proto(&x, IPPROTO_TCP);
+	nx_tcp_flags(&x, TCP_SYN_RST, NFT_CMP_EQ, TCP_SYN);
+	nx_mss_clamp(&x);
+	comp_rule(c, chain, &x, NULL, RS_NO_PLACE);
+}
+
 static void forward_chain(struct compiler *c)
 {
 	struct rs_chain *chain = guarded_chain(c, "forw");
-	struct nx x;
 
 	if (!c->used[V4] && !c->used[V6])
 		return;
@@ -273,9 +283,7 @@ static void forward_chain(struct compiler *c)
 	if (c->preserves)
 		rule_hairpin(c, chain);
 	rules_of_flow(c, chain);
-	x = nx_new();
-	nx_mss_clamp(&x);
-	comp_rule(c, chain, &x, NULL, RS_NO_PLACE);
+	rule_mss(c, chain);
 }
 
 /* Clients on this host, and targets on it. What goes over lo is seen once, on its way out. */

@@ -1,0 +1,579 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * load: the load generator of scripts/bench and the server it talks to, each one thread and one
+ * epoll. What passes the gateway is bytes only, so every peer that moves TCP can stand between.
+ *
+ * The first byte of a connection says what it is: 'c' one question, an answer, the server closes;
+ * 'k' questions and answers as long as the client likes; 's' bytes until the client's FIN, then
+ * their number as 8 bytes, big endian; 'v' the same, and every byte is compared with what stands
+ * at its place in the stream (~0 for a number = it does not). A question and an answer are as long
+ * as -q and -r say, on both sides alike.
+ */
+#include <getopt.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "tool.h"
+
+#define MAX_CONNS   20000
+#define MAX_MESSAGE (1 << 20)
+#define CHUNK	    (256 << 10)
+#define PERIOD	    65521 /* a prime: bytes that come twice or not at all do not fit */
+#define HIST_US	    1000000
+#define LOST_AFTER  5000 /* ms without a byte */
+
+static const char usage[] = "usage: load serve ADDR:PORT [-q BYTES] [-r BYTES]\n"
+			    "       load conn|keep|bulk|check ADDR:PORT -d SECONDS [-c "
+			    "CONNECTIONS] [-q BYTES] [-r BYTES]\n"
+			    "                                 [-s SOURCE-ADDR]\n"
+			    "One line of JSON at the end: n (connections, requests; for bulk and "
+			    "check streams that ended\n"
+			    "well), failed, what failed, seconds, bytes, p50us and p99us (conn: "
+			    "connect to last byte).\n"
+			    "SIGTERM ends it early. Exit: 0 = something was done and nothing "
+			    "failed, 1 = else, 2 = usage.";
+
+struct conn {
+	int fd;
+	char kind; /* server: 0 until the first byte came */
+	bool connected, shut;
+	size_t sent, got; /* of the present message */
+	uint64_t total;	  /* bytes of the stream */
+	uint64_t start_us, seen_ms;
+	bool bad;
+};
+
+static union sockaddr_any target, source;
+static bool have_source, serving;
+static unsigned long seconds, n_conns = 1, question = 64, answer = 64;
+static char kind;
+static volatile sig_atomic_t stop;
+static int ep;
+static char *pattern; /* PERIOD + CHUNK bytes, so that any CHUNK can be sent at once */
+static char *scratch;
+static struct conn *conns;
+static unsigned hist[HIST_US + 1];
+static unsigned long outcomes[N_OUTCOMES], n_done, wrong;
+static uint64_t bytes;
+
+static uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+/* What the kernel does with our packets on our CPU is in it, as far as it is not another's. */
+static double cpu_seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	stop = 1;
+}
+
+static void watch(struct conn *c, unsigned events, int op)
+{
+	struct epoll_event ev = { .events = events, .data.ptr = c };
+
+	if (epoll_ctl(ep, op, c->fd, &ev))
+		die_usage("load: epoll_ctl: %s", strerror(errno));
+}
+
+static void no_delay(int fd)
+{
+	int on = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+/* ---- the server ---- */
+
+static void server_end(struct conn *c)
+{
+	close(c->fd);
+	free(c);
+}
+
+/* The number of a stream, after its FIN. */
+static void server_count(struct conn *c)
+{
+	uint64_t n = c->bad ? UINT64_MAX : c->total - 1; /* without the first byte */
+	unsigned char out[8];
+
+	for (int i = 0; i < 8; i++)
+		out[i] = (unsigned char)(n >> (56 - 8 * i));
+	if (send(c->fd, out, sizeof out, MSG_NOSIGNAL) != sizeof out)
+		c->bad = true;
+	server_end(c);
+}
+
+static void server_check(struct conn *c, const char *data, size_t n)
+{
+	size_t at = c->total ? 0 : 1; /* the first byte is no part of the stream */
+	uint64_t place = c->total ? c->total - 1 : 0;
+
+	if (n > at && c->kind == 'v' && memcmp(data + at, pattern + place % PERIOD, n - at) != 0)
+		c->bad = true;
+}
+
+/* False = it is over. */
+static bool server_answer(struct conn *c)
+{
+	while (c->got >= question) {
+		ssize_t n = send(c->fd, pattern, answer, MSG_NOSIGNAL);
+
+		/* The buffer of a socket has room for one answer: the client has read the last. */
+		if (n != (ssize_t)answer)
+			return false;
+		c->got -= question;
+		if (c->kind == 'c')
+			return false;
+	}
+	return true;
+}
+
+static void server_read(struct conn *c, unsigned events)
+{
+	for (;;) {
+		ssize_t n = recv(c->fd, scratch, CHUNK, 0);
+
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n == 0 && (c->kind == 's' || c->kind == 'v')) {
+			server_count(c);
+			return;
+		}
+		if (n <= 0) {
+			server_end(c);
+			return;
+		}
+		if (!c->kind)
+			c->kind = scratch[0];
+		if (c->kind == 's' || c->kind == 'v') {
+			server_check(c, scratch, (size_t)n);
+			c->total += (uint64_t)n;
+			continue;
+		}
+		c->got += (size_t)n;
+		if (!server_answer(c)) {
+			server_end(c);
+			return;
+		}
+		/* No edge comes for what is there already: a FIN behind the bytes. */
+		if (n < CHUNK && !(events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
+			return;
+	}
+}
+
+static void server_accept(int listener)
+{
+	for (int i = 0; i < 64; i++) {
+		int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		struct conn *c = fd < 0 ? NULL : calloc(1, sizeof *c);
+
+		if (!c)
+			return;
+		no_delay(fd);
+		c->fd = fd;
+		watch(c, EPOLLIN | EPOLLRDHUP | EPOLLET, EPOLL_CTL_ADD);
+	}
+}
+
+static int serve(void)
+{
+	int on = 1, fd = socket(target.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct epoll_event ev[256];
+	struct conn listener = { .fd = fd };
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (fd < 0 || bind(fd, &target.sa, sockaddr_len(&target)) || listen(fd, 4096))
+		die_usage("load: cannot listen: %s", strerror(errno));
+	watch(&listener, EPOLLIN, EPOLL_CTL_ADD);
+	puts("ready");
+	fflush(stdout);
+	while (!stop) {
+		int n = epoll_wait(ep, ev, 256, 1000);
+
+		for (int i = 0; i < n; i++) {
+			struct conn *c = ev[i].data.ptr;
+
+			if (c == &listener)
+				server_accept(fd);
+			else
+				server_read(c, ev[i].events);
+		}
+	}
+	return 0;
+}
+
+/* ---- the client ---- */
+
+static void begin(struct conn *c);
+
+static void fail(struct conn *c, enum outcome o)
+{
+	outcomes[o]++;
+	close(c->fd);
+	c->fd = -1;
+	if (outcomes[o] > 1000000)
+		stop = 1;
+}
+
+static void again(struct conn *c)
+{
+	close(c->fd);
+	c->fd = -1;
+	if (!stop)
+		begin(c);
+}
+
+static void begin(struct conn *c)
+{
+	int fd = socket(target.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int on = 1;
+
+	if (fd < 0)
+		die_usage("load: socket: %s", strerror(errno));
+	*c = (struct conn){ .fd = fd, .kind = kind, .start_us = now_us(), .seen_ms = now_ms() };
+	no_delay(fd);
+	if (have_source) {
+		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+		if (bind(fd, &source.sa, sockaddr_len(&source)))
+			die_usage("load: bind: %s", strerror(errno));
+	}
+	if (connect(fd, &target.sa, sockaddr_len(&target)) && errno != EINPROGRESS) {
+		fail(c, outcome_of_errno(errno));
+		return;
+	}
+	watch(c, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, EPOLL_CTL_ADD);
+}
+
+static void sample(struct conn *c, uint64_t now)
+{
+	uint64_t us = now - c->start_us;
+
+	hist[us < HIST_US ? us : HIST_US]++;
+	n_done++;
+	c->start_us = now;
+}
+
+/* What is still to be sent of the question. False = it failed. */
+static bool ask(struct conn *c)
+{
+	ssize_t n;
+
+	if (c->sent == question)
+		return true;
+	scratch[0] = kind;
+	n = send(c->fd, scratch + c->sent, question - c->sent, MSG_NOSIGNAL);
+	if (n < 0 && errno != EAGAIN) {
+		fail(c, outcome_of_errno(errno));
+		return false;
+	}
+	c->sent += n > 0 ? (size_t)n : 0;
+	return true;
+}
+
+static void talk(struct conn *c)
+{
+	static char in[CHUNK];
+
+	if (!ask(c))
+		return;
+	for (;;) {
+		ssize_t n = recv(c->fd, in, sizeof in, 0);
+
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n <= 0) {
+			if (n == 0 && kind == 'c' && c->got == answer)
+				again(c);
+			else
+				fail(c, n ? outcome_of_errno(errno) : OUT_CLOSED);
+			return;
+		}
+		c->got += (size_t)n;
+		c->seen_ms = now_ms();
+		if (c->got > answer) {
+			wrong++;
+			again(c);
+			return;
+		}
+		if (c->got < answer)
+			continue;
+		sample(c, now_us());
+		bytes += answer;
+		if (kind == 'c')
+			continue;
+		c->got = c->sent = 0;
+		if (stop || !ask(c))
+			return;
+	}
+}
+
+static void finish_stream(struct conn *c)
+{
+	unsigned char in[9];
+	ssize_t n = recv(c->fd, in, sizeof in, 0);
+	uint64_t count = 0;
+
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n != 8) {
+		fail(c, n < 0 ? outcome_of_errno(errno) : OUT_CLOSED);
+		return;
+	}
+	for (int i = 0; i < 8; i++)
+		count = count << 8 | in[i];
+	if (count == c->total)
+		n_done++;
+	else
+		wrong++;
+	bytes += c->total;
+	close(c->fd);
+	c->fd = -1;
+}
+
+static void stream(struct conn *c)
+{
+	if (!c->sent) { /* the first byte */
+		if (send(c->fd, &kind, 1, MSG_NOSIGNAL) != 1) {
+			fail(c, outcome_of_errno(errno));
+			return;
+		}
+		c->sent = 1;
+	}
+	/* Not for ever: the others have their turn, and the clock is looked at. */
+	for (int i = 0; i < 64 && !stop; i++) {
+		ssize_t n = send(c->fd, pattern + c->total % PERIOD, CHUNK, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n < 0) {
+			fail(c, outcome_of_errno(errno));
+			return;
+		}
+		c->total += (uint64_t)n;
+		c->seen_ms = now_ms();
+	}
+}
+
+static void client_event(struct conn *c, unsigned events)
+{
+	int error = 0;
+	socklen_t len = sizeof error;
+
+	if (c->fd < 0)
+		return;
+	if (!c->connected) {
+		if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) || error) {
+			fail(c, outcome_of_errno(error ? error : errno));
+			return;
+		}
+		if (!(events & EPOLLOUT))
+			return;
+		c->connected = true;
+	}
+	if (kind == 's' || kind == 'v') {
+		if (c->shut || events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+			finish_stream(c);
+		else
+			stream(c);
+	} else {
+		talk(c);
+	}
+}
+
+static void wait_events(int timeout_ms)
+{
+	struct epoll_event ev[256];
+	int n = epoll_wait(ep, ev, 256, timeout_ms);
+
+	for (int i = 0; i < n; i++)
+		client_event(ev[i].data.ptr, ev[i].events);
+}
+
+/* Edges come once: a stream that stopped in the middle of its turn is called again. */
+static void push_streams(void)
+{
+	for (unsigned long i = 0; i < n_conns; i++)
+		if (conns[i].fd >= 0 && conns[i].connected && !conns[i].shut)
+			stream(&conns[i]);
+}
+
+static void find_lost(void)
+{
+	uint64_t now = now_ms();
+
+	for (unsigned long i = 0; i < n_conns; i++)
+		if (conns[i].fd >= 0 && now - conns[i].seen_ms > LOST_AFTER)
+			fail(&conns[i], OUT_TIMEOUT);
+}
+
+static unsigned long percentile(unsigned percent)
+{
+	unsigned long all = 0, seen = 0;
+
+	for (size_t i = 0; i <= HIST_US; i++)
+		all += hist[i];
+	for (size_t i = 0; i <= HIST_US; i++) {
+		seen += hist[i];
+		if (all && seen * 100 >= all * percent)
+			return i;
+	}
+	return 0;
+}
+
+static void end_streams(void)
+{
+	uint64_t until = now_ms() + LOST_AFTER;
+	bool open = true;
+
+	for (unsigned long i = 0; i < n_conns; i++) {
+		if (conns[i].fd < 0)
+			continue;
+		conns[i].shut = true;
+		shutdown(conns[i].fd, SHUT_WR);
+	}
+	while (open && now_ms() < until) {
+		wait_events(100);
+		open = false;
+		for (unsigned long i = 0; i < n_conns; i++)
+			open |= conns[i].fd >= 0;
+	}
+	for (unsigned long i = 0; i < n_conns; i++)
+		if (conns[i].fd >= 0)
+			fail(&conns[i], OUT_TIMEOUT);
+}
+
+static int run(void)
+{
+	uint64_t start, end, last_look = now_ms();
+	unsigned long failed = wrong;
+	double took;
+
+	conns = calloc(n_conns, sizeof *conns);
+	if (!conns)
+		die_usage("load: out of memory");
+	start = now_us();
+	end = start + seconds * 1000000;
+	for (unsigned long i = 0; i < n_conns; i++)
+		begin(&conns[i]);
+	while (!stop && now_us() < end) {
+		wait_events(kind == 's' || kind == 'v' ? 1 : 100);
+		if (kind == 's' || kind == 'v')
+			push_streams();
+		if (now_ms() - last_look > 1000) {
+			last_look = now_ms();
+			find_lost();
+			/* A slot whose connection failed is used again, a second later. */
+			for (unsigned long i = 0; i < n_conns && (kind == 'c' || kind == 'k'); i++)
+				if (conns[i].fd < 0)
+					begin(&conns[i]);
+		}
+	}
+	took = (double)(now_us() - start) / 1e6;
+	stop = 1;
+	if (kind == 's' || kind == 'v')
+		end_streams();
+	failed = wrong;
+	for (int i = 1; i < N_OUTCOMES; i++)
+		failed += outcomes[i];
+	printf("{\"n\":%lu,\"failed\":%lu,\"refused\":%lu,\"reset\":%lu,\"timeout\":%lu,"
+	       "\"wrong\":%lu,\"seconds\":%.3f,\"cpu\":%.6f,\"bytes\":%llu,\"p50us\":%lu,\"p99us\":"
+	       "%lu}\n",
+	       n_done, failed, outcomes[OUT_REFUSED], outcomes[OUT_RESET], outcomes[OUT_TIMEOUT],
+	       wrong, took, cpu_seconds(), (unsigned long long)bytes, percentile(50),
+	       percentile(99));
+	return n_done && !failed ? 0 : 1;
+}
+
+static unsigned long number_arg(const char *text, unsigned long max)
+{
+	unsigned long v;
+
+	if (!number_parse(text, max, &v) || !v)
+		die_usage("load: a number from 1 to %lu, not %s", max, text);
+	return v;
+}
+
+static char kind_of(const char *word)
+{
+	static const char *const words[] = { "conn", "keep", "bulk", "check" };
+
+	for (int i = 0; i < 4; i++)
+		if (!strcmp(words[i], word))
+			return "cksv"[i];
+	die_usage("%s", usage);
+}
+
+static void parse_args(int argc, char **argv)
+{
+	int o;
+
+	while ((o = getopt(argc, argv, "d:c:q:r:s:h")) != -1) {
+		switch (o) {
+		case 'd':
+			seconds = number_arg(optarg, 3600);
+			break;
+		case 'c':
+			n_conns = number_arg(optarg, MAX_CONNS);
+			break;
+		case 'q':
+			question = number_arg(optarg, MAX_MESSAGE);
+			break;
+		case 'r':
+			answer = number_arg(optarg, MAX_MESSAGE);
+			break;
+		case 's':
+			if (!sockaddr_parse_ip(optarg, &source))
+				die_usage("load: not an address: %s", optarg);
+			have_source = true;
+			break;
+		case 'h':
+			puts(usage);
+			exit(0);
+		default:
+			die_usage("%s", usage);
+		}
+	}
+	if (argc - optind != 2 || !sockaddr_parse(argv[optind + 1], &target))
+		die_usage("%s", usage);
+	serving = !strcmp(argv[optind], "serve");
+	if (!serving)
+		kind = kind_of(argv[optind]);
+	if (!serving && !seconds)
+		die_usage("%s", usage);
+}
+
+int main(int argc, char **argv)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+	struct rlimit files = { MAX_CONNS + 100, MAX_CONNS + 100 };
+
+	parse_args(argc, argv);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGINT, &sa, NULL);
+	setrlimit(RLIMIT_NOFILE, &files);
+	ep = epoll_create1(EPOLL_CLOEXEC);
+	pattern = malloc(PERIOD + MAX_MESSAGE);
+	scratch = malloc(MAX_MESSAGE);
+	if (ep < 0 || !pattern || !scratch)
+		die_usage("load: out of memory");
+	for (size_t i = 0; i < PERIOD; i++)
+		pattern[i] = (char)(i * 2654435761u >> 13);
+	for (size_t i = PERIOD; i < PERIOD + MAX_MESSAGE; i++)
+		pattern[i] = pattern[i - PERIOD];
+	memset(scratch, 'q', MAX_MESSAGE);
+	return serving ? serve() : run();
+}
