@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ctl/apply/failpoint.h"
 #include "ctl/base/log.h"
+#include "ctl/host/sysctl.h"
 
 struct stored {
 	struct state_meta meta;
@@ -74,27 +76,66 @@ static int stored_plan(struct stored *st, struct diags *d, struct err *e)
 }
 
 /* That it cannot be done keeps no routes from coming back: the guard stays with the setting. */
-static void close_settings(struct session *s, const struct plan *p)
+static void close_settings(struct session *s, const struct sysctl_wants *keep)
 {
-	const struct sysctl_wants on = sysctl_journal_wants(s->journal);
-	const struct sysctl_wants keep = {
-		.forward_v4 = on.forward_v4 && p->needs_forward_v4,
-		.forward_v6 = on.forward_v6 && p->needs_forward_v6,
-		.route_localnet = on.route_localnet && p->needs_route_localnet,
-	};
 	char other[RS_NAME_MAX];
 	struct err e = { 0 };
-	int rc;
+	int rc = nft_find_other(s->nft, s->state.instance, other, &e);
 
-	if (!memcmp(&on, &keep, sizeof(on)))
-		return;
-	rc = nft_find_other(s->nft, s->state.instance, other, &e);
 	if (!rc && !other[0])
-		rc = sysctl_restore(s->journal, &keep, &e);
+		rc = sysctl_restore(s->journal, keep, &e);
 	if (rc)
 		log_warn("kernel settings stay as they are until spctl down: %s", e.msg);
 	else if (other[0])
 		log_info("kernel settings stay on for the spctl of table inet %s", other);
+	FAILPOINT(closed);
+}
+
+/* False: nothing is to be closed, or it is not known. */
+static bool find_settings(const struct session *s, uint32_t of, const struct plan *p,
+			  struct sysctl_wants *keep)
+{
+	const struct sysctl_wants on = sysctl_journal_wants(s->journal);
+	struct state_meta had = { 0 };
+
+	if (!of || state_read_generation(&s->state, of, &had, NULL, NULL))
+		return false;
+	*keep = (struct sysctl_wants){
+		.forward_v4 = on.forward_v4 && (had.settings.forward_v4 || p->needs_forward_v4),
+		.forward_v6 = on.forward_v6 && (had.settings.forward_v6 || p->needs_forward_v6),
+		.route_localnet = on.route_localnet &&
+				  (had.settings.route_localnet || p->needs_route_localnet),
+	};
+	state_meta_fini(&had);
+	return on.forward_v4 != keep->forward_v4 || on.forward_v6 != keep->forward_v6 ||
+	       on.route_localnet != keep->route_localnet;
+}
+
+/* Settings go back before the table, whose guard they need no more then. What would keep the table
+ * from being written is found before. */
+static int apply_closing(struct session *s, struct apply_request *r, uint32_t settings_of,
+			 struct apply_result *out, struct err *e)
+{
+	const struct sysctl_wants on = sysctl_journal_wants(s->journal);
+	struct err why = { 0 };
+	struct sysctl_wants keep;
+	int rc;
+
+	if (!find_settings(s, settings_of, r->plan, &keep))
+		return apply_run(s, r, out, e);
+	r->dry_run = true;
+	rc = apply_run(s, r, out, e);
+	r->dry_run = false;
+	if (rc)
+		return rc;
+	close_settings(s, &keep);
+	rc = apply_run(s, r, out, e);
+	/* What is live needs them still, and has its guard still. */
+	if (!rc || rc == -ENOTRECOVERABLE || !sysctl_apply(s->journal, &on, &why))
+		return rc;
+	err_wrap(e, "%s; and putting things back failed, too", why.msg);
+	e->code = -ENOTRECOVERABLE;
+	return -ENOTRECOVERABLE;
 }
 
 int again_apply(struct session *s, const struct again_request *r, struct apply_result *out,
@@ -106,10 +147,8 @@ int again_apply(struct session *s, const struct again_request *r, struct apply_r
 	rc = rc ? rc : stored_plan(&st, d, e);
 	if (!rc && r->allow)
 		rc = r->allow(st.plan, &st.g.host, r->arg, e);
-	if (!rc && r->close_settings)
-		close_settings(s, st.plan);
 	if (!rc) {
-		const struct apply_request request = {
+		struct apply_request request = {
 			.plan = st.plan,
 			.gathered = &st.g,
 			.text = st.text.data ? st.text.data : "",
@@ -122,7 +161,7 @@ int again_apply(struct session *s, const struct again_request *r, struct apply_r
 			.confirm_s = r->confirm_s,
 		};
 
-		rc = apply_run(s, &request, out, e);
+		rc = apply_closing(s, &request, r->settings_of, out, e);
 	}
 	/* The places of the file die with its config. */
 	if (rc)

@@ -107,6 +107,7 @@ static int write_pending(struct apply_job *j)
 		.copy_of = j->r->copy_of,
 		.routes = (int)j->r->plan->n_enabled,
 		.confirm = confirm_begin(j->s, j->r->confirm_s),
+		.settings = sysctl_journal_wants(j->s->journal),
 	};
 	int rc =
 		m.file && m.table ? session_set_pending(j->s, m.generation, j->e) : no_memory(j->e);
@@ -157,12 +158,6 @@ static void place_refusal(struct apply_job *j, const struct nft_refusal *refusal
 		return;
 	err_wrap(j->e, "route \"%s\"", c->routes[refusal->place].name);
 	err_place(j->e, c->routes[refusal->place].loc, NULL);
-}
-
-/* Errors after which the transaction may have happened all the same. */
-static bool answer_was_lost(int rc)
-{
-	return rc == -ENOBUFS || rc == -EPROTO || rc == -EREMOTEIO;
 }
 
 /* 1 = the kernel has the new generation, 0 = it has not, -1 = nobody can say. */
@@ -244,7 +239,7 @@ static int commit_want(struct apply_job *j, unsigned flags)
 	}
 	nft_delete_too(j->s->nft, NULL);
 	lap(j, &j->out->times.kernel_us);
-	if (answer_was_lost(rc) && !(flags & NFT_CHECK_ONLY))
+	if (nft_answer_was_lost(rc) && !(flags & NFT_CHECK_ONLY))
 		return settle_lost_answer(j, rc);
 	if (rc && rc != -ERESTART)
 		place_refusal(j, &refusal);
@@ -344,7 +339,13 @@ static int apply_prepared(struct apply_job *j)
 	lap(j, &j->out->times.compile_us);
 	if (rc)
 		return rc;
-	return j->again ? repair_live(j) : apply_new(j);
+	if (!j->again)
+		return apply_new(j);
+	rc = repair_live(j);
+	/* The same routes once more, and another time for them. */
+	if (!rc && j->r->confirm_s && !j->r->dry_run && !j->r->stored)
+		rc = confirm_prolong(j->s, j->r->confirm_s, j->e);
+	return rc;
 }
 
 /* A table of ours that no file knows of could not come back. */

@@ -52,6 +52,20 @@ struct state_confirm confirm_begin(const struct session *s, unsigned seconds)
 	return c;
 }
 
+int confirm_prolong(struct session *s, unsigned seconds, struct err *e)
+{
+	struct state_confirm was = s->meta.confirm;
+	int rc;
+
+	if (!is_open(s))
+		return 0;
+	s->meta.confirm = confirm_begin(s, seconds);
+	rc = state_write_meta(&s->state, &s->meta, e);
+	if (rc)
+		s->meta.confirm = was;
+	return rc ? rc : confirm_start_timer(s, e);
+}
+
 int confirm_may_apply(const struct session *s, unsigned confirm_s, struct err *e)
 {
 	if (!is_open(s) || confirm_s)
@@ -175,7 +189,7 @@ static int bring_back(struct session *s, struct err *e)
 {
 	struct again_request r = { .generation = s->meta.confirm.previous,
 				   .same_number = true,
-				   .close_settings = true };
+				   .settings_of = s->meta.confirm.previous };
 	struct apply_result result;
 	uint32_t other;
 	int rc = again_apply(s, &r, &result, NULL, e);
@@ -296,17 +310,13 @@ static void say_left(const struct session *s)
 static int look_once_more(struct session *s, const char *state_dir, const char *run_dir,
 			  unsigned flags, struct confirm_view *v, struct err *e)
 {
-	uint32_t seen = v->generation;
 	int rc;
 
 	session_close(s);
 	rc = session_open(s, state_dir, run_dir, flags, 0, e);
-	if (rc)
-		return rc;
-	confirm_look(s, v);
-	if (v->generation != seen)
-		v->generation = 0;
-	return 0;
+	if (!rc)
+		confirm_look(s, v);
+	return rc;
 }
 
 static int look_after_timer(struct session *s, const char *state_dir, const char *run_dir,

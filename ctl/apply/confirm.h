@@ -37,6 +37,8 @@ int confirm_has_way_back(const struct session *s, struct err *e);
 
 /* For the N.json of the generation that is about to be applied; seconds 0 = unconditional. */
 struct state_confirm confirm_begin(const struct session *s, unsigned seconds);
+/* Where the live generation waits: it has that long from now. s: locked. */
+int confirm_prolong(struct session *s, unsigned seconds, struct err *e);
 /* A timer process, unless one runs: it looks after whatever waits. s: locked or not. */
 int confirm_start_timer(const struct session *s, struct err *e);
 

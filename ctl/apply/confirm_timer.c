@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
@@ -27,6 +26,7 @@
 #include "ctl/apply/confirm.h"
 #include "ctl/apply/failpoint.h"
 #include "ctl/base/clock.h"
+#include "ctl/base/io.h"
 #include "ctl/base/log.h"
 #include "ctl/state/state_confirm.h"
 
@@ -54,7 +54,7 @@ static bool timer_runs(const struct session *s)
 {
 	char *path = state_path(&s->state, LOCK_NAME);
 	int fd = path ? open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
-	bool runs = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK;
+	bool runs = fd >= 0 && io_is_locked(fd);
 
 	if (fd >= 0)
 		close(fd);
@@ -131,16 +131,16 @@ out:
 int confirm_start_timer(const struct session *s, struct err *e)
 {
 	char *state_dir, *run_dir;
-	int fd = lock_file_open(s), rc = 0;
+	int fd = lock_file_open(s), rc;
 
 	if (fd < 0)
 		return err_sys(e, errno, "cannot make %s/" LOCK_NAME, s->state.state_dir);
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		rc = errno == EWOULDBLOCK
-			     ? 0
-			     : err_sys(e, errno, "cannot lock %s/" LOCK_NAME, s->state.state_dir);
+	rc = io_lock(fd);
+	if (rc) {
 		close(fd);
-		return rc;
+		return rc == -EWOULDBLOCK
+			       ? 0 /* one runs */
+			       : err_sys(e, rc, "cannot lock %s/" LOCK_NAME, s->state.state_dir);
 	}
 	/* The timer's working directory is another. */
 	state_dir = realpath(s->state.state_dir, NULL);
@@ -268,7 +268,7 @@ static bool is_lock(const char *state_dir, int fd)
 
 	snprintf(path, sizeof(path), "%s/" LOCK_NAME, state_dir);
 	return !fstat(fd, &mine) && !lstat(path, &there) && mine.st_dev == there.st_dev &&
-	       mine.st_ino == there.st_ino && !flock(fd, LOCK_EX | LOCK_NB);
+	       mine.st_ino == there.st_ino && !io_lock(fd);
 }
 
 /* It may fail for days, and RUN is in memory. */

@@ -35,6 +35,26 @@ static bool is_of_instance(const struct ct_flow *f, void *arg)
 	return f->instance == *(const uint32_t *)arg;
 }
 
+/* A table without routes has no generation. */
+static int settle_lost_answer(struct session *s, const char *table, int rc, struct err *e)
+{
+	struct ruleset *head = NULL;
+	bool drained, known = !nft_read_head(s->nft, table, &head, NULL);
+
+	drained = known && head->exists && head->ours && !head->generation;
+	ruleset_free(head);
+	if (drained) {
+		*e = (struct err){ 0 };
+		return 0;
+	}
+	if (known)
+		return rc;
+	err_wrap(e, "it is not known whether the routes are gone");
+	err_hint(e, "run spctl down again");
+	e->code = -ENOTRECOVERABLE;
+	return -ENOTRECOVERABLE;
+}
+
 /* No routes, but what keeps established flows translated, and the guard. */
 static int commit_drained(struct session *s, const char *table, const struct nft_tables *own,
 			  struct err *e)
@@ -54,7 +74,7 @@ static int commit_drained(struct session *s, const char *table, const struct nft
 	rc = rc ? rc : nft_commit(s->nft, s->have, want, 0, NFT_COMMIT, NULL, NULL, e);
 	nft_delete_too(s->nft, NULL);
 	ruleset_free(want);
-	return rc;
+	return nft_answer_was_lost(rc) ? settle_lost_answer(s, table, rc, e) : rc;
 }
 
 static int wait_for_flows(uint32_t instance, unsigned drain_s, flows_tick *tick, struct err *e)

@@ -25,6 +25,7 @@
 	X(put_back_settings) \
 	X(put_back)          \
 	X(back_decided)      \
+	X(closed)            \
 	X(confirmed)         \
 	X(down_started)      \
 	X(down_drained)      \

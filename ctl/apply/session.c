@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "ctl/base/io.h"
@@ -245,20 +244,21 @@ static int load_journal(struct session *s, struct err *e)
 	return s->journal ? 0 : (e->code ? e->code : err_set(e, ENOMEM, "out of memory"));
 }
 
-static int open_locked(struct session *s, unsigned timeout_ms, struct err *e)
+static int open_locked(struct session *s, bool settle, unsigned timeout_ms, struct err *e)
 {
 	int rc = state_lock(&s->state, timeout_ms, e);
 
 	rc = rc ? rc : load_live(s, e);
-	rc = rc ? rc : settle_pending(s, e);
-	return rc ? rc : adopt_lost(s, true, e);
+	if (!rc)
+		rc = settle ? settle_pending(s, e) : see_pending(s, e);
+	return rc ? rc : adopt_lost(s, settle, e);
 }
 
 bool session_is_busy(const struct session *s)
 {
-	char *path = state_run_path(&s->state, "lock");
+	char *path = state_path(&s->state, "lock");
 	int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
-	bool busy = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK;
+	bool busy = fd >= 0 && io_is_locked(fd);
 
 	if (fd >= 0)
 		close(fd);
@@ -290,7 +290,7 @@ int session_open(struct session *s, const char *state_dir, const char *run_dir, 
 	s->nft = nft_open(e);
 	rc = s->nft ? 0 : e->code;
 	if (!rc && (flags & SESSION_LOCK))
-		rc = open_locked(s, timeout_ms, e);
+		rc = open_locked(s, !(flags & SESSION_LOOK), timeout_ms, e);
 	else if (!rc)
 		rc = load_live(s, e);
 	if (!rc && !(flags & SESSION_LOCK))

@@ -10,8 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "ctl/base/clock.h"
+
+#define LOCK_TRIES 3000 /* of a millisecond: a stopped process may hold a shared one */
 
 bool io_is_writable(int fd)
 {
@@ -254,4 +259,29 @@ int io_write_text(const char *path, const char *text, struct err *e)
 	if (close(fd) < 0 && !rc)
 		rc = -errno;
 	return rc ? err_sys(e, rc, "cannot write \"%s\" to %s", text, path) : 0;
+}
+
+int io_lock(int fd)
+{
+	for (unsigned tries = 0; tries < LOCK_TRIES; tries++) {
+		if (!flock(fd, LOCK_EX | LOCK_NB))
+			return 0;
+		if (errno == EINTR)
+			continue;
+		if (errno != EWOULDBLOCK || flock(fd, LOCK_SH | LOCK_NB))
+			return -errno;
+		/* Only shared ones: they are gone in a moment. */
+		flock(fd, LOCK_UN);
+		clock_sleep_ms(1);
+	}
+	return -EWOULDBLOCK;
+}
+
+bool io_is_locked(int fd)
+{
+	bool locked = flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK;
+
+	if (!locked)
+		flock(fd, LOCK_UN);
+	return locked;
 }

@@ -22,6 +22,10 @@ bool io_is_writable(int fd);
 int io_write_all(int fd, const void *data, size_t len);	     /* 0 or -errno; repeats on EINTR */
 ssize_t io_read_all(int fd, void *data, size_t len);	     /* bytes until EOF or len, or -errno */
 int io_mkdirs(const char *path, mode_t mode, struct err *e); /* mkdir -p */
+/* An exclusive flock, at once: -EWOULDBLOCK while another has one. Whoever asks io_is_locked() just
+ * then is no other: that takes a shared one for a moment. */
+int io_lock(int fd);
+bool io_is_locked(int fd);
 int io_fsync_dir(const char *path, struct err *e);
 /* One small text value such as a sysctl: trailing newline cut. */
 int io_read_text(const char *path, char *out, size_t cap, struct err *e);

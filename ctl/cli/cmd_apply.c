@@ -7,7 +7,6 @@
 
 #include "ctl/apply/apply.h"
 #include "ctl/apply/confirm.h"
-#include "ctl/apply/own_session.h"
 #include "ctl/base/clock.h"
 #include "ctl/base/log.h"
 #include "ctl/cli/cmd.h"
@@ -15,6 +14,7 @@
 #include "ctl/cli/describe.h"
 #include "ctl/cli/drain.h"
 #include "ctl/cli/live_plan.h"
+#include "ctl/cli/own_session_check.h"
 #include "ctl/cli/progress.h"
 #include "ctl/cli/route_diff.h"
 
@@ -204,10 +204,9 @@ static int fail(struct apply_job *j, const struct err *e, int code)
 /* The port of the ssh session that runs this is taken away only by those who say so. */
 static void check_own_session(struct apply_job *j)
 {
-	struct session_conn c;
 	struct err e = { 0 };
 
-	if (!session_conn_find(&c) || !own_session_is_taken(j->plan, &j->g.host, &c, &e))
+	if (!own_session_is_lost(&j->s, j->plan, &j->g.host, &e))
 		return;
 	j->locks_out = !j->o->force && !j->o->confirm_s;
 	diags_add(&j->l.diags, j->locks_out ? DIAG_ERROR : DIAG_WARNING, e.loc, NULL,

@@ -9,10 +9,10 @@
 #include <string.h>
 
 #include "ctl/apply/again.h"
-#include "ctl/apply/own_session.h"
 #include "ctl/base/clock.h"
 #include "ctl/cli/cmd_confirm.h"
 #include "ctl/cli/describe.h"
+#include "ctl/cli/own_session_check.h"
 #include "ctl/cli/report.h"
 #include "ctl/state/state_confirm.h"
 
@@ -22,14 +22,16 @@
 static bool is_just_done(const struct session *s, struct err *e)
 {
 	struct state_meta m = { 0 };
-	int64_t since_ms;
+	int64_t since_ms, decided_ms;
 	bool done;
 
-	if (!s->newest || state_read_generation(&s->state, s->newest, &m, NULL, NULL))
+	if (!s->live || !s->newest || state_read_generation(&s->state, s->newest, &m, NULL, NULL))
 		return false;
-	since_ms = clock_boot_ms() - m.confirm.deadline_ms;
+	since_ms = clock_wall_ms() - m.confirm.decided_ms;
+	decided_ms = clock_boot_ms() - since_ms;
 	done = m.confirm.phase == STATE_CONFIRM_TAKEN_BACK && m.confirm.previous == s->live &&
-	       !strcmp(m.confirm.boot, s->state.boot) && since_ms >= 0 && since_ms < JUST_NOW_MS;
+	       !strcmp(m.confirm.boot, s->state.boot) && since_ms >= 0 && since_ms < JUST_NOW_MS &&
+	       decided_ms >= m.confirm.deadline_ms;
 	state_meta_fini(&m);
 	if (!done)
 		return false;
@@ -123,6 +125,7 @@ static void print_text(const struct options *o, const struct session *s,
 }
 
 struct go {
+	const struct session *s;
 	const struct options *o;
 	uint32_t to;
 	struct diags d;
@@ -132,11 +135,10 @@ struct go {
 static int check_own_session(const struct plan *p, const struct host_facts *h, void *arg,
 			     struct err *e)
 {
-	struct session_conn c;
 	struct go *g = arg;
 	struct err why = { 0 };
 
-	if (!session_conn_find(&c) || !own_session_is_taken(p, h, &c, &why))
+	if (!own_session_is_lost(g->s, p, h, &why))
 		return 0;
 	if (g->o->force || g->o->confirm_s) {
 		diags_add(&g->d, DIAG_WARNING, LOC_NONE, NULL, NULL, "%s", why.msg);
@@ -152,9 +154,15 @@ static int check_own_session(const struct plan *p, const struct host_facts *h, v
 
 static int go_to(struct session *s, const struct options *o, uint32_t n)
 {
-	struct go g = { .o = o, .to = n };
+	bool waits = s->live && state_confirm_is_open(&s->meta.confirm);
+	struct go g = { .s = s, .o = o, .to = n };
 	const struct again_request r = {
-		.generation = n, .confirm_s = o->confirm_s, .allow = check_own_session, .arg = &g
+		.generation = n,
+		.confirm_s = o->confirm_s,
+		/* Of what waits and goes nothing is left. */
+		.settings_of = waits ? s->meta.confirm.previous : 0,
+		.allow = check_own_session,
+		.arg = &g,
 	};
 	struct apply_result result;
 	struct err e = { 0 };
@@ -221,6 +229,7 @@ static int run(struct session *s, const struct options *o, uint32_t n)
 		return take_back(s, o);
 	if (waits && n == s->live) {
 		confirm_may_apply(s, 0, &e);
+		state_unlock(&s->state);
 		return cmd_fail(o, &e, EXIT_FAILED);
 	}
 	if (n && n == s->live) {

@@ -101,6 +101,11 @@ static void put_delete_too(const struct nft *n, struct nft_batch *b, const struc
 	b->table = table;
 }
 
+bool nft_answer_was_lost(int rc)
+{
+	return rc == -ENOBUFS || rc == -EPROTO || rc == -EREMOTEIO;
+}
+
 int nft_commit(struct nft *n, const struct ruleset *have, const struct ruleset *want,
 	       uint32_t genid, unsigned flags, struct nft_change_stats *stats,
 	       struct nft_refusal *refusal, struct err *e)

@@ -87,6 +87,8 @@ enum nft_flags {
 int nft_commit(struct nft *n, const struct ruleset *have, const struct ruleset *want,
 	       uint32_t genid, unsigned flags, struct nft_change_stats *stats,
 	       struct nft_refusal *refusal, struct err *e);
+/* Is that an error of nft_commit() after which the transaction may have happened all the same? */
+bool nft_answer_was_lost(int rc);
 
 /*
  * After nft_commit(have, want): does the kernel have that now? genid is what its counter says if

@@ -236,7 +236,7 @@ int nft_transact(struct nft *n, const struct nft_batch *b, struct nft_batch_answ
 		lost |= got == -ENOBUFS;
 	}
 	if (got != -EAGAIN)
-		return err_sys(e, (int)got, "no answer from nftables");
+		return err_set(e, -EREMOTEIO, "no answer from nftables: %s", strerror((int)-got));
 	if (lost && !a->refused)
 		return err_set(e, -ENOBUFS,
 			       "the answers of nftables were lost: read the table again");

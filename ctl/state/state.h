@@ -7,7 +7,7 @@
  *   STATE/applied/N.json      meta: file name, time, resolved names; does it wait for confirmation
  *   STATE/live                the number of the generation that is true
  *   STATE/sysctl.json         sysctl.h
- *   RUN/lock                  flock: one apply or down at a time
+ *   STATE/lock                flock: one apply or down at a time; several STATEs may share a RUN
  *   RUN/instance              network namespace and boot of RUN
  *   RUN/image                 ruleset_image.h
  *   STATE/timer, RUN/timer.log  flock held by, and words of, the timer of --confirm
@@ -24,6 +24,7 @@
 
 #include "ctl/base/buf.h"
 #include "ctl/host/resolve.h"
+#include "ctl/host/sysctl.h"
 
 #define STATE_KEEP_GENERATIONS 10 /* confirmed ones: what rollback may go to */
 #define STATE_KEEP_UNCONFIRMED 5
@@ -76,10 +77,11 @@ struct state_meta {
 	uint32_t copy_of; /* rollback: the generation whose file this is; 0 = none */
 	int routes;	  /* enabled ones; -1 = not noted */
 	struct state_confirm confirm;
-	char *file;		     /* owned */
-	bool lenient;		     /* applied with --lenient */
-	char *table;		     /* owned: nft table name it was applied to */
-	struct resolved_name *names; /* owned, with owned .name strings */
+	struct sysctl_wants settings; /* what spctl had turned on when it became live */
+	char *file;		      /* owned */
+	bool lenient;		      /* applied with --lenient */
+	char *table;		      /* owned: nft table name it was applied to */
+	struct resolved_name *names;  /* owned, with owned .name strings */
 	unsigned n_names;
 };
 void state_meta_fini(struct state_meta *m);

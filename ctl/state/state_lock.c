@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * RUN/lock: flock, so the kernel gives it back whatever happens to the holder.
+ * STATE/lock: flock, so the kernel gives it back whatever happens to the holder.
  * The pid in the file is only for the message. flock has no deadline and a
  * timer signal would be everybody's business, so we ask again in short steps.
  */
@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,20 +22,14 @@
 #define LOCK_FIRST_STEP_MS 2
 #define LOCK_MAX_STEP_MS   50
 
-static int lock_open(const struct state *s, const char *path, struct err *e)
+static int lock_open(const char *path, struct err *e)
 {
-	int fd, rc = 0;
+	int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, 0600);
 
-	/* RUN is gone after a reboot, and `down` may be the first to come. */
-	if (access(s->run_dir, F_OK) < 0)
-		rc = io_mkdirs(s->run_dir, 0700, e);
-	if (rc)
-		return rc;
-	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, 0600);
 	return fd < 0 ? err_sys(e, errno, "cannot open %s", path) : fd;
 }
 
-/* Somebody may have removed RUN between open and flock: then we hold a lock nobody sees. */
+/* Somebody may have removed it between open and flock: then we hold a lock nobody sees. */
 static bool is_still_there(int fd, const char *path)
 {
 	struct stat mine, there;
@@ -76,13 +69,11 @@ static int lock_wait(int fd, const char *path, int64_t deadline_ms, unsigned tim
 	unsigned step_ms = LOCK_FIRST_STEP_MS;
 	char who[24];
 
-	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+	for (int rc; (rc = io_lock(fd));) {
 		int64_t left_ms = deadline_ms - clock_mono_ms();
 
-		if (errno == EINTR)
-			continue;
-		if (errno != EWOULDBLOCK)
-			return err_sys(e, errno, "cannot lock %s", path);
+		if (rc != -EWOULDBLOCK)
+			return err_sys(e, rc, "cannot lock %s", path);
 		if (left_ms <= 0)
 			return err_set(e, ETIMEDOUT, "another spctl%s still holds %s after %u ms",
 				       holder_text(fd, who), path, timeout_ms);
@@ -134,11 +125,11 @@ int state_lock(struct state *s, unsigned timeout_ms, struct err *e)
 
 	if (s->lock_fd >= 0)
 		return 0;
-	path = state_run_path(s, "lock");
+	path = state_path(s, "lock");
 	if (!path)
 		return err_set(e, ENOMEM, "out of memory");
 	for (;;) {
-		fd = lock_open(s, path, e);
+		fd = lock_open(path, e);
 		if (fd < 0) {
 			rc = fd;
 			break;
@@ -163,11 +154,11 @@ int state_lock(struct state *s, unsigned timeout_ms, struct err *e)
 
 void state_unlock(struct state *s)
 {
-	if (s->lock_fd < 0 || !s->run_dir)
+	if (s->lock_fd < 0 || !s->state_dir)
 		return;
 	/* The next one must not read the pid of somebody who is gone. */
 	if (ftruncate(s->lock_fd, 0) < 0)
-		log_debug("cannot empty %s/lock", s->run_dir);
+		log_debug("cannot empty %s/lock", s->state_dir);
 	close(s->lock_fd);
 	s->lock_fd = -1;
 	heed_stops();

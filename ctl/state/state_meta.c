@@ -41,6 +41,24 @@ static json_t *name_format(const struct resolved_name *r)
 			 json_string(r->why) ?: json_string("?"));
 }
 
+static json_t *settings_format(const struct sysctl_wants *w)
+{
+	return json_pack("{s:b, s:b, s:b}", "ipv4Forwarding", w->forward_v4, "ipv6Forwarding",
+			 w->forward_v6, "routeLocalnet", w->route_localnet);
+}
+
+/* j NULL, of the first files: none are known. */
+static bool settings_parse(json_t *j, struct sysctl_wants *out)
+{
+	int v4 = 0, v6 = 0, localnet = 0;
+
+	if (j && json_unpack(j, "{s:b, s:b, s:b}", "ipv4Forwarding", &v4, "ipv6Forwarding", &v6,
+			     "routeLocalnet", &localnet) < 0)
+		return false;
+	*out = (struct sysctl_wants){ v4, v6, localnet };
+	return true;
+}
+
 int state_meta_format(const struct state_meta *m, struct buf *out, struct err *e)
 {
 	json_t *names = json_array(), *root;
@@ -49,11 +67,12 @@ int state_meta_format(const struct state_meta *m, struct buf *out, struct err *e
 
 	for (unsigned i = 0; ok && i < m->n_names; i++)
 		ok = json_array_append_new(names, name_format(&m->names[i])) == 0;
-	root = json_pack("{s:I, s:I, s:s, s:s, s:b, s:I, s:i, s:o*, s:o}", "generation",
+	root = json_pack("{s:I, s:I, s:s, s:s, s:b, s:I, s:i, s:o*, s:o, s:o}", "generation",
 			 (json_int_t)m->generation, "timeMs", (json_int_t)m->time_ms, "file",
 			 m->file ? m->file : "", "table", m->table ? m->table : "", "lenient",
 			 m->lenient, "copyOf", (json_int_t)m->copy_of, "routes", m->routes,
-			 "confirm", state_confirm_format(&m->confirm), "names", names);
+			 "confirm", state_confirm_format(&m->confirm), "settings",
+			 settings_format(&m->settings), "names", names);
 	text = ok && root ? json_dumps(root, JSON_INDENT(1)) : NULL;
 	json_decref(root);
 	if (!text)
@@ -120,12 +139,13 @@ static bool root_parse(json_t *root, uint32_t generation, struct state_meta *m)
 	json_int_t number, time_ms, copy_of = 0;
 	json_t *names;
 
-	/* The first files had no copyOf, routes and confirm. */
+	/* The first files had no copyOf, routes, settings and confirm. */
 	m->routes = -1;
 	if (json_unpack(root, "{s:I, s:I, s:s, s:s, s:o, s?I, s?i}", "generation", &number,
 			"timeMs", &time_ms, "file", &file, "table", &table, "names", &names,
 			"copyOf", &copy_of, "routes", &m->routes) < 0 ||
 	    number != (json_int_t)generation || copy_of < 0 || copy_of > UINT32_MAX ||
+	    !settings_parse(json_object_get(root, "settings"), &m->settings) ||
 	    !state_confirm_parse(json_object_get(root, "confirm"), generation, &m->confirm))
 		return false;
 	m->copy_of = (uint32_t)copy_of;

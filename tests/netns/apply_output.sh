@@ -121,7 +121,7 @@ on_terminal() { # TERM ARG...
 	return $rc
 }
 locked() { # CMD...: while the lock is held for two seconds
-	lab_start gw "$T/flock.log" flock "$T/run/lock" sh -c 'echo held; exec sleep 2'
+	lab_start gw "$T/flock.log" flock "$T/state/lock" sh -c 'echo held; exec sleep 2'
 	eventually grep -q held "$T/flock.log"
 	"$@"
 }

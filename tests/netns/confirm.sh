@@ -101,6 +101,16 @@ expect_exit 0 spctl apply "$T/new.json" --confirm 60
 expect_match "$out" 'nothing to do.*generation 6 waits for confirmation'
 expect_exit 0 spctl apply "$T/new.json" --confirm 60 --json
 expect_json "$out" '.changed == false and .confirm.generation == 6 and .confirm.previous == 4 and .confirm.secondsLeft > 30'
+# The same once more: it has that long from now.
+expect_exit 0 spctl apply "$T/new.json" --confirm 3600 --json
+expect_json "$out" '.changed == false and .confirm.generation == 6 and .confirm.previous == 4 and .confirm.secondsLeft > 3000'
+expect_exit 1 spctl status --json
+expect_json "$out" '.confirm.secondsLeft > 3000 and .confirm.timer'
+# A dry run writes nothing, not even what was lost.
+mv "$T/state/live" "$T/kept_live"
+expect_exit 0 spctl apply "$T/third.json" --dry-run
+[[ ! -e $T/state/live ]] || fail 'a dry run wrote STATE/live'
+mv "$T/kept_live" "$T/state/live"
 # With --confirm it takes the other's place; what comes back is still what was confirmed last. The
 # timer that runs already keeps the new time, here a shorter one.
 expect_exit 0 spctl apply "$T/third.json" --confirm 2 --json

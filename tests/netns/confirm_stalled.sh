@@ -19,7 +19,7 @@ read_on() {
 	timeout 2 cat <&"$full" | tr -d '\0' >"$T/said" || :
 	code=0
 	wait "$job" || code=$?
-	expect_eq "$code" 0 'the stalled command'
+	expect_eq "$code" "${1-0}" 'the stalled command'
 	dd if=/dev/zero of="$T/full" bs=4096 count=1024 oflag=nonblock 2>/dev/null || :
 }
 apply old
@@ -53,6 +53,13 @@ eventually answers 'A|10.20.0.1|hi'
 eventually is_stalled
 expect_exit 0 spctl apply "$T/new.json" --confirm 60 --timeout 2
 read_on
+# What is refused, too.
+n=$(spctl history --json | jq '.history[0].generation')
+stalled rollback "$n"
+eventually is_stalled
+expect_exit 1 spctl apply "$T/old.json" --timeout 2
+expect_match "$err" "generation $n waits for confirmation"
+read_on 1
 stalled confirm
 eventually is_stalled
 expect_exit 0 spctl down --timeout 2
@@ -88,7 +95,7 @@ hold kept cl tcp 10.10.0.1:9000
 nsenter --net=/run/netns/gw -- "$SPCTL" down --drain 60 >"$T/said" 2>&1 &
 job=$!
 LAB_PIDS+=("$job")
-has_lock() { [[ $(<"$T/run/lock") == "$job" ]]; }
+has_lock() { [[ $(<"$T/state/lock") == "$job" ]]; }
 eventually has_lock
 eventually ignores "$job" 20
 ignores "$job" 22 || fail 'SIGTTOU stops it'

@@ -140,3 +140,17 @@ eventually b_serves
 eventually no_timer
 expect_exit 0 spctl status
 expect_match "$out" "^generation $live,"
+
+# Somebody who looks whether a timer runs, just when it is to be started, is no timer.
+apply old
+eventually no_timer
+lab_start gw "$T/look.log" flock -s "$T/state/timer" sh -c 'echo held; exec sleep 1'
+eventually grep -q held "$T/look.log"
+expect_exit 0 spctl apply "$T/new.json" --confirm 1
+expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
+answers_a() { [[ $(probe tcp 10.10.0.1:9000) == 'A|10.20.0.1|hi' ]]; }
+eventually answers_a
+# Nor does he keep a command waiting that does not wait.
+lab_start gw "$T/look2.log" flock -s "$T/state/lock" sh -c 'echo held; exec sleep 1'
+eventually grep -q held "$T/look2.log"
+expect_exit 0 spctl apply "$T/new.json" --timeout 0

@@ -23,3 +23,24 @@ expect_exit 1 spctl status --json
 expect_json "$out" '.confirm.generation == 1 and .confirm.timer'
 expect_exit 0 spctl confirm
 expect_exit 0 spctl down
+
+# A long drain of one keeps nobody from the other.
+sed 's/10\.20\.0\.2/10.20.0.3/' "$T/one.json" >"$T/one_b.json"
+sed 's/10\.20\.0\.2/10.20.0.3/' "$T/two.json" >"$T/two_b.json"
+serve b B -t '*:7000'
+expect_exit 0 spctl apply "$T/one.json"
+expect_exit 0 spctl apply "$T/two.json" --table other --state-dir "$T/second"
+hold long cl tcp 10.10.0.1:9100
+lab_start gw "$T/drain.log" "$SPCTL" apply "$T/two_b.json" --table other --state-dir "$T/second" --drain 60
+drain=$lab_pid
+eventually answers 9100 'B|10.20.0.1|hi'
+expect_exit 0 spctl apply "$T/one_b.json" --confirm 1 --timeout 1
+expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
+eventually answers 9000 'A|10.20.0.1|hi'
+kill -0 "$drain" || fail 'the drain was over: nothing is tested'
+expect_hold long 'A|10.20.0.1|one' one
+hold_close long
+gone() { ! kill -0 "$drain" 2>/dev/null; }
+eventually gone
+expect_exit 0 spctl down --state-dir "$T/second"
+expect_exit 0 spctl down

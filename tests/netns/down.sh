@@ -55,3 +55,31 @@ apply all
 gw sh -c 'echo 0 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/lan/accept_ra'
 expect_exit 0 spctl down
 expect_eq "$(gw cat /proc/sys/net/ipv4/ip_forward)" 0 'ip_forward'
+
+# Its answer is lost: it looks whether the routes are gone, and goes on where they are.
+fp=${SPCTL_FP:-$O-fp/spctl}
+if [[ -x $fp ]]; then
+	for lost in 1 2 3; do
+		gw sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'
+		apply all
+		echo 0 >"$T/lost"
+		nsenter --net=/run/netns/gw -- env SPCTL_STOPPOINT=down_started NETLINKFAIL="$T/lost" \
+			LD_PRELOAD="$O/tests/preload/netlinkfail.so" "$fp" down >"$T/said" 2>&1 &
+		job=$!
+		LAB_PIDS+=("$job")
+		stopped() { [[ $(cut -d' ' -f3 "/proc/$job/stat") == T ]]; }
+		eventually stopped
+		echo "$lost" >"$T/lost"
+		kill -CONT "$job"
+		code=0
+		wait "$job" || code=$?
+		case $code in
+		0) expect_no_table ;;
+		5) expect_match "$(<"$T/said")" 'hint: .*spctl down again' ;;
+		*) fail "down with $lost lost answers: exit $code: $(<"$T/said")" ;;
+		esac
+		expect_refused tcp 10.10.0.1:9000
+		expect_exit 0 spctl down
+		expect_no_table
+	done
+fi

@@ -70,6 +70,16 @@ expect_exit 0 as "$ssh4" apply "$T/taken.json" --force
 expect_match "$err" 'warning: route "jump" takes tcp/22, over which this very session came'
 expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:22
 expect_hold session 'G|10.10.0.2|still here' 'still here'
+# What is so already is not taken: the same once more, other changes, and what was live before.
+expect_exit 0 as "$ssh4" apply "$T/taken.json"
+expect_match "$out" '^nothing to do'
+jq '.routes[0].match.ports = 81' "$T/taken.json" >"$T/other.json"
+expect_exit 0 as "$ssh4" apply "$T/other.json"
+expect_exit 0 as "$ssh4" rollback
+expect_no_match "$err" 'very session'
+# Elsewhere with it: that is another matter.
+jq '.routes[1].action.targets = [{"host":"10.20.0.3","port":22}]' "$T/taken.json" >"$T/other.json"
+expect_exit 1 as "$ssh4" apply "$T/other.json"
 expect_exit 0 spctl down
 
 # --confirm: it comes back by itself, so it is done as well.

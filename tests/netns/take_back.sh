@@ -41,7 +41,7 @@ CONFIG
 config local <<'CONFIG'
 {"maxConnectionsPerIP":0,"connectionRateLimitPerMinute":0,"routes":[{"name":"local","match":{"ports":9002},"action":{"type":"forward","targets":[{"host":"127.0.0.1","port":8000}]}}]}
 CONFIG
-chains() { gw nft -s list chains; }
+chains() { gw nft -s list chains | sort; } # another table lists them in another order
 apply old
 old_sys=$(sysctls) old_chains=$(chains)
 is_old() {
@@ -71,6 +71,36 @@ if [[ -x $fp ]]; then
 	expect_exit 0 spctl rollback
 	is_old 'settings of an apply that was killed'
 fi
+# By the number of one that is not what would come back: nothing of what waited stays, either.
+old=$(spctl history --json | jq '[.history[] | select(.live)][0].generation')
+sed 's/9000/9001/' "$T/old.json" >"$T/other.json"
+apply other
+apply six --confirm 600
+expect_exit 0 spctl rollback "$old"
+is_old 'rollback N'
+# It cannot be done: what waits is whole, its settings are still on.
+expect_exit 0 spctl apply "$T/six.json" --confirm 600 --table second
+gw nft add table inet spctl
+six_sys=$(sysctls)
+expect_exit 1 spctl rollback
+expect_match "$err" 'table "inet spctl" exists'
+expect_eq "$(sysctls)" "$six_sys" 'settings after a rollback that failed'
+expect_answer 'A|fd20::1|hi' tcp '[fd10::1]:9006'
+expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
+gw nft delete table inet spctl
+expect_exit 0 spctl rollback
+is_old 'rollback at the second attempt'
+# What was on before it stays on, and so do the connections that need it.
+apply six
+hold before cl tcp '[fd10::1]:9006'
+apply old
+apply local --confirm 600
+expect_hold before 'A|fd20::1|one' one
+expect_exit 0 spctl rollback
+expect_hold before 'A|fd20::1|two' two
+hold_close before
+expect_exit 0 spctl down
+apply old
 # Confirmed: what it opened stays until down, as ever.
 apply six --confirm 600
 expect_exit 0 spctl confirm

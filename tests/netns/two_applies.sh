@@ -30,7 +30,7 @@ expect_match "$first" '^[AB]\|'
 expect_eq "$(probe tcp 10.10.0.1:9001)" "$first" 'the two ports'
 
 # The lock is held by somebody who does not let go.
-lock=$T/run/lock
+lock=$T/state/lock
 [[ -e $lock ]] || fail "$lock does not exist"
 lab_start gw "$T/lock.log" flock -o "$lock" sleep 60
 holder=$lab_pid

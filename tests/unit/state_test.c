@@ -255,7 +255,7 @@ static void a_symbolic_link_is_not_followed(void **unused)
 	assert_int_equal(io_read_regular(target, 10, &b, &e), 0);
 	assert_string_equal(b.data, "5\n");
 	buf_fini(&b);
-	snprintf(path, sizeof(path), "%s/lock", run_dir);
+	snprintf(path, sizeof(path), "%s/lock", state_dir);
 	assert_int_equal(symlink(target, path), 0);
 	assert_int_equal(state_lock(&s, 10, &e), -ELOOP);
 	state_close(&s);
@@ -298,7 +298,7 @@ static void the_lock_is_waited_for_until_the_deadline(void **unused)
 	log_set_level(LOG_LEVEL_ERR);
 	assert_int_equal(state_lock(&s, 60, &e), -ETIMEDOUT);
 	snprintf(expected, sizeof(expected),
-		 "another spctl (pid %d) still holds %s/lock after 60 ms", pid, run_dir);
+		 "another spctl (pid %d) still holds %s/lock after 60 ms", pid, state_dir);
 	assert_string_equal(e.msg, expected);
 	assert_int_equal(s.lock_fd, -1);
 	/* A holder that dies gives the lock back, its pid left in the file or not. */
@@ -306,7 +306,7 @@ static void the_lock_is_waited_for_until_the_deadline(void **unused)
 	assert_int_equal(state_lock(&s, 5000, &e), 0);
 	log_set_level(LOG_LEVEL_INFO);
 	assert_true(s.lock_fd >= 0);
-	assert_int_equal(mode_of(run_dir, "lock"), 0600);
+	assert_int_equal(mode_of(state_dir, "lock"), 0600);
 	waitpid(pid, NULL, 0);
 	state_close(&s);
 }
@@ -321,7 +321,7 @@ static void a_removed_lock_file_is_made_again(void **unused)
 	ns_need();
 	open_ok(&a);
 	open_ok(&b);
-	snprintf(path, sizeof(path), "%s/lock", run_dir);
+	snprintf(path, sizeof(path), "%s/lock", state_dir);
 	assert_int_equal(state_lock(&a, 100, &e), 0);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(state_lock(&b, 100, &e), 0);
