@@ -158,9 +158,9 @@ done
 expect_exit 0 spctl down
 expect_eq "$(gw nft -s list ruleset)" "$rules" 'ruleset after down'
 expect_eq "$(sysctls)" "$sys" 'sysctls after down'
-# Those of settings and of the very end of down are failpoints.sh's.
+# Those of settings are failpoints.sh's and take_back.sh's, like the very end of down.
 missing=()
 for point in "${points[@]}"; do
-	[[ ${hit[$point]-} || $point =~ ^(guarded|sysctls|down_state)$ ]] || missing+=("$point")
+	[[ ${hit[$point]-} || $point =~ ^(guarded|sysctls|closed|down_state)$ ]] || missing+=("$point")
 done
 ((${#missing[@]} == 0)) || fail "fail points that were never on the way: ${missing[*]}"

@@ -112,7 +112,7 @@ expect_answer 'A|fd20::1|hi' tcp '[fd10::1]:9006'
 expect_exit 0 spctl down
 expect_eq "$(sysctls)" "$sys" 'sysctls after down'
 if [[ -x $fp ]]; then
-	for point in back_decided locked guarded sysctls committed live; do
+	for point in back_decided closed locked guarded sysctls committed live; do
 		apply old
 		apply six --confirm 600
 		run lab_in gw env SPCTL_FAILPOINT="$point" "$fp" rollback
