@@ -195,11 +195,12 @@ void comp_loopback_guard(struct compiler *c)
 	for (int source = 0; source < 2; source++) {
 		struct nx x = nx_new();
 
+		/* The address first: it is nearly always another, and every packet comes here. */
 		nx_is_v4(&x);
-		nx_meta(&x, NFT_META_IIF, NX_R(8));
-		nx_cmp(&x, NFT_CMP_NEQ, NX_R(8), &lo_index, sizeof(lo_index));
 		nx_payload(&x, NFT_PAYLOAD_NETWORK_HEADER, source ? 12 : 16, 1, NX_R(8));
 		nx_cmp(&x, NFT_CMP_EQ, NX_R(8), &net, 1);
+		nx_meta(&x, NFT_META_IIF, NX_R(8));
+		nx_cmp(&x, NFT_CMP_NEQ, NX_R(8), &lo_index, sizeof(lo_index));
 		nx_verdict(&x, NF_DROP, NULL);
 		comp_rule(c, chain, &x, "nobody outside talks to 127.0.0.0/8", RS_NO_PLACE);
 	}

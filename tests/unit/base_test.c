@@ -459,9 +459,9 @@ static void what_is_no_file_is_said_so(void **state)
 	buf_fini(&b);
 }
 
-static void *write_slowly(void *path)
+static void *write_slowly(void *arg)
 {
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int fd = *(const int *)arg;
 
 	for (unsigned i = 0; i < 5; i++) {
 		clock_sleep_ms(10);
@@ -478,14 +478,15 @@ static void a_pipe_is_read_to_its_end(void **state)
 	struct buf b = { 0 };
 	struct err e = { 0 };
 	pthread_t t;
-	int hold;
+	int hold, fd;
 
 	(void)state;
 	snprintf(path, sizeof(path), "%s/pipe", dir);
 	assert_int_equal(mkfifo(path, 0600), 0);
-	hold = open(path, O_RDWR | O_CLOEXEC); /* so that the reader finds a writer */
-	assert_int_equal(pthread_create(&t, NULL, write_slowly, path), 0);
-	clock_sleep_ms(5);
+	hold = open(path, O_RDWR | O_CLOEXEC); /* so that the writer need not wait for the reader */
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(pthread_create(&t, NULL, write_slowly, &fd), 0);
 	close(hold);
 	assert_int_equal(io_read_file(path, 1000, &b, &e), 0);
 	assert_int_equal(b.len, 50);
