@@ -35,7 +35,7 @@ by_subnet() { # PORT
 	was=$(refused rate)
 	expect_answer 'A|fd20::1|hi' tcp "[fd10::1]:$1" -s 2001:db8:1::1
 	for a in 2001:db8:1::1 2001:db8:1::2 $last; do
-		expect_answer refused tcp "[fd10::1]:$1" -s $a
+		expect_answer refused tcp "[fd10::1]:$1" -s "$a"
 	done
 	expect_answer 'A|fd20::1|hi' tcp "[fd10::1]:$1" -s 2001:db8:1:1::1
 	expect_answer refused tcp "[fd10::1]:$1" -s 2001:db8:1:1::1
