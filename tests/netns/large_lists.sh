@@ -33,12 +33,22 @@ file first "$(v4 $((n4 / 2))).0/24"
 file second "$(v4 $((n4 / 2))).0/25"
 before=$(gw nft list ruleset | wc -l)
 
-start=${EPOCHREALTIME/[.,]/}
+# 100 000 prefixes in three seconds are promised. Other work on the machine may make one apply late, not
+# three; under emulation, twenty times slower, it still ends.
+jq -c '.defaults.security.ipAllowList |= map(select(contains(":") | not))' "$T/first.json" >"$T/v4.json"
+expect_eq "$(jq '.defaults.security.ipAllowList | length' "$T/v4.json")" 100000
+bound=3000
+! is_slow || bound=60000
+for try in 1 2 3; do
+	start=${EPOCHREALTIME/[.,]/}
+	apply v4
+	ms=$(((${EPOCHREALTIME/[.,]/} - start) / 1000))
+	echo "apply of $n4 prefixes: $ms ms"
+	((ms >= bound && try < 3)) || break
+	expect_exit 0 spctl down
+done
+((ms < bound)) || fail "apply took $ms ms, not $bound, three times"
 apply first
-ms=$(((${EPOCHREALTIME/[.,]/} - start) / 1000))
-echo "apply of $((n4 + n6)) prefixes: $ms ms"
-# Under emulation, twenty times slower, it still ends.
-((ms < 60000)) || fail "apply took $ms ms"
 expect_eq "$(gw nft -j list sets inet | jq -r '.nftables[].set | select(.flags == ["interval"]) | .name' | sort | paste -sd' ')" \
 	'allow0_4 allow0_6' 'the sets of 1000 routes'
 expect_eq "$before" 0

@@ -361,6 +361,12 @@ need_kernel() {
 	done
 }
 
+# is_slow: an emulated machine, or a build with sanitizers: bounds of time say nothing there.
+is_slow() {
+	[[ $(systemd-detect-virt --vm 2>/dev/null || :) == qemu ]] || grep -q 'QEMU TCG' /proc/cpuinfo ||
+		grep -qaE '__(asan|tsan)_init' "$SPCTL"
+}
+
 need_tool() {
 	local t
 	for t; do
