@@ -146,6 +146,9 @@ static uint32_t find_live(struct doctor_job *j, struct err *e)
 
 	if (j->have_session)
 		return j->s.live;
+	/* Nobody's: for every other command nothing is applied, and apply forgets what was live. */
+	if (!j->session_error.code)
+		return 0;
 	return state_live(&s, &live, e) ? 0 : live;
 }
 

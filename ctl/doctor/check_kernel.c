@@ -29,20 +29,27 @@ struct needs {
 	struct err error; /* trying was not possible */
 };
 
-/* In capitals, for CONFIG_NFT_; out has room. */
+/* Of these the module of that name is only what the families share. */
+static bool has_module_per_family(const char *name)
+{
+	return !strcmp(name, "fib") || !strcmp(name, "reject");
+}
+
 static void report_missing(struct needs *x, struct needed *one)
 {
-	char config[sizeof(one->name)];
+	char module[sizeof(one->name) + 8], config[sizeof(module)];
 	size_t i;
 
-	for (i = 0; one->name[i]; i++)
-		config[i] = (char)toupper((unsigned char)one->name[i]);
+	snprintf(module, sizeof(module), "nft_%s%s", one->name,
+		 has_module_per_family(one->name) ? "_inet" : "");
+	for (i = 0; module[i]; i++)
+		config[i] = (char)toupper((unsigned char)module[i]);
 	config[i] = '\0';
 	x->missing++;
 	one->missing =
 		doctor_problem(x->d, "this kernel lacks the nftables expression \"%s\"", one->name);
-	finding_fix(x->d, one->missing, "modprobe nft_%s    # or a kernel with CONFIG_NFT_%s",
-		    one->name, config);
+	finding_fix(x->d, one->missing, "modprobe %s    # or a kernel with CONFIG_%s", module,
+		    config);
 }
 
 static struct needed *need(struct needs *x, const char *name)
