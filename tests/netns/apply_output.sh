@@ -129,10 +129,31 @@ apply first
 locked on_terminal xterm apply "$T/second.json"
 expect_match "$out" $'\r''spctl: waiting for the lock(, 1 s)?'$'\033\\[K'
 expect_match "$out" $'\033\\[K[^\r]*generation [0-9]+ is live' 'the result stands on a line of its own'
-# What a terminal shows at the end: the text after the last return of each line.
-shown=$(tr -d '\r' < <(sed -E $'s/\r$//; s/.*\r(\033\\[K)?//' <<<"$out"))
-expect_no_match "$shown" 'waiting for the lock'
-expect_match "$shown" 'generation [0-9]+ is live'
+# What a terminal shows of it at the end: the text after the last return of each line.
+expect_shown() {
+	local shown
+	shown=$(sed -E $'s/\r$//; s/.*\r(\033\\[K)?//; /^spctl: waiting for another/d' <<<"$out")
+	expect_match "$shown" '^generation [0-9]+ is live'$'\n' 'what is left on the terminal'
+	expect_no_match "$shown" 'spctl: ' 'what is left on the terminal'
+}
+expect_shown
+# A big file whose second half is long in coming: before the lock, and before anything is known of it.
+jq -c '.defaults.security.ipAllowList = ["10.0.0.0/8", (range(20000) | "172.\(. / 256 | floor).\(. % 256).0/25")]' \
+	"$T/second.json" >"$T/big.json"
+mkfifo "$T/slow"
+lab_start gw "$T/tty.slow" env TERM=xterm script -qefc "$(printf '%q ' "$SPCTL" apply "$T/slow")" /dev/null
+exec {slow}>"$T/slow"
+half=$(($(wc -c <"$T/big.json") / 2))
+head -c $half "$T/big.json" >&"$slow"
+drawn() { [[ $(tr -d '\0' <"$T/tty.slow") == *$'\r''spctl: reading routes'* ]]; }
+eventually drawn
+tail -c +$((half + 1)) "$T/big.json" >&"$slow"
+exec {slow}>&-
+wait "$lab_pid" || fail "apply of a slow file: exit $?"
+out=$(tr -d '\0' <"$T/tty.slow")
+expect_match "$out" $'\r''spctl: reading routes(, [0-9]+ s)?'$'\033\\[K.*\033\\[K[^\r]*generation [0-9]+ is live'
+expect_shown
+expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9001
 for how in 'xterm -q' 'xterm --json' 'dumb -v'; do
 	apply first
 	# shellcheck disable=SC2086 # words
