@@ -1,5 +1,6 @@
 #!/bin/bash
-# docs/OPERATING.md: every command in it, in its order, on a gateway of its own with the default paths.
+# docs/OPERATING.md: every command in its boxes, in its order, on a gateway of its own with the default
+# paths. (systemctl without a systemd that runs: it makes the links, as it does for the next boot.)
 . "${0%/*}/lib.sh"
 need_kernel nft_fib nft_nat nft_masq nft_numgen
 lab_up
@@ -24,11 +25,15 @@ mapfile -t commands < <(sed -n '/^```sh$/,/^```$/p' "$doc" | sed '/^```/d; s/ *#
 ((${#commands[@]} >= 20)) || fail "only ${#commands[@]} commands are on the page"
 
 at=0
-# next COMMAND EXIT: runs the next command of the page, which must be that one.
-next() {
-	expect_eq "${commands[at]-nothing}" "spctl $1" "command $((at + 1)) of the page"
-	read -ra words <<<"$1"
+# is_next COMMAND: the next command of the page must be that one.
+is_next() {
+	expect_eq "${commands[at]-nothing}" "$1" "command $((at + 1)) of the page"
 	at=$((at + 1))
+}
+# next COMMAND EXIT: runs it as well.
+next() {
+	is_next "spctl $1"
+	read -ra words <<<"$1"
 	expect_exit "$2" spctl "${words[@]}"
 }
 web() { expect_answer "$1|10.20.0.1|hi" tcp 10.10.0.1:8080; }
@@ -67,10 +72,24 @@ expect_match "$answer" '^(reset|closed|gone|silent)$' 'a connection to the forme
 next 'apply --drain 5' 0
 
 next 'history' 0
+expect_json "$(lab_in gw "$SPCTL" history --json)" '[.history[].generation] == [2, 1]'
 next 'rollback' 0
 web A
+next 'rollback 2' 0
+web B
+expect_json "$(lab_in gw "$SPCTL" history --json)" '[.history[].generation] == [4, 3, 2, 1]'
+
+is_next 'systemctl enable spctl'
+enabled=0
+if command -v systemctl >/dev/null; then
+	make --no-print-directory -C "$ROOT" O="$O" UNITDIR=/etc/systemd/system install-unit >/dev/null
+	expect_exit 0 systemctl enable spctl
+	[[ /etc/systemd/system/multi-user.target.wants/spctl.service -ef /etc/systemd/system/spctl.service ]] ||
+		fail "the unit is not enabled: $out$err"
+	enabled=1
+fi
 next 'apply --boot' 0
-web A
+web B
 next 'status' 0
 next 'status --json' 0
 expect_json "$out" '.drift == false and .routes[0].name == "web"'
@@ -79,3 +98,4 @@ next 'down --drain 1' 0
 expect_no_table
 expect_refused tcp 10.10.0.1:8080
 ((at == ${#commands[@]})) || fail "the page goes on with: ${commands[at]}"
+((enabled)) || skip 'systemctl is not installed: all but enabling the unit was tried'
