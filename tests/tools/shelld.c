@@ -8,8 +8,10 @@
 #include <poll.h>
 #include <pty.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -62,21 +64,33 @@ static void serve(int client)
 	_exit(0);
 }
 
+/* At every address of the family. */
+static int listen_at(int family, uint16_t port)
+{
+	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+	const struct sockaddr *at = family == AF_INET6 ? (void *)&v6 : (void *)&v4;
+	int one = 1, fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+	if (bind(fd, at, family == AF_INET6 ? sizeof(v6) : sizeof(v4)) || listen(fd, 8)) {
+		perror("shelld");
+		exit(1);
+	}
+	return fd;
+}
+
 int main(int argc, char **argv)
 {
-	struct sockaddr_in at = { .sin_family = AF_INET };
-	int one = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), client;
+	int six = argc == 3 && !strcmp(argv[1], "-6"), listener, client;
 
-	if (argc != 2)
-		die_usage("usage: shelld PORT");
+	if (argc != 2 + six)
+		die_usage("usage: shelld [-6] PORT");
 	signal(SIGCHLD, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
-	at.sin_port = htons((uint16_t)atoi(argv[1]));
-	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(listener, (struct sockaddr *)&at, sizeof(at)) || listen(listener, 8)) {
-		perror("shelld");
-		return 1;
-	}
+	listener = listen_at(six ? AF_INET6 : AF_INET, (uint16_t)atoi(argv[1 + six]));
 	puts("ready");
 	fflush(stdout);
 	while ((client = accept(listener, NULL, NULL)) >= 0 || errno == EINTR) {
