@@ -238,6 +238,26 @@ int parse_key_table_name(struct parse *p, const struct key *k, const struct doc_
 			   parse_place(p, c->table_name_loc, place));
 }
 
+/* What SmartProxy can turn off and the kernel tier has for all routes. */
+void finish_nftables(struct parse *p, const struct doc_node *n, void *base)
+{
+	static const struct {
+		const char *key, *why;
+	} always[] = {
+		{ "useIPSets", "lists are always sets of the kernel" },
+		{ "useAdvancedNAT", "connections are always tracked" },
+	};
+
+	(void)base;
+	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++) {
+		const struct doc_node *v = doc_find(n, always[i].key);
+
+		if (v && v->type == DOC_BOOL && !v->boolean)
+			parse_warn(p, parse_key_loc(p, v), always[i].key, NULL,
+				   "false has no effect: %s", always[i].why);
+	}
+}
+
 /* --- the whole action ------------------------------------------------------------------ */
 
 /* Keys that belong to one type only. */

@@ -152,6 +152,7 @@ int parse_port_list(struct parse *p, const struct doc_node *n, struct port_range
 void finish_match(struct parse *p, const struct doc_node *n, void *base);
 void finish_target(struct parse *p, const struct doc_node *n, void *base);
 void finish_action(struct parse *p, const struct doc_node *n, void *base);
+void finish_nftables(struct parse *p, const struct doc_node *n, void *base);
 void finish_tls(struct parse *p, const struct doc_node *n, void *base);
 void finish_certificate(struct parse *p, const struct doc_node *n, void *base);
 void finish_client_auth(struct parse *p, const struct doc_node *n, void *base);

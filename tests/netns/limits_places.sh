@@ -101,11 +101,16 @@ expect_answer refused tcp 10.10.0.1:9000
 expect_answer 'A|fd20::1|hi' tcp '[fd10::1]:9001'
 expect_answer refused tcp '[fd10::1]:9001'
 
-# useIPSets: lists are sets whatever it says, and hold.
+# useIPSets: lists are sets whatever it says, and hold; false is told to have no effect.
 for use in true false; do
 	apply_config <<-E
 		{"routes":[{"name":"r","match":{"ports":9000},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}],"nftables":{"useIPSets":$use}},"security":{"ipAllowList":["10.10.0.2"]}}]}
 	E
+	if [[ $use == false ]]; then
+		expect_match "$err" 'routes\.json:1:[0-9]+: warning: routes\[0\]\.action\.nftables\.useIPSets: false has no effect'
+	else
+		expect_no_match "$err" 'useIPSets'
+	fi
 	expect_answer "$ok" tcp 10.10.0.1:9000
 	expect_answer refused tcp 10.10.0.1:9000 -s 10.10.0.3
 done

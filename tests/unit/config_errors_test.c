@@ -118,6 +118,18 @@ static void mistakes_are_named_with_place_path_and_way_out(void **state)
 		  "warning 114: routes[0].action.nftables.priority: keys without a meaning here "
 		  "are "
 		  "ignored: priority, logFormat" },
+		{ R(M ",\"action\":{" T ",\"nftables\":{\"useIPSets\":true,"
+		      "\"useAdvancedNAT\":true}}"),
+		  "" },
+		{ R(M ",\"action\":{" T ",\"nftables\":{\"useIPSets\":false}}},{\"match\":{"
+		      "\"ports\":2},\"action\":{" T ",\"nftables\":{\"useAdvancedNAT\":false,"
+		      "\"useIPSets\":false}}"),
+		  "warning 114: routes[0].action.nftables.useIPSets: false has no effect: lists "
+		  "are always sets of the kernel\n"
+		  "warning 260: routes[1].action.nftables.useIPSets: false has no effect: lists "
+		  "are always sets of the kernel\n"
+		  "warning 237: routes[1].action.nftables.useAdvancedNAT: false has no effect: "
+		  "connections are always tracked" },
 		{ R(M ",\"action\":{\"type\":\"forward\",\"targets\":[{\"host\":\"10.0.0.256\","
 		      "\"port\":1}]}"),
 		  "79: routes[0].action.targets[0].host: must be an address, a host name or "
