@@ -20,6 +20,9 @@
 /* "- {name: web, match: {ports: 80}, action: {type: forward, targets: [{...}]}}" */
 #define FX_ROUTE(name, match, action) \
 	"- {name: " name ", match: {" match "}, action: {type: forward, " action "}}\n"
+#define FX_PRIO(p, name, match)                                                                 \
+	"- {name: " name ", priority: " p ", match: {" match "}, action: {type: forward, " FX_A \
+	"}}\n"
 #define FX_TARGET(host, port) "targets: [{host: '" host "', port: " port "}]"
 #define FX_A		      FX_TARGET("10.2.0.2", "80")
 
