@@ -44,15 +44,20 @@ taken() {
 	expect_eq "$fix" "move echod[$pid] to another port, stop it, or take $1 out of the route"
 	expect_eq "$pid" "$lab_pid" 'the pid'
 }
+# stop PORT: the one that the fix names; its socket goes a moment later.
+stop() {
+	kill "$pid"
+	eventually free "$1"
+}
+free() { [[ ! $(gw ss -Htln "sport = :$1") ]]; }
 server 9001
 taken 9001
-kill "$pid" && server 9009 # moved
+stop 9001 && server 9009 # moved
 healthy
 expect_answer 'L|10.10.0.2|hi' tcp 10.10.0.1:9009
 server 9001
 taken 9001
-kill "$pid" # stopped
-eventually gw sh -c '! ss -Htln "sport = :9001" | grep -q .'
+stop 9001
 healthy
 server 9002
 taken 9002
