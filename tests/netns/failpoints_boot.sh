@@ -108,8 +108,9 @@ for point in "${points[@]}"; do
 	expect_eq "$(gw nft -s list ruleset)" "$rules" "ruleset, the first one waits, killed at $point"
 	expect_eq "$(sysctls)" "$sys" "sysctls, the first one waits, killed at $point"
 done
-# A restart writes no generation and confirms none, arms no timer and has no flows to end.
+# A restart writes no generation and confirms none, arms no timer, and has no settings to turn off and no
+# flows to end.
 for point in "${points[@]}"; do
-	[[ ${hit[$point]-} || $point =~ ^(pending|armed|forgotten|put_back_settings|put_back|confirmed|down_flows)$ ]] ||
+	[[ ${hit[$point]-} || $point =~ ^(pending|armed|forgotten|put_back_settings|put_back|closed|confirmed|down_flows)$ ]] ||
 		fail "the fail point $point was not on the way"
 done
