@@ -388,7 +388,7 @@ static int status_open(struct status *st)
 			      &timer_was_gone, &e);
 
 	st->code = EXIT_DONE;
-	if (rc == -ENOENT) {
+	if (rc == -ENOENT && !state_ownerless(st->o->state_dir)) {
 		st->code = nothing_applied(st->o);
 		return -1;
 	}

@@ -9,6 +9,22 @@
 
 #define YEAR_2024_MS INT64_C(1704067200000)
 
+/* Generations without their owner are no trouble for a file that is to be applied. */
+static void report_ownerless(struct doctor *d, const struct err *why)
+{
+	struct pending_finding *f =
+		d->in->live ? doctor_problem(d, "%s", why->msg) : doctor_note(d, "%s", why->msg);
+
+	if (d->in->live) {
+		finding_routes(d, f, NULL, NULL);
+		finding_fix(d, f, "spctl apply --boot --force%s    # if they are to be live here",
+			    d->in->options);
+	} else {
+		finding_fix(d, f, "spctl history%s    # then rollback N, or apply FILE",
+			    d->in->options);
+	}
+}
+
 void check_namespace(struct doctor *d)
 {
 	const struct err *why = d->in->session_error;
@@ -20,16 +36,21 @@ void check_namespace(struct doctor *d)
 		doctor_ok(d, "nothing was applied here yet");
 		return;
 	}
+	if (why->code == -ENOENT) {
+		report_ownerless(d, why);
+		return;
+	}
 	if (why->code != -EXDEV) {
 		doctor_note(d, "not looked at: %s", why->msg);
 		return;
 	}
 	f = doctor_problem(d, "%s", why->msg);
 	finding_routes(d, f, NULL, NULL);
-	finding_fix(d, f, "%s",
-		    why->hint[0] ? why->hint
-				 : "run spctl in that namespace (nsenter --net), or give this one "
-				   "its own --state-dir and --run-dir");
+	if (state_can_be_taken(d->in->state_dir, d->in->run_dir))
+		finding_fix(d, f, "spctl apply --boot --force%s    # if it is gone for good",
+			    d->in->options);
+	else
+		finding_fix(d, f, "%s", why->hint);
 }
 
 /* ---- the table ---- */
