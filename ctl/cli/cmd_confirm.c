@@ -43,6 +43,11 @@ json_t *cmd_confirm_result_json(const struct session *s, const struct apply_resu
 	return cmd_confirm_json(&v);
 }
 
+const char *cmd_repair(bool waits)
+{
+	return waits ? "`spctl rollback` or `spctl apply FILE --confirm SECONDS`" : "`spctl apply`";
+}
+
 const char *cmd_where(const struct options *o, char *out, size_t cap)
 {
 	return state_where(o->state_dir, o->run_dir, out, cap);

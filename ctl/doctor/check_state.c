@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ctl/apply/confirm.h"
 #include "ctl/apply/expected.h"
 #include "ctl/base/clock.h"
 #include "ctl/doctor/doctor_internal.h"
@@ -55,9 +56,22 @@ void check_namespace(struct doctor *d)
 
 /* ---- the table ---- */
 
+static bool is_waiting(const struct doctor *d)
+{
+	struct confirm_view v;
+
+	confirm_look(d->in->session, &v);
+	return v.generation;
+}
+
 static void fix_by_apply(struct doctor *d, struct pending_finding *f)
 {
 	finding_routes(d, f, NULL, NULL);
+	if (is_waiting(d)) { /* an apply that is for good is refused */
+		finding_fix(d, f, "spctl rollback%s    # or: spctl apply FILE --confirm SECONDS",
+			    d->in->options);
+		return;
+	}
 	finding_fix(d, f, "spctl apply %s/applied/%u.config%s%s%s%s", d->in->state_dir,
 		    d->in->generation, d->in->options,
 		    strcmp(d->in->table, DEFAULT_TABLE) ? " --table " : "",
@@ -89,6 +103,9 @@ static void report_foreign(struct doctor *d, const struct ruleset *have, const s
 	finding_routes(d, f, NULL, NULL);
 	if (have->ours) /* of another instance of spctl */
 		finding_fix(d, f, "%s", e->hint);
+	else if (d->in->live && is_waiting(d))
+		finding_fix(d, f, "nft delete table inet %s && spctl rollback%s", d->in->table,
+			    d->in->options);
 	else if (d->in->live)
 		finding_fix(d, f, "nft delete table inet %s && spctl apply %s/applied/%u.config%s",
 			    d->in->table, d->in->state_dir, d->in->generation, d->in->options);
