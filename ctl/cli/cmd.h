@@ -23,8 +23,8 @@ enum {
 	EXIT_HALF = 5,	   /* could not do it and could not put the old state back */
 };
 
-#define OPTIONS_STATE_DIR "/var/lib/spctl"
-#define OPTIONS_RUN_DIR	  "/run/spctl"
+#define OPTIONS_STATE_DIR STATE_USUAL_DIR
+#define OPTIONS_RUN_DIR	  STATE_USUAL_RUN_DIR
 
 #define OPTIONS_NO_DRAIN 0xffffffffu
 

@@ -137,7 +137,7 @@ int cmd_apply_boot(const struct options *o, int argc)
 		return cmd_fail(o, &e, EXIT_FAILED);
 	/* A look first: where nothing was ever applied no directory is made. */
 	rc = session_open(&s, o->state_dir, o->run_dir, 0, 0, &e);
-	if (rc == -ENOENT)
+	if (rc == -ENOENT && !state_ownerless(o->state_dir))
 		return nothing_there(o);
 	if (!rc)
 		session_close(&s);

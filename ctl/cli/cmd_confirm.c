@@ -43,14 +43,14 @@ json_t *cmd_confirm_result_json(const struct session *s, const struct apply_resu
 	return cmd_confirm_json(&v);
 }
 
+const char *cmd_repair(bool waits)
+{
+	return waits ? "`spctl rollback` or `spctl apply FILE --confirm SECONDS`" : "`spctl apply`";
+}
+
 const char *cmd_where(const struct options *o, char *out, size_t cap)
 {
-	bool state = strcmp(o->state_dir, OPTIONS_STATE_DIR) != 0;
-	bool run = strcmp(o->run_dir, OPTIONS_RUN_DIR) != 0;
-
-	snprintf(out, cap, "%s%s%s%s", state ? " --state-dir " : "", state ? o->state_dir : "",
-		 run ? " --run-dir " : "", run ? o->run_dir : "");
-	return out;
+	return state_where(o->state_dir, o->run_dir, out, cap);
 }
 
 void cmd_confirm_print(const struct options *o, const struct confirm_view *v)

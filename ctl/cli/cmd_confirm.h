@@ -22,6 +22,9 @@ void cmd_confirm_print_begun(const struct options *o, uint32_t generation,
 void cmd_confirm_print_way_back(const struct options *o);
 /* After an apply that changed nothing: what --confirm means then. */
 void cmd_confirm_print_nothing(const struct options *o, const struct session *s);
+/* What mends a table that is not as it should be: "`spctl apply`", or, where a generation waits,
+ * what is not refused then. */
+const char *cmd_repair(bool waits);
 /* " --state-dir D --run-dir R" where they are not the usual ones. */
 const char *cmd_where(const struct options *o, char *out, size_t cap);
 

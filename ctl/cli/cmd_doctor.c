@@ -223,7 +223,7 @@ static void open_session(struct doctor_job *j)
 			      &j->session_error);
 
 	j->have_session = !rc;
-	if (rc == -ENOENT)
+	if (rc == -ENOENT && !state_ownerless(j->o->state_dir))
 		j->session_error = (struct err){ 0 };
 }
 
@@ -248,6 +248,7 @@ static int run(struct doctor_job *j)
 	j->in.session = j->have_session ? &j->s : NULL;
 	j->in.session_error = &j->session_error;
 	j->in.state_dir = j->o->state_dir;
+	j->in.run_dir = j->o->run_dir;
 	j->in.options = j->dirs.data ? j->dirs.data : "";
 	j->in.newest_ms = newest_time(j);
 	j->in.now_ms = clock_wall_ms();

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "ctl/base/clock.h"
+#include "ctl/base/log.h"
 #include "ctl/cli/cmd_confirm.h"
 #include "ctl/cli/describe.h"
 #include "ctl/cli/report.h"
@@ -234,6 +235,22 @@ static void print_json(const struct history *h)
 	describe_print_json(json_pack("{s:i,s:o}", "schema", 1, "history", list));
 }
 
+/* Nothing there, or generations of nobody knows which namespace: a list of files all the same. */
+static int list_ownerless(struct history *h, const struct options *o, struct err *e)
+{
+	const struct err why = *e;
+
+	*e = (struct err){ 0 };
+	if (!state_ownerless(o->state_dir))
+		return 0;
+	h->s.state.state_dir = strdup(o->state_dir);
+	if (!h->s.state.state_dir)
+		return err_set(e, ENOMEM, "out of memory");
+	if (!o->quiet)
+		log_warn("%s; %s", why.msg, why.hint);
+	return history_load(h, e);
+}
+
 int cmd_history(const struct options *o, int argc, char **argv)
 {
 	struct history h = { 0 };
@@ -249,7 +266,7 @@ int cmd_history(const struct options *o, int argc, char **argv)
 	if (!rc)
 		rc = history_load(&h, &e);
 	else if (rc == -ENOENT)
-		rc = 0;
+		rc = list_ownerless(&h, o, &e);
 	if (rc)
 		rc = cmd_fail(o, &e, cmd_exit_code(rc));
 	else if (o->json)

@@ -12,7 +12,7 @@
 #include "ctl/apply/gather.h"
 #include "ctl/apply/own_session.h"
 #include "ctl/apply/session.h"
-#include "ctl/cli/cmd.h"
+#include "ctl/cli/cmd_confirm.h"
 #include "ctl/cli/describe.h"
 #include "ctl/cli/live_plan.h"
 #include "ctl/cli/route_diff.h"
@@ -24,12 +24,14 @@ struct live {
 	struct live_plan p;
 	uint32_t generation;
 	bool drift; /* the kernel's table is not of this generation */
+	bool waits; /* for confirmation */
 };
 
 /* False: there is nothing to compare with (*e may say why). */
 static bool live_open(struct live *v, const struct options *o, struct err *e)
 {
 	struct session s;
+	struct confirm_view confirm;
 	struct ruleset *head = NULL;
 
 	memset(v, 0, sizeof(*v));
@@ -39,6 +41,8 @@ static bool live_open(struct live *v, const struct options *o, struct err *e)
 		return false;
 	}
 	v->generation = s.live;
+	confirm_look(&s, &confirm);
+	v->waits = confirm.generation;
 	if (s.live && !live_plan_load(&v->p, &s.state, s.live, e))
 		live_plan_build(&v->p);
 	if (!nft_read_head(s.nft, session_table(&s), &head, e))
@@ -176,8 +180,8 @@ static void print_difference(const struct live *v, bool have_live, const struct 
 	else
 		printf("\nchange against generation %u:\n", v->generation);
 	if (v->drift)
-		printf("! the kernel's table is not what generation %u says: apply repairs it\n",
-		       v->generation);
+		printf("! the kernel's table is not what generation %u says: %s repairs it\n",
+		       v->generation, cmd_repair(v->waits));
 	route_diff_summary(v->p.plan, p, &summary);
 	printf("  %s\n", summary.data && !summary.failed ? summary.data : "?");
 	buf_fini(&summary);

@@ -262,8 +262,11 @@ int cmd_rollback(const struct options *o, int argc, char **argv)
 		return rc;
 	/* A look first: where nothing was ever applied no directory is made. */
 	rc = session_open(&s, o->state_dir, o->run_dir, 0, 0, &e);
-	if (!rc) {
+	if (rc == -ENOENT && state_ownerless(o->state_dir))
+		rc = 0; /* whose generations they were is lost; as files they are good */
+	else if (!rc)
 		session_close(&s);
+	if (!rc) {
 		/* Not confirm_open(): one whose time is over is what this takes back. */
 		rc = session_open(&s, o->state_dir, o->run_dir, SESSION_CREATE | SESSION_LOCK,
 				  o->timeout_ms, &e);

@@ -238,7 +238,8 @@ static void print_text(struct status *st)
 		printf("%s\n", st->confirm.timer ? "" : "; its timer was gone");
 	}
 	if (st->drift)
-		printf("DRIFT: %s: `spctl apply` repairs it\n", st->drift_what);
+		printf("DRIFT: %s: %s repairs it\n", st->drift_what,
+		       cmd_repair(st->confirm.generation));
 	table_init(&t, 9, head);
 	for (unsigned i = 0; i < st->plan->n_routes; i++)
 		route_rows(st, &t, i);
@@ -388,7 +389,7 @@ static int status_open(struct status *st)
 			      &timer_was_gone, &e);
 
 	st->code = EXIT_DONE;
-	if (rc == -ENOENT) {
+	if (rc == -ENOENT && !state_ownerless(st->o->state_dir)) {
 		st->code = nothing_applied(st->o);
 		return -1;
 	}

@@ -329,11 +329,14 @@ static int read_counts(const struct walking *w, struct explained *out, struct er
 
 static int walk_all(struct walking *w, struct explained *out, struct err *e)
 {
+	struct confirm_view confirm;
 	int rc = 0;
 
 	snprintf(out->table, sizeof(out->table), "%s", w->s.have->table);
 	out->generation = w->s.live;
 	out->instance = label_instance(w->s.state.instance);
+	confirm_look(&w->s, &confirm);
+	out->waits = confirm.generation;
 	find_drift(w, out->drift, sizeof(out->drift));
 	out->n = choose_families(w, out->families);
 	for (unsigned i = 0; i < out->n && !rc; i++)

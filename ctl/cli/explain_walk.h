@@ -46,6 +46,7 @@ struct explained {
 	char table[RS_NAME_MAX];
 	uint32_t generation, instance;
 	char drift[160]; /* "" = the table is as it should be */
+	bool waits;	 /* the generation, for confirmation */
 	struct explain_family v[2];
 	int families[2];
 	unsigned n;

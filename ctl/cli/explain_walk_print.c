@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/cli/cmd_confirm.h"
 #include "ctl/cli/describe.h"
 #include "ctl/cli/explain_walk.h"
 #include "ctl/cli/report.h"
@@ -205,13 +206,13 @@ static void put_step(struct buf *b, const struct explained *x, const struct walk
 		buf_printf(b, "%" PRIu64 " %s", c.packets, s->result);
 }
 
-static void put_setting(struct buf *b, const struct explain_setting *s)
+static void put_setting(struct buf *b, const struct explained *x, const struct explain_setting *s)
 {
 	buf_printf(b, "%s -> ", s->name);
 	if (s->on)
 		buf_printf(b, "1; %s", s->why);
 	else
-		buf_puts(b, "OFF: it goes nowhere: `spctl apply` turns it on");
+		buf_printf(b, "OFF: it goes nowhere: %s turns it on", cmd_repair(x->waits));
 }
 
 static size_t chain_width(const struct walk *w)
@@ -304,7 +305,7 @@ static void print_family(const struct explained *x, unsigned i)
 	for (unsigned k = 0; k < f->n_settings; k++) {
 		struct buf b = { 0 };
 
-		put_setting(&b, &f->settings[k]);
+		put_setting(&b, x, &f->settings[k]);
 		print_line(no++, "-", width, &b);
 		buf_fini(&b);
 	}
@@ -322,16 +323,14 @@ static void print_drift(const struct explained *x)
 			continue;
 		buf_printf(&b,
 			   "DRIFT: the routes say: %s; the table was changed: %s: "
-			   "`spctl apply` repairs it",
-			   x->v[i].wanted, x->drift);
+			   "%s repairs it",
+			   x->v[i].wanted, x->drift, cmd_repair(x->waits));
 		met = true;
 		break;
 	}
 	if (!met)
-		buf_printf(&b,
-			   "DRIFT, not on this way: the table was changed: %s: `spctl apply` "
-			   "repairs it",
-			   x->drift);
+		buf_printf(&b, "DRIFT, not on this way: the table was changed: %s: %s repairs it",
+			   x->drift, cmd_repair(x->waits));
 	print_wrapped(b.data ? b.data : "", 4);
 	buf_fini(&b);
 }

@@ -62,7 +62,8 @@ static bool is_before(const struct walk *w)
 
 static bool is_untracked(const struct walk *w)
 {
-	return w->chain->hook == NF_INET_PRE_ROUTING && w->chain->priority < TRACKING;
+	return (w->chain->hook == NF_INET_PRE_ROUTING || w->chain->hook == NF_INET_LOCAL_OUT) &&
+	       w->chain->priority < TRACKING;
 }
 
 /* `to`: the address that the client connects to. */
@@ -88,6 +89,18 @@ static struct judge_packet first_packet(const struct walk *w, const struct conne
 	return p;
 }
 
+/* Targets on this host: connections come in, their answers go out. */
+static bool sees_connections(const struct walk *w)
+{
+	return !w->local || w->chain->hook == NF_INET_PRE_ROUTING ||
+	       w->chain->hook == NF_INET_LOCAL_IN;
+}
+
+static bool sees_answers(const struct walk *w)
+{
+	return !w->local || !sees_connections(w);
+}
+
 /* The first answer goes the other way; only behind the last translation it comes from `to`. */
 static struct judge_packet first_answer(const struct walk *w, const struct connection *x,
 					const struct host_link *in, const struct addr *to)
@@ -99,7 +112,7 @@ static struct judge_packet first_answer(const struct walk *w, const struct conne
 				  .source = translated_back ? *to : x->target->addr,
 				  .reply = true,
 				  .translated = true,
-				  .masqueraded = !x->route->preserve_source,
+				  .masqueraded = !w->local && !x->route->preserve_source,
 				  .untracked = is_untracked(w) };
 
 	p.source_port = translated_back ? x->port : plan_target_port(x->target, x->port);
@@ -108,7 +121,10 @@ static struct judge_packet first_answer(const struct walk *w, const struct conne
 		if (x->known)
 			p.destination = x->known->path.source;
 	}
-	set_iif(&p, x->known ? x->known->link : NULL);
+	if (x->target->redirect && !translated_back) /* whichever address it came to */
+		p.source = (struct addr){ 0 };
+	if (!w->local)
+		set_iif(&p, x->known ? x->known->link : NULL);
 	set_oif(w, &p, in);
 	return p;
 }
@@ -158,8 +174,9 @@ static void judge_way(struct walk *w, const struct connection *x, struct tally *
 	struct judge_packet p = first_packet(w, x, in, to);
 
 	t->all++;
-	/* Answers of this host itself take other hooks. */
-	if (!count_verdict(w, x, t, &p, in) || w->local)
+	if (sees_connections(w) && !count_verdict(w, x, t, &p, in))
+		return;
+	if (!sees_answers(w))
 		return;
 	p = first_answer(w, x, in, to);
 	count_verdict(w, x, t, &p, in);
@@ -249,7 +266,7 @@ static void judge_chain(struct walk *w)
 /* At the very priority of a translation, whether it comes before cannot be told. */
 static bool is_at(const struct foreign_chain *c, unsigned hooks)
 {
-	if (c->hook >= NF_INET_NUMHOOKS || !(hooks & 1u << c->hook) || strcmp(c->type, "filter"))
+	if (c->hook >= NF_INET_NUMHOOKS || !(hooks & 1u << c->hook) || !strcmp(c->type, "nat"))
 		return false;
 	return !(c->hook == NF_INET_PRE_ROUTING && c->priority == DESTINATION) &&
 	       !(c->hook == NF_INET_POST_ROUTING && c->priority == SOURCE);
@@ -274,8 +291,44 @@ static void check_hooks(struct doctor *d, unsigned hooks, bool local)
 		doctor_note(d, "other tables are too large to look at all routes");
 }
 
+/* Chains of devices: before and behind all hooks that are looked at. */
+static bool is_of_device(const struct foreign_chain *c)
+{
+	return c->family == NFPROTO_NETDEV ||
+	       (c->family == NFPROTO_INET && c->hook == NF_INET_INGRESS);
+}
+
+static void note_devices(struct doctor *d)
+{
+	const struct foreign_chain *first = NULL;
+	unsigned n = 0;
+	char more[32] = "";
+
+	for (unsigned i = 0; d->foreign && i < d->foreign->n_chains; i++) {
+		const struct foreign_chain *c = d->foreign->chains[i];
+
+		if (!is_of_device(c) || !foreign_is_active(d, c))
+			continue;
+		first = first ? first : c;
+		n++;
+	}
+	if (!n)
+		return;
+	if (n > 1)
+		snprintf(more, sizeof(more), " and %u more", n - 1);
+	finding_fix(d,
+		    doctor_note(d,
+				"table %s %s, chain %s%s filters at a device (ingress, egress): "
+				"what it drops is not looked at",
+				foreign_family_name(first->family), first->table, first->name,
+				more),
+		    "nft list table %s %s    # shows it", foreign_family_name(first->family),
+		    first->table);
+}
+
 void check_forward_policy(struct doctor *d)
 {
+	note_devices(d);
 	check_hooks(d,
 		    1u << NF_INET_PRE_ROUTING | 1u << NF_INET_FORWARD | 1u << NF_INET_POST_ROUTING,
 		    false);
@@ -283,7 +336,10 @@ void check_forward_policy(struct doctor *d)
 
 void check_input_policy(struct doctor *d)
 {
-	check_hooks(d, 1u << NF_INET_PRE_ROUTING | 1u << NF_INET_LOCAL_IN, true);
+	check_hooks(d,
+		    1u << NF_INET_PRE_ROUTING | 1u << NF_INET_LOCAL_IN | 1u << NF_INET_LOCAL_OUT |
+			    1u << NF_INET_POST_ROUTING,
+		    true);
 }
 
 /* ---- what cannot be seen ---- */

@@ -3,11 +3,28 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ctl/apply/confirm.h"
 #include "ctl/apply/expected.h"
 #include "ctl/base/clock.h"
 #include "ctl/doctor/doctor_internal.h"
 
 #define YEAR_2024_MS INT64_C(1704067200000)
+
+/* Generations without their owner are no trouble for a file that is to be applied. */
+static void report_ownerless(struct doctor *d, const struct err *why)
+{
+	struct pending_finding *f =
+		d->in->live ? doctor_problem(d, "%s", why->msg) : doctor_note(d, "%s", why->msg);
+
+	if (d->in->live) {
+		finding_routes(d, f, NULL, NULL);
+		finding_fix(d, f, "spctl apply --boot --force%s    # if they are to be live here",
+			    d->in->options);
+	} else {
+		finding_fix(d, f, "spctl history%s    # then rollback N, or apply FILE",
+			    d->in->options);
+	}
+}
 
 void check_namespace(struct doctor *d)
 {
@@ -20,23 +37,41 @@ void check_namespace(struct doctor *d)
 		doctor_ok(d, "nothing was applied here yet");
 		return;
 	}
+	if (why->code == -ENOENT) {
+		report_ownerless(d, why);
+		return;
+	}
 	if (why->code != -EXDEV) {
 		doctor_note(d, "not looked at: %s", why->msg);
 		return;
 	}
 	f = doctor_problem(d, "%s", why->msg);
 	finding_routes(d, f, NULL, NULL);
-	finding_fix(d, f, "%s",
-		    why->hint[0] ? why->hint
-				 : "run spctl in that namespace (nsenter --net), or give this one "
-				   "its own --state-dir and --run-dir");
+	if (state_can_be_taken(d->in->state_dir, d->in->run_dir))
+		finding_fix(d, f, "spctl apply --boot --force%s    # if it is gone for good",
+			    d->in->options);
+	else
+		finding_fix(d, f, "%s", why->hint);
 }
 
 /* ---- the table ---- */
 
+static bool is_waiting(const struct doctor *d)
+{
+	struct confirm_view v;
+
+	confirm_look(d->in->session, &v);
+	return v.generation;
+}
+
 static void fix_by_apply(struct doctor *d, struct pending_finding *f)
 {
 	finding_routes(d, f, NULL, NULL);
+	if (is_waiting(d)) { /* an apply that is for good is refused */
+		finding_fix(d, f, "spctl rollback%s    # or: spctl apply FILE --confirm SECONDS",
+			    d->in->options);
+		return;
+	}
 	finding_fix(d, f, "spctl apply %s/applied/%u.config%s%s%s%s", d->in->state_dir,
 		    d->in->generation, d->in->options,
 		    strcmp(d->in->table, DEFAULT_TABLE) ? " --table " : "",
@@ -68,6 +103,9 @@ static void report_foreign(struct doctor *d, const struct ruleset *have, const s
 	finding_routes(d, f, NULL, NULL);
 	if (have->ours) /* of another instance of spctl */
 		finding_fix(d, f, "%s", e->hint);
+	else if (d->in->live && is_waiting(d))
+		finding_fix(d, f, "nft delete table inet %s && spctl rollback%s", d->in->table,
+			    d->in->options);
 	else if (d->in->live)
 		finding_fix(d, f, "nft delete table inet %s && spctl apply %s/applied/%u.config%s",
 			    d->in->table, d->in->state_dir, d->in->generation, d->in->options);

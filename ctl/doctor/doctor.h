@@ -29,7 +29,7 @@ struct finding {
 struct doctor_input {
 	/* For the commands of fixes: where STATE is, and the options that name this instance, with
 	 * a blank before (" --state-dir X", or "" for the usual one). */
-	const char *state_dir, *options;
+	const char *state_dir, *run_dir, *options;
 	const char *table;	       /* our nftables table */
 	const struct plan *plan;       /* NULL = there are no routes to look at */
 	const struct host_facts *host; /* NULL = could not be read */

@@ -13,7 +13,8 @@
 static bool is_iptables(const struct foreign_chain *c)
 {
 	return c->family != NFPROTO_INET && !strcmp(c->table, "filter") &&
-	       (!strcmp(c->name, "FORWARD") || !strcmp(c->name, "INPUT"));
+	       (!strcmp(c->name, "FORWARD") || !strcmp(c->name, "INPUT") ||
+		!strcmp(c->name, "OUTPUT"));
 }
 
 static void fix_iptables(struct walk *w, struct pending_finding *f)
@@ -90,7 +91,7 @@ void policy_report_drops(struct walk *w, const struct connection *x, const struc
 {
 	const char *subject = t->packet.reply ? "answers" : "connections";
 	const char *on = !*t->where ? "" : t->packet.reply ? " to " : " from ";
-	const char *what = w->local ? "to" : "through";
+	const char *what = !w->local ? "through" : t->packet.reply ? "from" : "to";
 	struct pending_finding **slot = t->drops == t->all ? &w->drops : &w->some;
 	char text[3 * FOREIGN_NAME_MAX];
 

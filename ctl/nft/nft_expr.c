@@ -4,6 +4,7 @@
  * `nft list` 1.0.6 rebuilds its syntax from the expressions and aborts on
  * forms that it does not expect (docs/KERNEL-TIER.md lists them).
  */
+#include <arpa/inet.h>
 #include <netinet/in.h>
 
 #include <linux/netfilter.h>
@@ -323,6 +324,18 @@ void nx_fib(struct nx *x, uint32_t flags, uint32_t result, uint32_t dreg)
 	put_u32(ex, NFTNL_EXPR_FIB_FLAGS, flags);
 }
 
+/* The number in NFT_REG_1. */
+static void to_network_order(struct nx *x, uint32_t len)
+{
+	struct nftnl_expr *ex = append(x, "byteorder");
+
+	put_u32(ex, NFTNL_EXPR_BYTEORDER_SREG, NFT_REG_1);
+	put_u32(ex, NFTNL_EXPR_BYTEORDER_DREG, NFT_REG_1);
+	put_u32(ex, NFTNL_EXPR_BYTEORDER_OP, NFT_BYTEORDER_HTON);
+	put_u32(ex, NFTNL_EXPR_BYTEORDER_LEN, len);
+	put_u32(ex, NFTNL_EXPR_BYTEORDER_SIZE, len);
+}
+
 /* The route's MSS comes in host order, the option's field is in network order. */
 void nx_mss_clamp(struct nx *x)
 {
@@ -330,12 +343,7 @@ void nx_mss_clamp(struct nx *x)
 
 	put_u32(ex, NFTNL_EXPR_RT_KEY, NFT_RT_TCPMSS);
 	put_u32(ex, NFTNL_EXPR_RT_DREG, NFT_REG_1);
-	ex = append(x, "byteorder");
-	put_u32(ex, NFTNL_EXPR_BYTEORDER_SREG, NFT_REG_1);
-	put_u32(ex, NFTNL_EXPR_BYTEORDER_DREG, NFT_REG_1);
-	put_u32(ex, NFTNL_EXPR_BYTEORDER_OP, NFT_BYTEORDER_HTON);
-	put_u32(ex, NFTNL_EXPR_BYTEORDER_LEN, TCPOPT_MAXSEG_LEN);
-	put_u32(ex, NFTNL_EXPR_BYTEORDER_SIZE, TCPOPT_MAXSEG_LEN);
+	to_network_order(x, TCPOPT_MAXSEG_LEN);
 	ex = append(x, "exthdr");
 	put_u32(ex, NFTNL_EXPR_EXTHDR_SREG, NFT_REG_1);
 	if (ex)
@@ -373,6 +381,16 @@ void nx_tcp_flags(struct nx *x, uint8_t mask, uint32_t op, uint8_t flags)
 	nx_payload(x, NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1, NFT_REG_1);
 	nx_bitwise(x, NFT_REG_1, NFT_REG_1, 1, &mask, &zero);
 	nx_cmp(x, op, NFT_REG_1, &flags, 1);
+}
+
+/* cmp compares bytes, and the length comes in host order. */
+void nx_length_at_most(struct nx *x, uint32_t bytes)
+{
+	const uint32_t most = htonl(bytes);
+
+	nx_meta(x, NFT_META_LEN, NFT_REG_1);
+	to_network_order(x, sizeof(most));
+	nx_cmp(x, NFT_CMP_LTE, NFT_REG_1, &most, sizeof(most));
 }
 
 void nx_load_proto_port(struct nx *x, unsigned r)

@@ -76,6 +76,8 @@ void nx_is_v6(struct nx *x);
 void nx_is_l4proto(struct nx *x, uint8_t proto);
 /* tcp flags & mask == flags (op NFT_CMP_EQ) or != flags (NFT_CMP_NEQ); after nx_is_l4proto. */
 void nx_tcp_flags(struct nx *x, uint8_t mask, uint32_t op, uint8_t flags);
+/* The packet, network header included: meta length <= bytes. */
+void nx_length_at_most(struct nx *x, uint32_t bytes);
 /* l4proto into NX_R(r), destination port into NX_R(r + 1): the key of id4, svc4 ... */
 void nx_load_proto_port(struct nx *x, unsigned r);
 /* ip saddr / daddr of that family into NX_R(r) (4 or 16 bytes). */

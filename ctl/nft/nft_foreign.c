@@ -49,7 +49,16 @@ void nft_foreign_free(struct nft_foreign *f)
 
 const char *foreign_family_name(uint8_t family)
 {
-	return family == NFPROTO_IPV4 ? "ip" : family == NFPROTO_IPV6 ? "ip6" : "inet";
+	switch (family) {
+	case NFPROTO_IPV4:
+		return "ip";
+	case NFPROTO_IPV6:
+		return "ip6";
+	case NFPROTO_NETDEV:
+		return "netdev";
+	default:
+		return "inet";
+	}
 }
 
 /* ---- finding by family, table, name ---- */

@@ -116,7 +116,7 @@ struct nft_foreign {
 	bool failed; /* out of memory */
 };
 
-/* Reads all tables but `own` (inet) of the families ip, ip6 and inet. New; free with
+/* Reads all tables but `own` (inet) of the families ip, ip6, inet and netdev. New; free with
  * nft_foreign_free(). Fails as nft_read() does. */
 int nft_foreign_read(struct nft *n, const char *own, struct nft_foreign **out, struct err *e);
 void nft_foreign_free(struct nft_foreign *f);
@@ -133,7 +133,7 @@ struct foreign_set *foreign_set_find(struct nft_foreign *f, uint8_t family, cons
 const struct foreign_table *foreign_table_find(const struct nft_foreign *f, uint8_t family,
 					       const char *name);
 
-/* "ip", "ip6", "inet" */
+/* "ip", "ip6", "inet", "netdev" */
 const char *foreign_family_name(uint8_t family);
 
 #endif

@@ -13,9 +13,10 @@
 #include "ctl/nft/nft_foreign_internal.h"
 #include "ctl/nft/nft_parse.h"
 
-static bool is_ip_family(uint8_t family)
+static bool is_read_family(uint8_t family)
 {
-	return family == NFPROTO_IPV4 || family == NFPROTO_IPV6 || family == NFPROTO_INET;
+	return family == NFPROTO_IPV4 || family == NFPROTO_IPV6 || family == NFPROTO_INET ||
+	       family == NFPROTO_NETDEV;
 }
 
 static uint8_t family_of(const struct nlmsghdr *nlh)
@@ -27,7 +28,8 @@ static uint8_t family_of(const struct nlmsghdr *nlh)
 
 static bool is_foreign(const struct nft_foreign *f, uint8_t family, const char *table)
 {
-	return table && is_ip_family(family) && !(family == NFPROTO_INET && !strcmp(table, f->own));
+	return table && is_read_family(family) &&
+	       !(family == NFPROTO_INET && !strcmp(table, f->own));
 }
 
 /* Room for one more in an array of pointers or objects; NULL when out of memory. */

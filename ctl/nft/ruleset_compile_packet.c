@@ -32,6 +32,9 @@ const struct rs_hook comp_hook_raw = { "filter", NF_INET_PRE_ROUTING, -300 };
 
 enum { CT_STATUS_CONFIRMED = 8 };
 
+/* Headers alone: 60 bytes of TCP and 60 of IPv4, or 40 of IPv6 and a few of extensions. */
+enum { SYN_MAX_BYTES = 120 };
+
 const char *count_set_name(enum count_kind k)
 {
 	static const char *const names[N_COUNTS] = { "new", "up", "down" };
@@ -93,6 +96,16 @@ static void rule_count_packets(struct compiler *c, struct rs_chain *chain, bool 
 	comp_rule(c, chain, &x, NULL, RS_NO_PLACE);
 }
 
+/* Of a flow that is not there yet: its first packet, or what answers that right here. */
+static void is_unconfirmed(struct nx *x)
+{
+	const uint32_t confirmed = CT_STATUS_CONFIRMED, zero = 0;
+
+	nx_ct(x, NFT_CT_STATUS, NX_R(8));
+	nx_bitwise(x, NX_R(8), NX_R(8), sizeof(confirmed), &confirmed, &zero);
+	nx_cmp(x, NFT_CMP_EQ, NX_R(8), &zero, sizeof(zero));
+}
+
 /* ---- maxRate ---- */
 
 static const char *police_set(bool reply)
@@ -140,8 +153,10 @@ static void rule_police(struct compiler *c, struct rs_chain *chain, bool reply)
 }
 
 /*
- * A SYN that is dropped here is sent again, and would be a new connection each
- * time: counted, and taken from what its client may do in a minute.
+ * A SYN that is dropped before its flow exists is sent again, and would be a new
+ * connection each time: counted, and taken from what its client may do in a
+ * minute. So each flow's first one passes; a SYN may carry data, or be repeated
+ * at will, and neither is a way around the rate.
  */
 static void police_chain(struct compiler *c)
 {
@@ -150,6 +165,8 @@ static void police_chain(struct compiler *c)
 
 	nx_is_l4proto(&x, IPPROTO_TCP);
 	nx_tcp_flags(&x, TCP_FIN_SYN_RST_ACK, NFT_CMP_EQ, TCP_SYN);
+	is_unconfirmed(&x);
+	nx_length_at_most(&x, SYN_MAX_BYTES);
 	nx_verdict(&x, NFT_RETURN, NULL);
 	comp_rule(c, chain, &x, "new connections pass", RS_NO_PLACE);
 	for (int reply = 0; reply < 2; reply++)
@@ -239,13 +256,10 @@ static void rule_hairpin(struct compiler *c, struct rs_chain *chain)
 /* An answer to a connection that is not there yet is our own refusal: no traffic of the route. */
 static void rule_refusal(struct compiler *c, struct rs_chain *chain)
 {
-	const uint32_t confirmed = CT_STATUS_CONFIRMED, zero = 0;
 	struct nx x = nx_new();
 
 	nx_ct_direction(&x, true);
-	nx_ct(&x, NFT_CT_STATUS, NX_R(8));
-	nx_bitwise(&x, NX_R(8), NX_R(8), sizeof(confirmed), &confirmed, &zero);
-	nx_cmp(&x, NFT_CMP_EQ, NX_R(8), &zero, sizeof(zero));
+	is_unconfirmed(&x);
 	nx_verdict(&x, NFT_RETURN, NULL);
 	comp_rule(c, chain, &x, "refusals", RS_NO_PLACE);
 }

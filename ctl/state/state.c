@@ -48,6 +48,16 @@ char *state_run_path(const struct state *s, const char *name)
 	return join(s->run_dir, name);
 }
 
+const char *state_where(const char *state_dir, const char *run_dir, char *out, size_t cap)
+{
+	bool state = strcmp(state_dir, STATE_USUAL_DIR) != 0;
+	bool run = strcmp(run_dir, STATE_USUAL_RUN_DIR) != 0;
+
+	snprintf(out, cap, "%s%s%s%s", state ? " --state-dir " : "", state ? state_dir : "",
+		 run ? " --run-dir " : "", run ? run_dir : "");
+	return out;
+}
+
 /* ---- who a directory belongs to ---- */
 
 struct owner {
@@ -133,6 +143,53 @@ static bool same_boot(const struct host_identity *a, const struct host_identity 
 	return !strcmp(a->boot, b->boot);
 }
 
+static bool is_foreign(const char *dir, bool needs_instance, const struct host_identity *me,
+		       struct owner *o)
+{
+	return !owner_load(dir, needs_instance, o, NULL) && same_boot(&o->id, me) &&
+	       !host_same_namespace(&o->id, me);
+}
+
+struct owners {
+	bool of_state, of_run; /* is it another namespace's of this boot? */
+	struct owner state, run;
+};
+
+/* False: one of them belongs to a namespace that is, or may be, still there. */
+static bool owners_are_gone(const char *state_dir, const char *run_dir,
+			    const struct host_identity *me, struct owners *o)
+{
+	o->of_state = is_foreign(state_dir, true, me, &o->state);
+	o->of_run = is_foreign(run_dir, false, me, &o->run);
+	return (!o->of_state || state_owner_is_gone(&o->state.id, me)) &&
+	       (!o->of_run || state_owner_is_gone(&o->run.id, me));
+}
+
+bool state_can_be_taken(const char *state_dir, const char *run_dir)
+{
+	struct host_identity me;
+	struct owners o;
+
+	return !host_identity_read(&me, NULL) && owners_are_gone(state_dir, run_dir, &me, &o) &&
+	       (o.of_state || o.of_run);
+}
+
+/* Without the owner file what is live is brought back by those alone who say that it is theirs. */
+static void hint_take_over(const struct state *s, struct err *e)
+{
+	char where[160];
+
+	state_where(s->state_dir, s->run_dir, where, sizeof(where));
+	if (state_can_be_taken(s->state_dir, s->run_dir))
+		err_hint(e, "if that namespace is gone for good: spctl apply --boot --force%s",
+			 where);
+	else
+		err_hint(e,
+			 "run it there (nsenter --net); or, if that namespace is gone for good: rm "
+			 "-f %s/instance %s/instance && spctl apply --boot --force%s",
+			 s->run_dir, s->state_dir, where);
+}
+
 static int owner_refuse(const struct state *s, const char *dir, const struct host_identity *id,
 			struct err *e)
 {
@@ -143,8 +200,7 @@ static int owner_refuse(const struct state *s, const char *dir, const struct hos
 	rc = err_set(e, EXDEV,
 		     "%s belongs to another network namespace (%s): give --run-dir and --state-dir",
 		     dir, who);
-	err_hint(e, "if that namespace is gone for good: rm -f %s/instance %s/instance", s->run_dir,
-		 s->state_dir);
+	hint_take_over(s, e);
 	return rc;
 }
 
@@ -282,6 +338,40 @@ static int open_create(struct state *s, const struct host_identity *me, struct e
 	return rc;
 }
 
+uint32_t state_ownerless(const char *state_dir)
+{
+	const struct state s = { .state_dir = (char *)(uintptr_t)state_dir, .lock_fd = -1 };
+	uint32_t newest = 0;
+	struct owner o;
+
+	if (owner_load(state_dir, true, &o, NULL) != -ENOENT || state_newest(&s, &newest, NULL))
+		return 0;
+	return newest;
+}
+
+static int no_owner(const struct state *s, struct err *e)
+{
+	uint32_t newest = state_ownerless(s->state_dir), live = 0;
+	char where[160];
+	int rc;
+
+	if (!newest)
+		return err_set(e, ENOENT, "%s: nothing was ever applied here", s->state_dir);
+	state_where(s->state_dir, s->run_dir, where, sizeof(where));
+	rc = err_set(e, ENOENT,
+		     "%s keeps generations (the newest is %u), but no file \"instance\": in which "
+		     "network namespace they were applied is not known",
+		     s->state_dir, newest);
+	if (!state_live(s, &live, NULL) && live)
+		err_hint(e,
+			 "to have generation %u, which was live, here: spctl apply --boot "
+			 "--force%s; another one: spctl rollback N%s",
+			 live, where, where);
+	else
+		err_hint(e, "to have one of them here: spctl rollback N%s", where);
+	return rc;
+}
+
 /* For status and down: reads only. A RUN that is not there (after a reboot) is nobody's. */
 static int open_existing(struct state *s, const struct host_identity *me, struct err *e)
 {
@@ -295,7 +385,7 @@ static int open_existing(struct state *s, const struct host_identity *me, struct
 		return rc;
 	rc = owner_check(s, s->state_dir, true, me, &o, e);
 	if (rc == -ENOENT)
-		return err_set(e, ENOENT, "%s: nothing was ever applied here", s->state_dir);
+		return no_owner(s, e);
 	if (!rc)
 		rc = dir_check(s->state_dir, e);
 	if (rc)
@@ -327,49 +417,66 @@ int state_open(struct state *s, const char *state_dir, const char *run_dir, bool
 	return rc;
 }
 
-static bool is_foreign(const char *dir, bool needs_instance, const struct host_identity *me,
-		       struct owner *o)
+/* Its owner file is lost: whoever takes it over starts a new instance. */
+static bool has_lost_owner(const char *state_dir)
 {
-	return !owner_load(dir, needs_instance, o, NULL) && same_boot(&o->id, me) &&
-	       !host_same_namespace(&o->id, me);
+	const struct state s = { .state_dir = (char *)(uintptr_t)state_dir, .lock_fd = -1 };
+	uint32_t live = 0;
+
+	return state_ownerless(state_dir) && !state_live(&s, &live, NULL) && live;
+}
+
+/* STATE last: until then a kill leaves it to be done again. */
+static int take(const char *state_dir, const char *run_dir, struct owners *o,
+		const struct host_identity *me, struct err *e)
+{
+	int rc = o->of_state ? forget(state_dir, "sysctl.json", e) : 0;
+
+	if (!rc && (o->of_state || o->of_run))
+		rc = forget(run_dir, "image", e);
+	if (!rc && o->of_run) {
+		o->run.id = *me;
+		rc = owner_save(run_dir, &o->run, e);
+	}
+	if (!rc && o->of_state) {
+		o->state.id = *me;
+		rc = owner_save(state_dir, &o->state, e);
+	}
+	return rc;
+}
+
+static int take_locked(const char *state_dir, const char *run_dir, struct err *e)
+{
+	struct host_identity me;
+	struct owners o;
+	bool lost;
+	int rc = host_identity_read(&me, e);
+
+	if (rc || !owners_are_gone(state_dir, run_dir, &me, &o))
+		return rc;
+	lost = has_lost_owner(state_dir);
+	if (lost) {
+		rc = instance_new(o.state.instance, e);
+		o.of_state = true;
+	}
+	rc = rc ? rc : take(state_dir, run_dir, &o, &me, e);
+	if (!rc && lost)
+		log_warn("which network namespace %s belonged to was lost: it is this one's now",
+			 state_dir);
+	else if (!rc && o.of_state)
+		log_warn("the network namespace that %s belonged to is gone: it is this one's now",
+			 state_dir);
+	return rc;
 }
 
 int state_take_over(const char *state_dir, const char *run_dir, struct err *e)
 {
-	struct owner state, run;
-	struct host_identity me;
-	bool of_state, of_run;
-	int fd, rc = host_identity_read(&me, e);
+	int fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
 
-	if (rc)
-		return rc;
-	fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || flock(fd, LOCK_EX) < 0) {
-		if (fd >= 0)
-			close(fd);
+	if (fd < 0)
 		return 0; /* whoever opens it next says why */
-	}
-	of_state = is_foreign(state_dir, true, &me, &state);
-	of_run = is_foreign(run_dir, false, &me, &run);
-	if ((of_state && !state_owner_is_gone(&state.id, &me)) ||
-	    (of_run && !state_owner_is_gone(&run.id, &me)))
-		of_state = of_run = false;
-	if (of_state)
-		rc = forget(state_dir, "sysctl.json", e);
-	if (!rc && (of_state || of_run))
-		rc = forget(run_dir, "image", e);
-	/* STATE last: until then a kill leaves it to be done again. */
-	if (!rc && of_run) {
-		run.id = me;
-		rc = owner_save(run_dir, &run, e);
-	}
-	if (!rc && of_state) {
-		state.id = me;
-		rc = owner_save(state_dir, &state, e);
-	}
-	if (!rc && of_state)
-		log_warn("the network namespace that %s belonged to is gone: it is this one's now",
-			 state_dir);
+	if (!flock(fd, LOCK_EX))
+		rc = take_locked(state_dir, run_dir, e);
 	close(fd);
 	return rc;
 }

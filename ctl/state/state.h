@@ -26,6 +26,10 @@
 #include "ctl/host/resolve.h"
 #include "ctl/host/sysctl.h"
 
+/* The one instance that need not be named. */
+#define STATE_USUAL_DIR	    "/var/lib/spctl"
+#define STATE_USUAL_RUN_DIR "/run/spctl"
+
 #define STATE_KEEP_GENERATIONS 10 /* confirmed ones: what rollback may go to */
 #define STATE_KEEP_UNCONFIRMED 5
 
@@ -39,13 +43,21 @@ struct state {
 
 /* Opens both directories (made if `create`), checks that they belong to this network
  * namespace. -EXDEV with the sentence of DESIGN.md when not; -ENOENT when there is
- * nothing and create is false (not an error for status and down). */
+ * nothing and create is false (not an error for status and down; e has more to say where it is
+ * state_ownerless()). */
 int state_open(struct state *s, const char *state_dir, const char *run_dir, bool create,
 	       struct err *e);
 /* For what a host or container does when it starts: where the namespace of this boot that the
  * directories belong to is gone, they are this one's. Generations and `live` stay; what was kept of
- * the kernel there is dropped. 0 also when there is nothing to do. */
+ * the kernel there is dropped. The same where STATE/instance is lost and something was live. 0 also
+ * when there is nothing to do. */
 int state_take_over(const char *state_dir, const char *run_dir, struct err *e);
+/* Are the directories those of a namespace of this boot that is gone as far as can be seen? */
+bool state_can_be_taken(const char *state_dir, const char *run_dir);
+/* The newest generation of a STATE that has lost STATE/instance, which says whose it is; else 0. */
+uint32_t state_ownerless(const char *state_dir);
+/* " --state-dir D --run-dir R" where they are not the usual ones: for commands in hints. */
+const char *state_where(const char *state_dir, const char *run_dir, char *out, size_t cap);
 /* Also gives the lock back. A zeroed or closed state is fine. */
 void state_close(struct state *s);
 /* Waits for the lock up to timeout_ms; prints one line through log_info if it has to wait,

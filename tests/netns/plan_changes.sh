@@ -88,6 +88,6 @@ apply old
 
 gw nft flush ruleset
 expect_exit 0 spctl plan "$T/old.json"
-expect_match "$out" 'apply repairs it'
+expect_match "$out" 'generation [0-9]+ says: .spctl apply. repairs it'
 apply old
 expect_exit 0 spctl down

@@ -109,7 +109,7 @@ static int open_elsewhere(struct err *e)
 
 static void another_namespace_is_refused_with_the_way_out(void **unused)
 {
-	char start[256], hint[512];
+	char start[256], hint[1024];
 	struct err e;
 	struct state s;
 
@@ -121,9 +121,12 @@ static void another_namespace_is_refused_with_the_way_out(void **unused)
 	assert_memory_equal(e.msg, start, strlen(start));
 	assert_non_null(strstr(e.msg, "): give --run-dir and --state-dir"));
 	snprintf(hint, sizeof(hint),
-		 "if that namespace is gone for good: rm -f %s/instance %s/instance", run_dir,
-		 state_dir);
-	assert_string_equal(e.hint, hint);
+		 "run it there (nsenter --net); or, if that namespace is gone for good: rm -f "
+		 "%s/instance %s/instance && spctl apply --boot --force --state-dir %s --run-dir "
+		 "%s",
+		 run_dir, state_dir, state_dir, run_dir);
+	assert_non_null(strstr(e.hint, "/instance && spctl apply --boot --force"));
+	assert_memory_equal(e.hint, hint, strlen(e.hint)); /* long names are cut */
 	/* STATE alone is compared, too. */
 	snprintf(hint, sizeof(hint), "%s/instance", run_dir);
 	unlink(hint);
@@ -139,6 +142,46 @@ static void another_namespace_is_refused_with_the_way_out(void **unused)
 	assert_false(there(&s, "sysctl.json"));
 	assert_false(there(&s, "live"));
 	state_close(&s);
+}
+
+/* What the file of the owner is asked for when it is lost. */
+static void generations_without_owner_are_told(void **unused)
+{
+	struct err e = { 0 };
+	struct state s;
+	char *owner, hint[512];
+
+	(void)unused;
+	ns_need();
+	open_ok(&s);
+	owner = state_path(&s, "instance");
+	assert_int_equal(state_ownerless(state_dir), 0);
+	unlink(owner);
+	assert_int_equal(state_ownerless(state_dir), 0); /* keeps none */
+	write_generation(&s, 3, "{}");
+	assert_int_equal(state_ownerless(state_dir), 3);
+	state_close(&s);
+	assert_int_equal(state_open(&s, state_dir, run_dir, false, &e), -ENOENT);
+	assert_non_null(strstr(e.msg, "keeps generations (the newest is 3)"));
+	assert_memory_equal(e.hint, "to have one of them here: spctl rollback N", 42);
+	/* What was not live is nothing to take over. */
+	assert_int_equal(state_take_over(state_dir, run_dir, &e), 0);
+	assert_int_equal(state_ownerless(state_dir), 3);
+	s.state_dir = state_dir;
+	put(&s, "live", "3\n");
+	put(&s, "sysctl.json", "{}");
+	snprintf(hint, sizeof(hint),
+		 "to have generation 3, which was live, here: spctl apply --boot --force "
+		 "--state-dir %s",
+		 state_dir);
+	assert_int_equal(state_open(&s, state_dir, run_dir, false, &e), -ENOENT);
+	assert_memory_equal(e.hint, hint, strlen(hint));
+	assert_int_equal(state_take_over(state_dir, run_dir, &e), 0);
+	assert_int_equal(state_open(&s, state_dir, run_dir, false, &e), 0);
+	assert_true(there(&s, "live"));
+	assert_false(there(&s, "sysctl.json"));
+	state_close(&s);
+	free(owner);
 }
 
 static void another_boot_is_taken_over(void **unused)
@@ -339,6 +382,7 @@ int main(void)
 		cmocka_unit_test_setup(a_run_that_is_gone_after_a_reboot_does_not_matter, setup),
 		cmocka_unit_test_setup(another_namespace_is_refused_with_the_way_out, setup),
 		cmocka_unit_test_setup(another_boot_is_taken_over, setup),
+		cmocka_unit_test_setup(generations_without_owner_are_told, setup),
 		cmocka_unit_test_setup(a_damaged_instance_file_is_an_error, setup),
 		cmocka_unit_test_setup(a_directory_others_can_write_is_refused, setup),
 		cmocka_unit_test_setup(live_is_a_number_or_an_error, setup),
