@@ -40,7 +40,7 @@ back() { ! waits; }
 eventually back
 expect_exit 0 spctl explain --port 9000
 expect_match "$out" '10\.20\.0\.3:7000'
-expect_exit 0 spctl rollback
+expect_exit 0 spctl rollback 1
 expect_hold kept 'A|10.20.0.1|still' still
 apply two
 
