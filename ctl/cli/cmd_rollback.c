@@ -16,7 +16,8 @@
 #include "ctl/cli/report.h"
 #include "ctl/state/state_confirm.h"
 
-#define JUST_NOW_MS 60000
+#define JUST_NOW_MS	60000
+#define CLOCKS_APART_MS 100 /* the two are not read at once */
 
 /* The timer was faster than who typed this: what he wanted is done. */
 static bool is_just_done(const struct session *s, struct err *e)
@@ -31,7 +32,7 @@ static bool is_just_done(const struct session *s, struct err *e)
 	decided_ms = clock_boot_ms() - since_ms;
 	done = m.confirm.phase == STATE_CONFIRM_TAKEN_BACK && m.confirm.previous == s->live &&
 	       !strcmp(m.confirm.boot, s->state.boot) && since_ms >= 0 && since_ms < JUST_NOW_MS &&
-	       decided_ms >= m.confirm.deadline_ms;
+	       decided_ms + CLOCKS_APART_MS >= m.confirm.deadline_ms;
 	state_meta_fini(&m);
 	if (!done)
 		return false;
