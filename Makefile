@@ -111,7 +111,7 @@ check-netns: $(O)/spctl tools
 fuzz-run: $(FUZZ)
 	$(Q)O=$(O) scripts/fuzz $(FUZZ_SECONDS) $(FUZZ)
 bench: $(O)/spctl
-	$(Q)O=$(O) scripts/bench
+	$(Q)O=$(O) scripts/bench commands
 fmt:
 	$(Q)$(CLANG_FORMAT) -i $(C_FILES)
 fmt-check:
