@@ -45,6 +45,26 @@ static const struct route_world small_world = { .locals = WORDS(world_locals),
 						.n_ports = WORLD_PORTS,
 						.names_and_limits = true };
 
+/* ---- what is right ---- */
+
+static bool oracle_has_family(const struct cfg_route *r, int family)
+{
+	for (unsigned i = 0; i < r->action.targets[0].n_hosts; i++)
+		if (r->action.targets[0].hosts[i].addr.family == family)
+			return true;
+	return false;
+}
+
+/* The kernel's answer is that of the best route that takes this client, if it can be had there. */
+static const struct cfg_route *oracle(const struct config *c, const struct plan_conn *conn)
+{
+	const struct cfg_route *best = oracle_best(c, conn, false);
+
+	if (!best || best->match.domains.n || !oracle_has_family(best, conn->client.family))
+		return NULL;
+	return best;
+}
+
 /* ---- the comparison ---- */
 
 /* PLAN_PROPERTY_SHOW=1 prints the first wrong answer and its file. */
