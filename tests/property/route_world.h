@@ -95,7 +95,7 @@ static void put_match(struct buf *b, const struct route_world *w)
 	else if (transport < 3)
 		buf_printf(b, ",\"transport\":\"%s\"", transports[transport]);
 	if (!rng(3))
-		put_list(b, "address", &w->locals, 1 + rng(2));
+		put_list(b, "address", &w->locals, 1 + rng(w->balances ? 4 : 2));
 	if (rng(2))
 		put_list(b, "clientIp", &w->ranges, 1 + rng(3));
 	buf_puts(b, "}");
