@@ -4,6 +4,7 @@
  * answer to random connections, made with real packets, has to be what the plan
  * says; the plan's answer has to be what the slow matcher says, which has nothing
  * but the config (a bug in the plan would be in both the plan and the table).
+ * packets_planted.sh shows that it finds bugs; docs/TESTING.md has more.
  *
  * packets_property SPCTL DIR, in the lab; packets_property.sh makes that.
  *   SEED=N             of the first file; file n has SEED + n (default: the time)
