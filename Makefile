@@ -50,10 +50,14 @@ FUZZ_SRC := $(sort $(wildcard tests/fuzz/*_fuzz.c))
 FUZZ := $(FUZZ_SRC:%.c=$(O)/%)
 TOOL_SRC := $(sort $(wildcard tests/tools/*.c))
 TOOL := $(TOOL_SRC:%.c=$(O)/%) $(patsubst %.c,$(O)/%.so,$(wildcard tests/preload/*.c))
+# spctl's own code against real packets, and spctl with one bug each that this has to find.
+LAB := $(O)/tests/netns/packets_property
+PLANTED_SRC := $(sort $(wildcard tests/planted/*.c))
+PLANTED := $(PLANTED_SRC:%.c=$(O)/%)
 C_FILES := $(sort $(wildcard ctl/*/*.[ch] acme/*.[ch] dataplane/*.[ch] bpf/*.[ch] tests/*/*.[ch]))
 
 all: $(O)/spctl $(O)/spctl.8 $(O)/spctl-routes.5
-tools: $(TOOL)
+tools: $(TOOL) $(LAB) $(PLANTED)
 unit: $(UNIT)
 fuzz: $(FUZZ)
 
@@ -70,6 +74,12 @@ $(O)/%.o: %.c Makefile
 $(O)/tests/unit/%: $(O)/tests/unit/%.o $(O)/libspctl.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(ALL_LDLIBS) -lcmocka
+$(LAB): %: %.o $(O)/tests/netns/packets_lab.o $(O)/tests/netns/packets_expect.o $(O)/libspctl.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(ALL_LDLIBS)
+$(PLANTED): %: %.o $(O)/ctl/cli/main.o $(O)/libspctl.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(ALL_LDLIBS)
 # The tools run beside spctl in tests, never as part of it: libc only.
 $(O)/tests/tools/%: tests/tools/%.c tests/tools/tool.h Makefile
 	$(call say,CC,$<)
@@ -143,3 +153,4 @@ help:
 .SECONDARY:
 -include $(LIB_SRC:%.c=$(O)/fuzz/obj/%.d) $(FUZZ_SRC:%.c=$(O)/fuzz/obj/%.d)
 -include $(LIB_OBJ:.o=.d) $(O)/ctl/cli/main.d $(UNIT_SRC:%.c=$(O)/%.d)
+-include $(wildcard $(O)/tests/netns/*.d) $(PLANTED_SRC:%.c=$(O)/%.d)

@@ -170,7 +170,8 @@ void comp_cell(struct compiler *c, const struct plan_cell *cell);
 unsigned slots_round_robin(const unsigned *weights, unsigned n, uint16_t slot[MAX_SLOTS]);
 /* Rendezvous hashing: a target that comes or goes moves only its own share, but for three steps
  * (33, 65, 129 targets) at which the slots are cut finer. keys[i] identifies target i across
- * applies. 0 when some target with a weight would get no slot. */
+ * applies; equal ones are one target, with the sum of the weights. 0 when some target with a
+ * weight would get no slot. */
 unsigned slots_hash(const uint64_t *keys, const unsigned *weights, unsigned n,
 		    uint16_t slot[MAX_SLOTS]);
 

@@ -108,6 +108,20 @@ static unsigned winner(const uint64_t *keys, const unsigned *weights, unsigned n
 	return won;
 }
 
+/* A target that stands there twice draws the same both times, and would win but once. */
+static void add_up_weights(const uint64_t *keys, const unsigned *weights, unsigned n,
+			   unsigned sums[MAX_SLOTS])
+{
+	for (unsigned i = 0; i < n; i++) {
+		unsigned first = 0;
+
+		while (keys[first] != keys[i])
+			first++;
+		sums[i] = 0;
+		sums[first] += weights[i];
+	}
+}
+
 static bool everyone_has_a_slot(const unsigned *weights, unsigned n, const uint16_t *slot,
 				unsigned total)
 {
@@ -125,9 +139,11 @@ unsigned slots_hash(const uint64_t *keys, const unsigned *weights, unsigned n,
 		    uint16_t slot[MAX_SLOTS])
 {
 	unsigned total = n <= HASH_FEW ? HASH_SLOTS : HASH_SLOTS_MANY, own = own_draws(n);
+	unsigned sums[MAX_SLOTS];
 
 	if (n > MAX_SLOTS)
 		return 0;
+	add_up_weights(keys, weights, n, sums);
 	for (uint32_t s = 0; s < total; s++) {
 		uint32_t draw = draw_of(s, total, own);
 		unsigned won;
@@ -135,10 +151,10 @@ unsigned slots_hash(const uint64_t *keys, const unsigned *weights, unsigned n,
 		if (s && draw == draw_of(s - 1, total, own))
 			won = slot[s - 1];
 		else
-			won = winner(keys, weights, n, draw);
+			won = winner(keys, sums, n, draw);
 		if (won == n)
 			return 0;
 		slot[s] = (uint16_t)won;
 	}
-	return everyone_has_a_slot(weights, n, slot, total) ? total : 0;
+	return everyone_has_a_slot(sums, n, slot, total) ? total : 0;
 }

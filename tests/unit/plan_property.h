@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Random route files, planned, and asked about every connection of a small
- * world; a slow and obvious matcher, written from the rules in docs/CONFIG.md
- * and not from the code, says what is right. property_run() returns the number
+ * world; the slow matcher says what is right. property_run() returns the number
  * of wrong answers; *asked and *planned say how much was really tried.
  */
 #include <netinet/in.h>
@@ -14,14 +13,8 @@
 #include "ctl/config/config.h"
 #include "ctl/plan/plan.h"
 #include "ctl/plan/plan_match.h"
-
-static uint64_t rng_state;
-
-static unsigned rng(unsigned n)
-{
-	rng_state = rng_state * 6364136223846793005ull + 1442695040888963407ull;
-	return (unsigned)(rng_state >> 33) % n;
-}
+#include "tests/property/route_oracle.h"
+#include "tests/property/route_world.h"
 
 /* ---- the world ---- */
 
@@ -36,163 +29,23 @@ static const char *const world_ranges[] = { "10.0.0.0/29",	 "10.0.0.0/8",	"10.0.
 					    "fd00::1",		 "::/0",	"192.168.1.*",
 					    "2001:db8::/32",	 "10.0.0.0/30", "255.255.255.255",
 					    "fd00::1-fd00::1:0", "*",		"10.?.0.1" };
-#define N(a)	    (sizeof(a) / sizeof(*(a)))
+static const char *const world_hosts[] = { "\"10.2.0.2\"", "\"fd02::2\"",
+					   "[\"10.2.0.2\",\"fd02::2\"]",
+					   "[\"10.2.0.2\",\"10.2.0.3\"]",
+					   "[\"10.2.0.2\",\"fd02::2\",\"fd02::3\"]" };
+static const char *const world_target_ports[] = { "80", "\"preserve\"", "\"+1000\"" };
 #define WORLD_PORTS 24
 
-static void put_list(struct buf *b, const char *key, const char *const *from, unsigned n_from,
-		     unsigned n)
-{
-	buf_printf(b, ",\"%s\":[", key);
-	for (unsigned i = 0; i < n; i++)
-		buf_printf(b, "%s\"%s\"", i ? "," : "", from[rng(n_from)]);
-	buf_puts(b, "]");
-}
+static const struct route_world small_world = { .locals = WORDS(world_locals),
+						.clients = WORDS(world_clients),
+						.ranges = WORDS(world_ranges),
+						.hosts = WORDS(world_hosts),
+						.target_ports = WORDS(world_target_ports),
+						.first_port = 1,
+						.n_ports = WORLD_PORTS,
+						.names_and_limits = true };
 
-static void put_match(struct buf *b)
-{
-	static const char *const transports[] = { "tcp", "udp", "all" };
-	static const char *const domains[] = { "a.test", "b.test", "*.test", "x.a.test" };
-	unsigned from = 1 + rng(WORLD_PORTS), to = from + rng(WORLD_PORTS - from + 1);
-	unsigned transport = rng(5);
-
-	buf_printf(b, "\"match\":{\"ports\":[{\"from\":%u,\"to\":%u},%u]", from, rng(2) ? to : from,
-		   1 + rng(WORLD_PORTS));
-	if (!rng(5))
-		put_list(b, "domains", domains, N(domains), 1 + rng(2));
-	else if (transport < 3)
-		buf_printf(b, ",\"transport\":\"%s\"", transports[transport]);
-	if (!rng(3))
-		put_list(b, "address", world_locals, N(world_locals), 1 + rng(2));
-	if (rng(2))
-		put_list(b, "clientIp", world_ranges, N(world_ranges), 1 + rng(3));
-	buf_puts(b, "}");
-}
-
-/* Lists and limits: they change who is let in, never which route has a connection. */
-static void put_security(struct buf *b)
-{
-	buf_printf(b, ",\"security\":{\"connectionRate\":%u", rng(2));
-	if (!rng(3))
-		put_list(b, "ipBlockList", world_ranges, N(world_ranges), 1 + rng(2));
-	if (!rng(3))
-		put_list(b, "ipAllowList", world_ranges, N(world_ranges), 1 + rng(3));
-	if (!rng(3))
-		buf_printf(b, ",\"maxConnections\":%u", 1 + rng(3));
-	if (!rng(3))
-		buf_printf(b, ",\"maxConnectionsPerIP\":%u", 1 + rng(3));
-	buf_puts(b, "}");
-}
-
-static void put_route(struct buf *b, unsigned i)
-{
-	static const char *const hosts[] = { "\"10.2.0.2\"", "\"fd02::2\"",
-					     "[\"10.2.0.2\",\"fd02::2\"]",
-					     "[\"10.2.0.2\",\"10.2.0.3\"]",
-					     "[\"10.2.0.2\",\"fd02::2\",\"fd02::3\"]" };
-	static const char *const ports[] = { "80", "\"preserve\"", "\"+1000\"" };
-
-	buf_printf(b, "%s{\"name\":\"r%u\",", i ? "," : "", i);
-	if (rng(2))
-		buf_printf(b, "\"priority\":%d,", (int)rng(4) - 1);
-	if (!rng(12))
-		buf_puts(b, "\"enabled\":false,");
-	put_match(b);
-	if (rng(2))
-		put_security(b);
-	buf_printf(b, ",\"action\":{\"type\":\"forward\",\"targets\":[{\"host\":%s,\"port\":%s}]}}",
-		   hosts[rng(N(hosts))], ports[rng(N(ports))]);
-}
-
-/* ---- the oracle ---- */
-
-static bool oracle_listens(const struct cfg_route *r, const struct plan_conn *c)
-{
-	const struct cfg_match *m = &r->match;
-	bool port = false, address = !m->n_addresses;
-
-	for (unsigned i = 0; i < m->n_ports; i++)
-		port |= m->ports[i].from <= c->port && c->port <= m->ports[i].to;
-	for (unsigned i = 0; i < m->n_addresses; i++)
-		address |= !addr_cmp(&m->addresses[i], &c->local);
-	return r->enabled && port && address &&
-	       (m->transport & (c->proto == IPPROTO_TCP ? TRANSPORT_TCP : TRANSPORT_UDP));
-}
-
-/* Longest exact name first, then the longest wildcard, then none. */
-static int oracle_domain(const struct cfg_match *m)
-{
-	int best = 0;
-
-	for (unsigned i = 0; i < m->domains.n; i++) {
-		int len = (int)strlen(m->domains.v[i]);
-		int score = strchr(m->domains.v[i], '*') ? 1000 + len : 1000000 + len;
-
-		best = score > best ? score : best;
-	}
-	return best;
-}
-
-static unsigned __int128 oracle_number(const struct addr *a)
-{
-	unsigned __int128 v = 0;
-
-	for (unsigned i = 0; i < addr_len(a); i++)
-		v = v << 8 | a->bytes[i];
-	return v;
-}
-
-/* The widest range of the list decides; fewer free bits is narrower; no list is the widest. */
-static int oracle_client(const struct cfg_match *m)
-{
-	int widest = 0;
-
-	if (!m->has_client_ip)
-		return 1000;
-	for (size_t i = 0; i < m->client_ip.n; i++) {
-		const struct addr_range *r = &m->client_ip.v[i];
-		unsigned __int128 more = oracle_number(&r->hi) - oracle_number(&r->lo);
-		int bits = 0;
-
-		for (; more; more >>= 1)
-			bits++;
-		bits *= r->lo.family == ADDR_V4 ? 4 : 1;
-		widest = bits > widest ? bits : widest;
-	}
-	return widest;
-}
-
-/* Does a beat b? */
-static bool oracle_beats(const struct cfg_route *a, const struct cfg_route *b)
-{
-	if (a->priority != b->priority)
-		return a->priority > b->priority;
-	if (oracle_domain(&a->match) != oracle_domain(&b->match))
-		return oracle_domain(&a->match) > oracle_domain(&b->match);
-	if (oracle_client(&a->match) != oracle_client(&b->match))
-		return oracle_client(&a->match) < oracle_client(&b->match);
-	if (!a->match.n_addresses != !b->match.n_addresses)
-		return a->match.n_addresses > 0;
-	return a->index < b->index;
-}
-
-/* Of the routes that take this client: with all of them, or with those that need no name. */
-static const struct cfg_route *oracle_best(const struct config *c, const struct plan_conn *conn,
-					   bool nameless)
-{
-	const struct cfg_route *best = NULL;
-
-	for (unsigned i = 0; i < c->n_routes; i++) {
-		const struct cfg_route *r = &c->routes[i];
-
-		if (!oracle_listens(r, conn) || (nameless && r->match.domains.n))
-			continue;
-		if (r->match.has_client_ip && !addr_set_has(&r->match.client_ip, &conn->client))
-			continue;
-		if (!best || oracle_beats(r, best))
-			best = r;
-	}
-	return best;
-}
+/* ---- what is right ---- */
 
 static bool oracle_has_family(const struct cfg_route *r, int family)
 {
@@ -327,12 +180,8 @@ static unsigned property_run(unsigned files, uint64_t seed, unsigned *planned, u
 		struct buf b = { 0 };
 		struct config *c;
 		struct plan *p = NULL;
-		unsigned n = 1 + rng(7);
 
-		buf_puts(&b, "{\"routes\":[");
-		for (unsigned i = 0; i < n; i++)
-			put_route(&b, i);
-		buf_puts(&b, "]}");
+		put_file(&b, &small_world);
 		c = config_parse("random.json", b.data, b.len, &opt, &d);
 		if (c)
 			p = plan_build(c, &facts, &d);

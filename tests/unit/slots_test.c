@@ -145,6 +145,23 @@ static void shares_follow_the_weights_in_the_large_table(void **state)
 	assert_in_range(count[0], 3072 - 175, 3072 + 175);
 }
 
+static void a_target_that_stands_twice_has_the_sum_of_its_weights(void **state)
+{
+	unsigned total;
+
+	(void)state;
+	fill_keys(2);
+	keys[2] = keys[0];
+	weights[0] = 1;
+	weights[1] = 2;
+	weights[2] = 3;
+	total = slots_hash(keys, weights, 3, before);
+	weights[0] = 4;
+	assert_int_equal(total, 1024);
+	assert_int_equal(slots_hash(keys, weights, 2, after), total);
+	assert_memory_equal(before, after, total * sizeof(*before));
+}
+
 /* ---- the compiled route ---- */
 
 static struct ruleset *compile(const char *routes, struct err *e)
@@ -331,6 +348,7 @@ int main(void)
 		cmocka_unit_test(most_clients_stay_where_slots_become_finer),
 		cmocka_unit_test(between_the_steps_a_target_takes_only_its_share),
 		cmocka_unit_test(shares_follow_the_weights_in_the_large_table),
+		cmocka_unit_test(a_target_that_stands_twice_has_the_sum_of_its_weights),
 		cmocka_unit_test(a_hashed_route_with_too_many_targets_is_refused_by_name),
 		cmocka_unit_test(a_redirect_goes_to_the_port_of_its_own_target),
 		cmocka_unit_test(
