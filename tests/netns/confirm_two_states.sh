@@ -12,7 +12,7 @@ answers() { [[ $(probe tcp "10.10.0.1:$1") == "$2" ]]; }
 timers() { pgrep -fc "confirm-timer --state-dir $T/$1 " || :; }
 
 expect_exit 0 spctl apply "$T/one.json" --confirm 3600
-expect_exit 0 spctl apply "$T/two.json" --table other --state-dir "$T/second" --confirm 2
+expect_exit 0 spctl apply "$T/two.json" --table other --state-dir "$T/second" --confirm $((2 * STRETCH))
 expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9100
 expect_eq "$(timers state) $(timers second)" '1 1' 'timers'
 eventually answers 9100 refused

@@ -113,8 +113,8 @@ eventually no_timer
 
 # Also where it has the very routes that wait: they are for good then, and do not go at the deadline.
 n=$(spctl status --json | jq .generation)
-expect_exit 0 spctl rollback 2 --confirm 2
-expect_exit 0 spctl rollback 2 --confirm 2 --json
+expect_exit 0 spctl rollback 2 --confirm $((2 * STRETCH))
+expect_exit 0 spctl rollback 2 --confirm $((2 * STRETCH)) --json
 expect_json "$out" ".changed == false and .confirm.generation == $((n + 1)) and .confirm.previous == $n"
 expect_exit 0 spctl rollback 2
 expect_match "$out" "generation $((n + 2)) is live: a copy of generation 2"
