@@ -66,7 +66,7 @@ expect_exit 0 spctl down --timeout 2
 read_on
 
 # A name server that does not answer: the apply that asks it keeps nobody waiting.
-printf 'nameserver 10.20.0.99\noptions timeout:8 attempts:1\n' >"$T/resolv"
+printf 'nameserver 10.20.0.99\noptions timeout:%d attempts:1\n' $((8 * STRETCH)) >"$T/resolv"
 mount --bind "$T/resolv" /etc/resolv.conf
 sed 's/10\.20\.0\.2/nobody.test/' "$T/old.json" >"$T/named.json"
 apply old
