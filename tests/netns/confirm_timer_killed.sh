@@ -148,7 +148,7 @@ apply old
 eventually no_timer
 lab_start gw "$T/look.log" flock -s "$T/state/timer" sh -c 'echo held; exec sleep 1'
 eventually grep -q held "$T/look.log"
-expect_exit 0 spctl apply "$T/new.json" --confirm 3
+expect_exit 0 spctl apply "$T/new.json" --confirm $((3 * STRETCH))
 expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
 answers_a() { [[ $(probe tcp 10.10.0.1:9000) == 'A|10.20.0.1|hi' ]]; }
 eventually answers_a

@@ -34,7 +34,7 @@ hold long cl tcp 10.10.0.1:9100
 lab_start gw "$T/drain.log" "$SPCTL" apply "$T/two_b.json" --table other --state-dir "$T/second" --drain 60
 drain=$lab_pid
 eventually answers 9100 'B|10.20.0.1|hi'
-expect_exit 0 spctl apply "$T/one_b.json" --confirm 1 --timeout 1
+expect_exit 0 spctl apply "$T/one_b.json" --confirm $((2 * STRETCH)) --timeout "$STRETCH"
 expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
 eventually answers 9000 'A|10.20.0.1|hi'
 kill -0 "$drain" || fail 'the drain was over: nothing is tested'
