@@ -22,15 +22,15 @@ timers() { pgrep -fc "confirm-timer --state-dir $T/state" || :; }
 no_timer() { [[ $(timers) == 0 ]]; }
 
 # Nothing was applied before, and nobody confirms: the host as before.
-run spctl apply "$T/new.json" --confirm 2
+run spctl apply "$T/new.json" --confirm $((2 * STRETCH))
 expect_eq "$code" 0 'exit code'
 expect_match "$out" 'generation 1 waits for confirmation: spctl confirm'
-expect_match "$out" 'the routes are taken away in 2 s, at 20[0-9-]+T[0-9:]+Z'
+expect_match "$out" "the routes are taken away in $((2 * STRETCH)) s, at 20[0-9-]+T[0-9:]+Z"
 expect_match "$(tail -n 1 <<<"$out")" '^to go back: spctl rollback'
 expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
 expect_exit 1 spctl status --json
 expect_json "$out" '.confirm == {"generation":1,"previous":0,"secondsLeft":.confirm.secondsLeft,"timer":true}'
-expect_json "$out" '.confirm.secondsLeft <= 2 and .drift == false'
+expect_json "$out" ".confirm.secondsLeft <= $((2 * STRETCH)) and .drift == false"
 eventually answers 9000 refused
 eventually no_timer
 expect_no_table
@@ -69,7 +69,7 @@ expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
 hold before cl tcp 10.10.0.1:9000
 apply old
 hold old cl tcp 10.10.0.1:9000
-run spctl apply "$T/third.json" --confirm 2
+run spctl apply "$T/third.json" --confirm $((2 * STRETCH))
 expect_eq "$code" 0 'exit code'
 hold new cl tcp 10.10.0.1:9001
 expect_hold old 'A|10.20.0.1|one' one
@@ -113,7 +113,7 @@ expect_exit 0 spctl apply "$T/third.json" --dry-run
 mv "$T/kept_live" "$T/state/live"
 # With --confirm it takes the other's place; what comes back is still what was confirmed last. The
 # timer that runs already keeps the new time, here a shorter one.
-expect_exit 0 spctl apply "$T/third.json" --confirm 2 --json
+expect_exit 0 spctl apply "$T/third.json" --confirm $((2 * STRETCH)) --json
 expect_json "$out" '.confirm.generation == 7 and .confirm.previous == 4'
 expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9001
 expect_eq "$(timers)" 1 'timers'
@@ -161,7 +161,7 @@ expect_match "$err" 'only spctl apply --confirm starts this'
 expect_no_match "$(spctl help)$(spctl completion)" 'confirm-timer'
 
 # down while one waits: nothing comes back.
-expect_exit 0 spctl apply "$T/third.json" --confirm 2
+expect_exit 0 spctl apply "$T/third.json" --confirm $((2 * STRETCH))
 hold_close before
 hold_close old
 hold_close new

@@ -32,6 +32,7 @@ told() { grep -q "new generation $1" "$T/monitor"; }
 expect_true_image() {
 	local image n=0
 	image=$(od -An -tu4 -j20 -N4 "$T/run/image")
+	: >"$T/monitor" # what the last one told is no answer
 	nsenter --net=/run/netns/gw -- nft monitor >"$T/monitor" &
 	LAB_PIDS+=("$!")
 	until told ''; do

@@ -46,7 +46,7 @@ eventually no_shell
 # The terminal is the apply's stdin, stdout and stderr. It is run by a script that goes on in the
 # foreground: everything of that job, and the shell, gets SIGHUP when the client goes away.
 cat >"$T/script" <<END
-'$SPCTL' apply '$T/new.json' --confirm 3
+'$SPCTL' apply '$T/new.json' --confirm $((3 * STRETCH))
 echo code=\$? shell=\$\$
 echo logout
 exec sleep 1000

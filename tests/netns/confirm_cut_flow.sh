@@ -18,7 +18,7 @@ config new <<'C'
 C
 apply old
 cat >"$T/script" <<END
-'$SPCTL' apply '$T/new.json' --kill --confirm 3
+'$SPCTL' apply '$T/new.json' --kill --confirm $((3 * STRETCH))
 echo done >'$T/done'
 exec sleep 1000
 END

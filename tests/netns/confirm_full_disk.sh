@@ -15,7 +15,7 @@ commits() { grep -c 'new generation' "$T/commits"; }
 # The deadline passes on a full disk.
 apply old
 lab_start gw "$T/commits" nft monitor
-run spctl apply "$T/new.json" --confirm 2
+run spctl apply "$T/new.json" --confirm $((2 * STRETCH))
 expect_eq "$code" 0 'exit code'
 fill
 eventually answers 'A|10.20.0.1|hi'

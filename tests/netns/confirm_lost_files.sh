@@ -26,7 +26,7 @@ refused_without_change 'damaged'
 cp "$T/kept" "$T/state/applied/2.config"
 
 # Lost while it waits: the one before comes back by itself.
-expect_exit 0 spctl apply "$T/new.json" --confirm 2
+expect_exit 0 spctl apply "$T/new.json" --confirm $((2 * STRETCH))
 expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
 rm "$T/state/applied/2.config"
 eventually answers 'A|10.20.0.1|hi'

@@ -25,7 +25,7 @@ read_on() {
 apply old
 
 # The deadline passes while apply stalls.
-stalled apply "$T/new.json" --confirm 2 -v
+stalled apply "$T/new.json" --confirm $((2 * STRETCH)) -v
 eventually answers 'B|10.20.0.1|hi'
 is_stalled || fail 'apply did not stall: nothing is tested'
 eventually answers 'A|10.20.0.1|hi'
@@ -66,11 +66,13 @@ expect_exit 0 spctl down --timeout 2
 read_on
 
 # A name server that does not answer: the apply that asks it keeps nobody waiting.
-printf 'nameserver 10.20.0.99\noptions timeout:8 attempts:1\n' >"$T/resolv"
+printf 'nameserver 10.20.0.99\noptions timeout:%d attempts:1\n' $((8 * STRETCH)) >"$T/resolv"
 mount --bind "$T/resolv" /etc/resolv.conf
+# Nobody has the address; without this, that is found out after three seconds.
+gw ip neigh replace 10.20.0.99 lladdr 02:00:00:00:00:99 dev srv nud permanent
 sed 's/10\.20\.0\.2/nobody.test/' "$T/old.json" >"$T/named.json"
 apply old
-expect_exit 0 spctl apply "$T/new.json" --confirm 2
+expect_exit 0 spctl apply "$T/new.json" --confirm $((2 * STRETCH))
 nsenter --net=/run/netns/gw -- "$SPCTL" apply "$T/named.json" --confirm 60 >"$T/said" 2>&1 &
 job=$!
 LAB_PIDS+=("$job")

@@ -9,6 +9,8 @@ kill_timer() {
 	kill -KILL "$(timer)"
 	eventually no_timer
 }
+# Long enough to kill the timer before it is over.
+soon=$STRETCH
 # The deadline is in N.json, in milliseconds of CLOCK_BOOTTIME.
 overdue() { # GENERATION
 	local deadline now
@@ -44,7 +46,7 @@ for command in status history "plan $T/new.json" "explain --port 9000" conns doc
 	"apply --boot" "apply $T/old.json --dry-run"; do
 	apply old
 	last=$(spctl history --json | jq '.history[0].generation')
-	expect_exit 0 spctl apply "$T/new.json" --confirm 1
+	expect_exit 0 spctl apply "$T/new.json" --confirm "$soon"
 	n=$((last + 1))
 	kill_timer
 	eventually overdue "$n"
@@ -81,7 +83,7 @@ done
 
 # Stopped, not dead: it holds its lock, but not the work.
 apply old
-expect_exit 0 spctl apply "$T/new.json" --confirm 1
+expect_exit 0 spctl apply "$T/new.json" --confirm "$soon"
 n=$(spctl history --json | jq '.history[0].generation')
 pid=$(timer)
 kill -STOP "$pid"
@@ -94,7 +96,7 @@ eventually no_timer
 expect_exit 0 spctl status
 
 # RUN is lost: nothing is done twice.
-expect_exit 0 spctl apply "$T/new.json" --confirm 3
+expect_exit 0 spctl apply "$T/new.json" --confirm $((soon + 2))
 rm -rf "$T/run"
 expect_exit 1 spctl status
 eventually no_timer
@@ -103,7 +105,7 @@ expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9000
 
 # The files of all that could come back are lost: said, tried again, and confirm keeps what is there.
 live=$(spctl status --json | jq .generation)
-expect_exit 0 spctl apply "$T/new.json" --confirm 1
+expect_exit 0 spctl apply "$T/new.json" --confirm "$soon"
 n=$(jq -s 'map(.generation) | max' "$T"/state/applied/*.json)
 mkdir "$T/kept"
 find "$T/state/applied" -name '*.config' ! -name "$n.config" -exec mv -t "$T/kept" {} +
@@ -116,7 +118,7 @@ mv "$T"/kept/* "$T/state/applied"
 back() { [[ $(probe tcp 10.10.0.1:9000) == A* ]]; }
 eventually back
 eventually no_timer
-expect_exit 0 spctl apply "$T/new.json" --confirm 1
+expect_exit 0 spctl apply "$T/new.json" --confirm "$soon"
 n=$((n + 1))
 find "$T/state/applied" -name '*.config' ! -name "$n.config" -delete
 eventually overdue "$n"
@@ -128,7 +130,7 @@ eventually no_timer
 
 # The file that says that it waits is damaged: that is no confirmation. The timer remembers.
 live=$(spctl status --json | jq .generation)
-expect_exit 0 spctl apply "$T/old.json" --confirm 3
+expect_exit 0 spctl apply "$T/old.json" --confirm $((soon + 2))
 n=$((n + 1))
 head -c 100 "$T/state/applied/$n.json" >"$T/half"
 sleeps() { grep -q 'it_value: ([1-9]' "/proc/$(timer)"/fdinfo/*; }
@@ -146,7 +148,7 @@ apply old
 eventually no_timer
 lab_start gw "$T/look.log" flock -s "$T/state/timer" sh -c 'echo held; exec sleep 1'
 eventually grep -q held "$T/look.log"
-expect_exit 0 spctl apply "$T/new.json" --confirm 3
+expect_exit 0 spctl apply "$T/new.json" --confirm $((3 * STRETCH))
 expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
 answers_a() { [[ $(probe tcp 10.10.0.1:9000) == 'A|10.20.0.1|hi' ]]; }
 eventually answers_a

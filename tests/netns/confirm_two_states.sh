@@ -12,7 +12,7 @@ answers() { [[ $(probe tcp "10.10.0.1:$1") == "$2" ]]; }
 timers() { pgrep -fc "confirm-timer --state-dir $T/$1 " || :; }
 
 expect_exit 0 spctl apply "$T/one.json" --confirm 3600
-expect_exit 0 spctl apply "$T/two.json" --table other --state-dir "$T/second" --confirm 2
+expect_exit 0 spctl apply "$T/two.json" --table other --state-dir "$T/second" --confirm $((2 * STRETCH))
 expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9100
 expect_eq "$(timers state) $(timers second)" '1 1' 'timers'
 eventually answers 9100 refused
@@ -34,7 +34,7 @@ hold long cl tcp 10.10.0.1:9100
 lab_start gw "$T/drain.log" "$SPCTL" apply "$T/two_b.json" --table other --state-dir "$T/second" --drain 60
 drain=$lab_pid
 eventually answers 9100 'B|10.20.0.1|hi'
-expect_exit 0 spctl apply "$T/one_b.json" --confirm 1 --timeout 1
+expect_exit 0 spctl apply "$T/one_b.json" --confirm $((2 * STRETCH)) --timeout "$STRETCH"
 expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
 eventually answers 9000 'A|10.20.0.1|hi'
 kill -0 "$drain" || fail 'the drain was over: nothing is tested'

@@ -11,6 +11,7 @@
 # O        the build directory (default build); SPCTL another binary
 # DEBUG=1  on failure: a shell in the gateway's namespace
 # TRACE=1  every command is shown
+# STRETCH  how many times longer everything may take (1); scripts/vm-check sets it
 
 set -Eeuo pipefail
 
@@ -38,6 +39,7 @@ NAME=$(basename "$0" .sh)
 export NO_COLOR=1 LC_ALL=C
 export SPCTL_STATE_DIR=$T/state SPCTL_RUN_DIR=$T/run
 TABLE=spctl
+STRETCH=${STRETCH:-1}
 out='' err='' code=0
 [[ ${TRACE-} != 1 ]] || set -x
 
@@ -218,9 +220,9 @@ expect_json() { # TEXT JQ-FILTER [WHAT]: the filter must be true
 	jq -e "$2" <<<"$1" >/dev/null 2>&1 || fail "${3:+$3: }$2 is not true of $1"
 }
 
-# eventually CMD...: polls until it succeeds, at most EVENTUALLY seconds (10).
+# eventually CMD...: polls until it succeeds, at most EVENTUALLY seconds (10), stretched.
 eventually() {
-	local end=$((SECONDS + ${EVENTUALLY:-10}))
+	local end=$((SECONDS + ${EVENTUALLY:-10} * STRETCH))
 	until "$@" >/dev/null 2>&1; do
 		((SECONDS < end)) || fail "never came true: $*"
 		sleep 0.05
@@ -303,7 +305,7 @@ try_hold() {
 	exec {in}>"$T/hold.$name.in" {out_fd}<"$T/hold.$name.out"
 	HOLD_IN[$name]=$in
 	HOLD_OUT[$name]=$out_fd
-	read -r -t 10 answer <&"$out_fd" || answer='nothing'
+	read -r -t $((10 * STRETCH)) answer <&"$out_fd" || answer='nothing'
 	[[ $answer == open ]] || hold_close "$name"
 	[[ $answer == open ]]
 }
@@ -317,7 +319,7 @@ hold_say() {
 	answer=gone
 	if kill -0 "${HOLD_PID[$1]}" 2>/dev/null; then
 		echo "$2" >&"${HOLD_IN[$1]}" || :
-		read -r -t 10 answer <&"${HOLD_OUT[$1]}" || answer=silent
+		read -r -t $((10 * STRETCH)) answer <&"${HOLD_OUT[$1]}" || answer=silent
 	fi
 }
 

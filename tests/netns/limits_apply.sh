@@ -39,11 +39,15 @@ still_counted() {
 		expect_hold $name "${answers[$name]}" hi
 	done
 	echo "ok: $1"
+	((SECONDS - token_s < 25)) || EVENTUALLY=60 eventually take_token
 }
-# The one token of 9004 comes back after a minute only.
+# The one token of 9004 comes back after a minute only: a slow machine takes it again in time.
+take_token() {
+	[[ $(probe tcp 10.10.0.1:9004 -s 10.10.0.9) == ?'|10.20.0.1|hi' ]] && token_s=$SECONDS
+}
 routes 3 0 10.20.0.2 2 '' | apply_config
 declare -A answers=([a]='A|10.20.0.1|hi' [b]='A|10.20.0.1|hi' [c]='A|10.20.0.1|hi' [d]='A|10.20.0.1|hi')
-expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9004 -s 10.10.0.9
+take_token
 eventually try_hold a cl tcp 10.10.0.1:9001
 hold b cl tcp 10.10.0.1:9001 -s 10.10.0.3
 hold c cl tcp 10.10.0.1:9002

@@ -56,11 +56,11 @@ expect_match "$out" 'generation 3 is live'
 expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
 
 # A name that does not resolve: the file may be right, so exit 1; its place; nothing changed.
-rules=$(gw nft -s list ruleset)
+rules=$(rules_of)
 state=$(cd "$T/state" && find . -type f -exec sha256sum {} + | sort)
 expect_exit 1 spctl apply "$T/two.json" --timeout 5
 expect_match "$err" 'two\.json:4:12: error: routes\[1]\.action\.targets\[0]\.host: target "gone\.lan" of route "bad" cannot be resolved: '
-expect_eq "$(gw nft -s list ruleset)" "$rules" 'the ruleset'
+expect_eq "$(rules_of)" "$rules" 'the ruleset'
 expect_eq "$(cd "$T/state" && find . -type f -exec sha256sum {} + | sort)" "$state" STATE
 expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
 expect_exit 1 spctl apply "$T/two.json" --timeout 5 --json

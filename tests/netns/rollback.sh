@@ -113,8 +113,8 @@ eventually no_timer
 
 # Also where it has the very routes that wait: they are for good then, and do not go at the deadline.
 n=$(spctl status --json | jq .generation)
-expect_exit 0 spctl rollback 2 --confirm 2
-expect_exit 0 spctl rollback 2 --confirm 2 --json
+expect_exit 0 spctl rollback 2 --confirm $((2 * STRETCH))
+expect_exit 0 spctl rollback 2 --confirm $((2 * STRETCH)) --json
 expect_json "$out" ".changed == false and .confirm.generation == $((n + 1)) and .confirm.previous == $n"
 expect_exit 0 spctl rollback 2
 expect_match "$out" "generation $((n + 2)) is live: a copy of generation 2"
@@ -125,14 +125,14 @@ expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9000
 expect_exit 0 spctl rollback 5
 
 # Its files are lost: said, nothing changed.
-table=$(gw nft -s list maps) # sets forget their clients meanwhile
+table=$(rules_of)
 rm "$T/state/applied/6.config"
 expect_exit 1 spctl rollback 6
 expect_match "$err" 'generation 6 is not kept'
 echo '{' >"$T/state/applied/9.json"
 expect_exit 1 spctl rollback 9
 expect_match "$err" 'damaged'
-expect_eq "$(gw nft -s list maps)" "$table" 'the table'
+expect_eq "$(rules_of)" "$table" 'the table'
 expect_exit 0 spctl history
 expect_match "$out" '6 .*files lost'
 expect_match "$out" '9 .*files lost'

@@ -46,10 +46,10 @@ expect_match "$out" 'nothing to do'
 # A name that somebody else has is refused, and nothing moves.
 gw nft add table inet taken
 gw nft add chain inet taken c
-rules=$(gw nft -s list ruleset)
+rules=$(rules_of)
 expect_exit 1 spctl apply "$T/plain.json" --table taken
 expect_match "$err" 'table "inet taken" exists'
-expect_eq "$(gw nft -s list ruleset)" "$rules" 'the ruleset'
+expect_eq "$(rules_of)" "$rules" 'the ruleset'
 expect_exit 0 spctl status
 expect_hold kept 'A|10.20.0.1|three' three
 gw nft delete table inet taken
