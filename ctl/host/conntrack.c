@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * libnetfilter_conntrack reads and writes the messages, libmnl moves them: its
- * own nfct_query() cannot tell a lost answer from the end of a dump.
+ * conntrack_parse.c reads the messages, libnetfilter_conntrack writes them, libmnl moves them:
+ * nfct_query() cannot tell a lost answer from the end of a dump.
  *
  * A dump is collected before anybody sees it, so that it can be asked for
  * again (ENOBUFS), and so that deleting does not move the table under it. The
@@ -147,9 +147,8 @@ static int dump_message(const struct nlmsghdr *h, void *arg)
 {
 	struct flows *fs = arg;
 	struct ct_flow f;
-	int rc = conntrack_parse(h, fs->any, &f);
 
-	if (rc < 0 || (rc && flows_add(fs, &f) < 0)) {
+	if (conntrack_parse(h, fs->any, &f) && flows_add(fs, &f) < 0) {
 		errno = ENOMEM;
 		return MNL_CB_ERROR;
 	}

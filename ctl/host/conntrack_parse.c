@@ -1,95 +1,160 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * libnetfilter_conntrack is not asked to read: on a message that is not as it expects it ends the
+ * process, or reads on behind it (1.0.9).
+ */
 #include "ctl/host/conntrack_parse.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <libnetfilter_conntrack/libnetfilter_conntrack.h>
-#include <libnetfilter_conntrack/libnetfilter_conntrack_tcp.h>
+#include <endian.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netinet/in.h>
-#include <string.h>
 
-/* nft writes the label as four words of the host; netlink carries those 16 bytes as they
- * are, and the bitmask is an array of words again: bit 0 of word w is bit 32 * w. */
-static uint32_t label_word(const struct nfct_bitmask *label, unsigned w)
+#include "ctl/host/host_attr.h"
+
+/* What is not there is 0. */
+static uint16_t be16_of(const struct nlattr *a)
 {
-	uint32_t word = 0;
+	uint16_t v = 0;
 
-	for (unsigned bit = 0; bit < 32; bit++)
-		if (nfct_bitmask_maxbit(label) >= 32 * w + bit &&
-		    nfct_bitmask_test_bit(label, 32 * w + bit))
-			word |= UINT32_C(1) << bit;
-	return word;
+	get_bytes(a, &v, sizeof(v));
+	return ntohs(v);
 }
 
-static struct addr addr_of(const struct nf_conntrack *ct, enum nf_conntrack_attr v4,
-			   enum nf_conntrack_attr v6)
+static uint32_t be32_of(const struct nlattr *a)
 {
-	bool is_v4 = nfct_get_attr_u8(ct, ATTR_ORIG_L3PROTO) == AF_INET;
-	const void *bytes = nfct_get_attr(ct, is_v4 ? v4 : v6);
-	struct addr a = { .family = is_v4 ? ADDR_V4 : ADDR_V6 };
+	uint32_t v = 0;
 
-	if (bytes)
-		memcpy(a.bytes, bytes, is_v4 ? 4 : 16);
-	return a;
+	get_bytes(a, &v, sizeof(v));
+	return ntohl(v);
 }
 
-/* What only those who list connections look at. An attribute that is not there reads as 0. */
-static void read_extras(const struct nf_conntrack *ct, struct ct_flow *f)
+static uint64_t be64_of(const struct nlattr *a)
 {
-	uint32_t status = nfct_get_attr_u32(ct, ATTR_STATUS);
+	uint64_t v = 0;
 
-	f->answered = status & IPS_SEEN_REPLY;
-	f->assured = status & IPS_ASSURED;
-	f->expires_s = nfct_get_attr_u32(ct, ATTR_TIMEOUT);
-	if (nfct_attr_is_set(ct, ATTR_TIMESTAMP_START) > 0)
-		f->start_ms = (int64_t)(nfct_get_attr_u64(ct, ATTR_TIMESTAMP_START) / 1000000);
-	f->counted = nfct_attr_is_set(ct, ATTR_ORIG_COUNTER_BYTES) > 0;
-	f->bytes_in = nfct_get_attr_u64(ct, ATTR_ORIG_COUNTER_BYTES);
-	f->bytes_out = nfct_get_attr_u64(ct, ATTR_REPL_COUNTER_BYTES);
-	f->packets_in = nfct_get_attr_u64(ct, ATTR_ORIG_COUNTER_PACKETS);
-	f->packets_out = nfct_get_attr_u64(ct, ATTR_REPL_COUNTER_PACKETS);
+	get_bytes(a, &v, sizeof(v));
+	return be64toh(v);
 }
 
-/* True if this is a TCP or UDP flow and, unless `any`, has a route id in its label. */
-static bool flow_read(const struct nf_conntrack *ct, bool any, struct ct_flow *f)
-{
-	const struct nfct_bitmask *label = nfct_get_attr(ct, ATTR_CONNLABELS);
-	uint8_t proto = nfct_get_attr_u8(ct, ATTR_ORIG_L4PROTO);
+/* ---- tuples: one direction ---- */
 
-	if ((!label && !any) || (proto != IPPROTO_TCP && proto != IPPROTO_UDP))
+struct tuple {
+	uint8_t proto;
+	struct addr source, destination;
+	uint16_t source_port, destination_port;
+};
+
+static bool address_read(const struct attrs *ip, uint8_t family, int v4, int v6, struct addr *out)
+{
+	bool is_v4 = family == AF_INET;
+
+	*out = (struct addr){ .family = is_v4 ? ADDR_V4 : ADDR_V6 };
+	return get_bytes(ip->v[is_v4 ? v4 : v6], out->bytes, is_v4 ? 4 : 16);
+}
+
+/* False: it is not of TCP or UDP over IP. */
+static bool tuple_read(const struct nlattr *nest, uint8_t family, struct tuple *out)
+{
+	struct attrs t = attrs_of_nest(nest), ip = attrs_of_nest(t.v[CTA_TUPLE_IP]);
+	struct attrs proto = attrs_of_nest(t.v[CTA_TUPLE_PROTO]);
+
+	if (!get_bytes(proto.v[CTA_PROTO_NUM], &out->proto, sizeof(out->proto)) ||
+	    (out->proto != IPPROTO_TCP && out->proto != IPPROTO_UDP))
 		return false;
-	*f = (struct ct_flow){ .zone = nfct_get_attr_u16(ct, ATTR_ZONE) };
-	f->id = label ? label_word(label, 0) : 0;
-	if (!f->id && !any)
+	out->source_port = be16_of(proto.v[CTA_PROTO_SRC_PORT]);
+	out->destination_port = be16_of(proto.v[CTA_PROTO_DST_PORT]);
+	return address_read(&ip, family, CTA_IP_V4_SRC, CTA_IP_V6_SRC, &out->source) &&
+	       address_read(&ip, family, CTA_IP_V4_DST, CTA_IP_V6_DST, &out->destination);
+}
+
+static bool tuples_read(const struct attrs *t, uint8_t family, struct ct_flow *f)
+{
+	struct tuple to, back;
+
+	if ((family != AF_INET && family != AF_INET6) ||
+	    !tuple_read(t->v[CTA_TUPLE_ORIG], family, &to) ||
+	    !tuple_read(t->v[CTA_TUPLE_REPLY], family, &back))
 		return false;
-	f->flags = label ? label_word(label, 1) : 0;
-	f->instance = label ? label_word(label, 2) : 0;
-	f->tag = label ? label_word(label, 3) : 0;
-	f->ct_id = nfct_get_attr_u32(ct, ATTR_ID);
-	f->proto = proto;
-	if (proto == IPPROTO_TCP)
-		f->tcp_state = nfct_get_attr_u8(ct, ATTR_TCP_STATE);
-	f->closed = f->tcp_state == TCP_CONNTRACK_TIME_WAIT || f->tcp_state == TCP_CONNTRACK_CLOSE;
-	f->client = addr_of(ct, ATTR_ORIG_IPV4_SRC, ATTR_ORIG_IPV6_SRC);
-	f->local = addr_of(ct, ATTR_ORIG_IPV4_DST, ATTR_ORIG_IPV6_DST);
-	f->target = addr_of(ct, ATTR_REPL_IPV4_SRC, ATTR_REPL_IPV6_SRC);
-	f->client_port = ntohs(nfct_get_attr_u16(ct, ATTR_ORIG_PORT_SRC));
-	f->local_port = ntohs(nfct_get_attr_u16(ct, ATTR_ORIG_PORT_DST));
-	f->target_port = ntohs(nfct_get_attr_u16(ct, ATTR_REPL_PORT_SRC));
-	f->seen = addr_of(ct, ATTR_REPL_IPV4_DST, ATTR_REPL_IPV6_DST);
-	f->seen_port = ntohs(nfct_get_attr_u16(ct, ATTR_REPL_PORT_DST));
-	read_extras(ct, f);
+	f->proto = to.proto;
+	f->client = to.source;
+	f->client_port = to.source_port;
+	f->local = to.destination;
+	f->local_port = to.destination_port;
+	f->target = back.source;
+	f->target_port = back.source_port;
+	f->seen = back.destination;
+	f->seen_port = back.destination_port;
 	return true;
 }
 
-int conntrack_parse(const struct nlmsghdr *h, bool any, struct ct_flow *out)
-{
-	struct nf_conntrack *ct = nfct_new();
-	bool is_flow;
+/* ---- the rest ---- */
 
-	if (!ct)
-		return -ENOMEM;
-	is_flow = nfct_nlmsg_parse(h, ct) >= 0 && flow_read(ct, any, out);
-	nfct_destroy(ct);
-	return is_flow;
+/* nft writes the label as four words of the host, and netlink carries those 16 bytes as they are.
+ */
+static void label_read(const struct nlattr *a, struct ct_flow *f)
+{
+	uint32_t words[4] = { 0 };
+
+	get_bytes(a, words, sizeof(words));
+	f->id = words[0];
+	f->flags = words[1];
+	f->instance = words[2];
+	f->tag = words[3];
+}
+
+static void tcp_state_read(const struct nlattr *protoinfo, struct ct_flow *f)
+{
+	struct attrs info = attrs_of_nest(protoinfo);
+	struct attrs tcp = attrs_of_nest(info.v[CTA_PROTOINFO_TCP]);
+
+	if (f->proto != IPPROTO_TCP)
+		return;
+	get_bytes(tcp.v[CTA_PROTOINFO_TCP_STATE], &f->tcp_state, sizeof(f->tcp_state));
+	f->closed = f->tcp_state == TCP_CONNTRACK_TIME_WAIT || f->tcp_state == TCP_CONNTRACK_CLOSE;
+}
+
+/* What only those who list connections look at. */
+static void extras_read(const struct attrs *t, struct ct_flow *f)
+{
+	struct attrs in = attrs_of_nest(t->v[CTA_COUNTERS_ORIG]);
+	struct attrs out = attrs_of_nest(t->v[CTA_COUNTERS_REPLY]);
+	struct attrs when = attrs_of_nest(t->v[CTA_TIMESTAMP]);
+	uint32_t status = be32_of(t->v[CTA_STATUS]);
+
+	f->answered = status & IPS_SEEN_REPLY;
+	f->assured = status & IPS_ASSURED;
+	f->expires_s = be32_of(t->v[CTA_TIMEOUT]);
+	f->start_ms = (int64_t)(be64_of(when.v[CTA_TIMESTAMP_START]) / 1000000);
+	f->counted = in.v[CTA_COUNTERS_BYTES];
+	f->bytes_in = be64_of(in.v[CTA_COUNTERS_BYTES]);
+	f->packets_in = be64_of(in.v[CTA_COUNTERS_PACKETS]);
+	f->bytes_out = be64_of(out.v[CTA_COUNTERS_BYTES]);
+	f->packets_out = be64_of(out.v[CTA_COUNTERS_PACKETS]);
+}
+
+bool conntrack_parse(const struct nlmsghdr *h, bool any, struct ct_flow *out)
+{
+	const struct nfgenmsg *g = mnl_nlmsg_get_payload(h);
+	struct ct_flow f = { 0 };
+	struct attrs t;
+
+	if (h->nlmsg_type != (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW) ||
+	    mnl_nlmsg_get_payload_len(h) < sizeof(*g))
+		return false;
+	t = attrs_of(h, sizeof(*g));
+	if (!tuples_read(&t, g->nfgen_family, &f))
+		return false;
+	label_read(t.v[CTA_LABELS], &f);
+	if (!f.id && !any)
+		return false;
+	f.ct_id = be32_of(t.v[CTA_ID]);
+	f.zone = be16_of(t.v[CTA_ZONE]);
+	tcp_state_read(t.v[CTA_PROTOINFO], &f);
+	extras_read(&t, &f);
+	*out = f;
+	return true;
 }

@@ -7,8 +7,8 @@
 
 struct nlmsghdr;
 
-/* 1 = *out is a TCP or UDP flow and, unless `any`, has a route id in its label; 0 = another
- * message; -ENOMEM. Any bytes within h->nlmsg_len are safe. */
-int conntrack_parse(const struct nlmsghdr *h, bool any, struct ct_flow *out);
+/* True: *out is a TCP or UDP flow and, unless `any`, has a route id in its label. False: another
+ * message. Any bytes within h->nlmsg_len are safe. */
+bool conntrack_parse(const struct nlmsghdr *h, bool any, struct ct_flow *out);
 
 #endif

@@ -9,32 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/host/host_attr.h"
 #include "ctl/host/host_net.h"
-
-#define ATTR_MAX 64
-
-struct attrs {
-	const struct nlattr *v[ATTR_MAX];
-};
-
-static struct attrs attrs_of(const struct nlmsghdr *h, size_t header)
-{
-	struct attrs t = { 0 };
-	const struct nlattr *a;
-
-	mnl_attr_for_each (a, h, header)
-		if (mnl_attr_get_type(a) < ATTR_MAX)
-			t.v[mnl_attr_get_type(a)] = a;
-	return t;
-}
-
-static bool get_u32(const struct nlattr *a, uint32_t *out)
-{
-	if (!a || mnl_attr_get_payload_len(a) != sizeof(*out))
-		return false;
-	memcpy(out, mnl_attr_get_payload(a), sizeof(*out));
-	return true;
-}
 
 static bool get_addr(const struct nlattr *a, int family, struct addr *out)
 {
