@@ -186,12 +186,22 @@ static bool word_find(const char *word, const char *const *words, size_t n, unsi
 	return false;
 }
 
+static bool is_dots(const char *part)
+{
+	size_t n = strspn(part, ".");
+
+	return n && n <= 2 && (!part[n] || part[n] == '/');
+}
+
 /* Root will write to these files: nothing outside of the two trees, whatever the journal says. */
 static bool name_is_valid(const char *s)
 {
 	if (strncmp(s, "net/ipv4/", 9) != 0 && strncmp(s, "net/ipv6/", 9) != 0)
 		return false;
-	return !strstr(s, "/../") && !strstr(s, "/./") && s[strlen(s) - 1] != '/';
+	for (const char *p = s; (p = strchr(p, '/')); p++)
+		if (is_dots(p + 1))
+			return false;
+	return s[strlen(s) - 1] != '/';
 }
 
 static bool value_copy(char out[SYSCTL_VALUE_MAX], const char *value)
