@@ -2,6 +2,7 @@
 # make SAN=1 ...      ASan + UBSan, into build-san         make check-unit   unit tests only
 # make WERROR=1 ...   warnings are errors                  make check-netns  namespace tests (root)
 # make fuzz           build the libFuzzer targets          make fuzz-run     each for FUZZ_SECONDS
+# make fuzz-selftest  the same, each with a planted bug
 # make lint           shellcheck, mandoc                   make fmt          clang-format in place
 # make TSAN=1 ...     ThreadSanitizer, into build-tsan     make bench        how long spctl itself takes (root)
 # make install        DESTDIR PREFIX SBINDIR MANDIR UNITDIR  make dist       source archive
@@ -48,6 +49,7 @@ UNIT_SRC := $(sort $(wildcard tests/unit/*_test.c))
 UNIT := $(UNIT_SRC:%.c=$(O)/%)
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/*_fuzz.c))
 FUZZ := $(FUZZ_SRC:%.c=$(O)/%)
+FUZZ_SELFTEST := $(FUZZ_SRC:tests/fuzz/%.c=$(O)/tests/fuzz-selftest/%)
 TOOL_SRC := $(sort $(wildcard tests/tools/*.c))
 TOOL := $(TOOL_SRC:%.c=$(O)/%) $(patsubst %.c,$(O)/%.so,$(wildcard tests/preload/*.c))
 # spctl's own code against real packets, and spctl with one bug each that this has to find.
@@ -60,6 +62,7 @@ all: $(O)/spctl $(O)/spctl.8 $(O)/spctl-routes.5
 tools: $(TOOL) $(LAB) $(PLANTED)
 unit: $(UNIT)
 fuzz: $(FUZZ)
+fuzz-selftest: $(FUZZ_SELFTEST)
 
 $(O)/spctl: $(O)/ctl/cli/main.o $(O)/libspctl.a
 	$(call say,LD,$@)
@@ -89,19 +92,28 @@ $(O)/tests/preload/%.so: tests/preload/%.c Makefile
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra $(if $(WERROR),-Werror) -fPIC -shared -o $@ $<
-# The fuzz targets share one instrumented library, apart from the plain one.
+# The fuzz targets share one instrumented library, apart from the plain one. It also counts what ran.
 FUZZ_FLAGS = $(ALL_CFLAGS) -Wno-cast-qual $(FUZZ_CFLAGS)
+FUZZ_SAN = address,undefined -fno-sanitize-recover=all -fprofile-instr-generate -fcoverage-mapping
 $(O)/fuzz/obj/%.o: %.c Makefile
 	$(call say,FUZZCC,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link,address,undefined -c -o $@ $<
+	$(Q)$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link,$(FUZZ_SAN) -c -o $@ $<
+$(O)/fuzz/selftest/%.o: tests/fuzz/%.c Makefile
+	$(call say,FUZZCC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(FUZZ_FLAGS) -DFUZZ_SELFTEST -fsanitize=fuzzer-no-link,$(FUZZ_SAN) -c -o $@ $<
 $(O)/fuzz/libspctl.a: $(LIB_SRC:%.c=$(O)/fuzz/obj/%.o)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 $(O)/tests/fuzz/%: $(O)/fuzz/obj/tests/fuzz/%.o $(O)/fuzz/libspctl.a
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(ALL_LDLIBS)
+	$(Q)$(CLANG) -fsanitize=fuzzer,$(FUZZ_SAN) -o $@ $^ $(ALL_LDLIBS)
+$(O)/tests/fuzz-selftest/%: $(O)/fuzz/selftest/%.o $(O)/fuzz/libspctl.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) -fsanitize=fuzzer,$(FUZZ_SAN) -o $@ $^ $(ALL_LDLIBS)
 
 # The manual pages come from the command table and the key table of the binary itself.
 $(O)/spctl.8: $(O)/spctl man/spctl.8.in
@@ -145,12 +157,12 @@ uninstall:
 dist:
 	git archive --prefix=spctl-$(VERSION)/ -o spctl-$(VERSION).tar.gz HEAD
 clean:
-	rm -rf build build-tsan build-san build-fp build-san-fp build-selftest
+	rm -rf build build-tsan build-san build-fp build-san-fp
 help:
 	@sed -n 's/^# //p;/^[^#]/q' Makefile
-.PHONY: all tools unit fuzz check check-unit check-includes check-netns fuzz-run bench fmt fmt-check lint install install-unit uninstall dist clean help
+.PHONY: all tools unit fuzz fuzz-selftest check check-unit check-includes check-netns fuzz-run bench fmt fmt-check lint install install-unit uninstall dist clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
--include $(LIB_SRC:%.c=$(O)/fuzz/obj/%.d) $(FUZZ_SRC:%.c=$(O)/fuzz/obj/%.d)
+-include $(LIB_SRC:%.c=$(O)/fuzz/obj/%.d) $(FUZZ_SRC:%.c=$(O)/fuzz/obj/%.d) $(FUZZ_SRC:tests/fuzz/%.c=$(O)/fuzz/selftest/%.d)
 -include $(LIB_OBJ:.o=.d) $(O)/ctl/cli/main.d $(UNIT_SRC:%.c=$(O)/%.d)
 -include $(wildcard $(O)/tests/netns/*.d) $(PLANTED_SRC:%.c=$(O)/%.d)

@@ -200,6 +200,16 @@ static bool part_matches(const char *glob, const char *text)
 	return *text && (*glob == '?' || *glob == *text) && part_matches(glob + 1, text + 1);
 }
 
+static void write_decimal(unsigned v, char text[4])
+{
+	if (v >= 100)
+		*text++ = (char)('0' + v / 100);
+	if (v >= 10)
+		*text++ = (char)('0' + v / 10 % 10);
+	*text++ = (char)('0' + v % 10);
+	*text = '\0';
+}
+
 /* The values 0..255 that a part stands for; false when there is none. */
 static bool part_values(const char *glob, bool ok[256])
 {
@@ -208,7 +218,7 @@ static bool part_values(const char *glob, bool ok[256])
 	for (unsigned v = 0; v < 256; v++) {
 		char text[4];
 
-		snprintf(text, sizeof(text), "%u", v);
+		write_decimal(v, text);
 		ok[v] = part_matches(glob, text);
 		any |= ok[v];
 	}
@@ -228,6 +238,22 @@ struct glob4 {
 	unsigned fixed; /* parts before this one are enumerated; from here on everything is free */
 };
 
+/* How many ranges it stands for: runs in the last enumerated part, for each way to it. */
+static size_t glob4_count(const struct glob4 *g)
+{
+	size_t n = 0;
+
+	for (unsigned part = g->fixed; part-- > 0;) {
+		size_t here = 0;
+		bool is_last = part + 1 == g->fixed;
+
+		for (unsigned v = 0; v < 256; v++)
+			here += g->ok[part][v] && !(is_last && v && g->ok[part][v - 1]);
+		n = is_last ? here : n * here;
+	}
+	return n;
+}
+
 /* Runs of values of the last enumerated part, under the prefix in r. */
 static int glob4_last_part(struct addr_set *s, const struct glob4 *g, struct addr_range r)
 {
@@ -242,8 +268,6 @@ static int glob4_last_part(struct addr_set *s, const struct glob4 *g, struct add
 			v++;
 		r.lo.bytes[last] = (uint8_t)from;
 		r.hi.bytes[last] = (uint8_t)v;
-		if (s->n >= ADDR_GLOB_MAX_RANGES)
-			return -E2BIG;
 		if (addr_set_add(s, &r))
 			return -ENOMEM;
 	}
@@ -292,10 +316,8 @@ static int split_parts(const char *pattern, char part[4][16])
 static int parse_glob4(struct addr_set *s, const char *pattern, struct err *e)
 {
 	struct addr_range r = { { .family = ADDR_V4 }, { .family = ADDR_V4 } };
-	struct addr_set mine = { 0 };
 	struct glob4 g = { .fixed = 4 };
 	char part[4][16];
-	int rc;
 
 	if (split_parts(pattern, part))
 		return err_set(e, EINVAL, "\"%s\" is not an address, prefix, range or pattern",
@@ -308,15 +330,10 @@ static int parse_glob4(struct addr_set *s, const char *pattern, struct err *e)
 		g.fixed--;
 		r.hi.bytes[g.fixed] = 255;
 	}
-	/* Expanded apart, so that the bound counts this pattern's ranges alone. */
-	rc = g.fixed ? glob4_expand(&mine, &g, 0, r) : addr_set_add(&mine, &r);
-	for (size_t i = 0; i < mine.n && !rc; i++)
-		rc = addr_set_add(s, &mine.v[i]);
-	addr_set_fini(&mine);
-	if (rc == -E2BIG)
+	if (glob4_count(&g) > ADDR_GLOB_MAX_RANGES)
 		return err_set(e, E2BIG, "\"%s\" stands for more than %d ranges", pattern,
 			       ADDR_GLOB_MAX_RANGES);
-	return rc;
+	return g.fixed ? glob4_expand(s, &g, 0, r) : addr_set_add(s, &r);
 }
 
 /* "2001:db8:*": whole 16-bit groups, then one star for the rest. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * libnetfilter_conntrack reads and writes the messages, libmnl moves them: its
- * own nfct_query() cannot tell a lost answer from the end of a dump.
+ * conntrack_parse.c reads the messages, libnetfilter_conntrack writes them, libmnl moves them:
+ * nfct_query() cannot tell a lost answer from the end of a dump.
  *
  * A dump is collected before anybody sees it, so that it can be asked for
  * again (ENOBUFS), and so that deleting does not move the table under it. The
@@ -28,6 +28,7 @@
 #include <sys/time.h>
 
 #include "ctl/base/io.h"
+#include "ctl/host/conntrack_parse.h"
 
 #define ANSWER_TIMEOUT_S 10
 #define DUMP_TRIES	 8
@@ -36,13 +37,8 @@
 
 #define NEARLY_FULL_PERCENT 80
 
-struct entry {
-	struct ct_flow flow;
-	uint16_t zone;
-};
-
 struct flows {
-	struct entry *v;
+	struct ct_flow *v;
 	size_t n, cap;
 	bool any; /* foreign flows, too */
 };
@@ -117,31 +113,6 @@ static int ct_receive(struct mnl_socket *nl, uint32_t seq, mnl_cb_t cb, void *ar
 
 /* ---- reading ---- */
 
-/* nft writes the label as four words of the host; netlink carries those 16 bytes as they
- * are, and the bitmask is an array of words again: bit 0 of word w is bit 32 * w. */
-static uint32_t label_word(const struct nfct_bitmask *label, unsigned w)
-{
-	uint32_t word = 0;
-
-	for (unsigned bit = 0; bit < 32; bit++)
-		if (nfct_bitmask_maxbit(label) >= 32 * w + bit &&
-		    nfct_bitmask_test_bit(label, 32 * w + bit))
-			word |= UINT32_C(1) << bit;
-	return word;
-}
-
-static struct addr addr_of(const struct nf_conntrack *ct, enum nf_conntrack_attr v4,
-			   enum nf_conntrack_attr v6)
-{
-	bool is_v4 = nfct_get_attr_u8(ct, ATTR_ORIG_L3PROTO) == AF_INET;
-	const void *bytes = nfct_get_attr(ct, is_v4 ? v4 : v6);
-	struct addr a = { .family = is_v4 ? ADDR_V4 : ADDR_V6 };
-
-	if (bytes)
-		memcpy(a.bytes, bytes, is_v4 ? 4 : 16);
-	return a;
-}
-
 const char *conntrack_state_name(const struct ct_flow *f)
 {
 	static const char *const tcp[] = {
@@ -157,100 +128,42 @@ const char *conntrack_state_name(const struct ct_flow *f)
 	return f->tcp_state < sizeof(tcp) / sizeof(*tcp) ? tcp[f->tcp_state] : "UNKNOWN";
 }
 
-/* What only those who list connections look at. An attribute that is not there reads as 0. */
-static void read_extras(const struct nf_conntrack *ct, struct ct_flow *f)
-{
-	uint32_t status = nfct_get_attr_u32(ct, ATTR_STATUS);
-
-	f->answered = status & IPS_SEEN_REPLY;
-	f->assured = status & IPS_ASSURED;
-	f->expires_s = nfct_get_attr_u32(ct, ATTR_TIMEOUT);
-	if (nfct_attr_is_set(ct, ATTR_TIMESTAMP_START) > 0)
-		f->start_ms = (int64_t)(nfct_get_attr_u64(ct, ATTR_TIMESTAMP_START) / 1000000);
-	f->counted = nfct_attr_is_set(ct, ATTR_ORIG_COUNTER_BYTES) > 0;
-	f->bytes_in = nfct_get_attr_u64(ct, ATTR_ORIG_COUNTER_BYTES);
-	f->bytes_out = nfct_get_attr_u64(ct, ATTR_REPL_COUNTER_BYTES);
-	f->packets_in = nfct_get_attr_u64(ct, ATTR_ORIG_COUNTER_PACKETS);
-	f->packets_out = nfct_get_attr_u64(ct, ATTR_REPL_COUNTER_PACKETS);
-}
-
-/* True if this is a TCP or UDP flow and, unless `any`, has a route id in its label. */
-static bool entry_read(const struct nf_conntrack *ct, bool any, struct entry *out)
-{
-	const struct nfct_bitmask *label = nfct_get_attr(ct, ATTR_CONNLABELS);
-	uint8_t proto = nfct_get_attr_u8(ct, ATTR_ORIG_L4PROTO);
-	struct ct_flow *f = &out->flow;
-
-	if ((!label && !any) || (proto != IPPROTO_TCP && proto != IPPROTO_UDP))
-		return false;
-	*out = (struct entry){ .zone = nfct_get_attr_u16(ct, ATTR_ZONE) };
-	f->id = label ? label_word(label, 0) : 0;
-	if (!f->id && !any)
-		return false;
-	f->flags = label ? label_word(label, 1) : 0;
-	f->instance = label ? label_word(label, 2) : 0;
-	f->tag = label ? label_word(label, 3) : 0;
-	f->ct_id = nfct_get_attr_u32(ct, ATTR_ID);
-	f->proto = proto;
-	f->zone = out->zone;
-	if (proto == IPPROTO_TCP)
-		f->tcp_state = nfct_get_attr_u8(ct, ATTR_TCP_STATE);
-	f->closed = f->tcp_state == TCP_CONNTRACK_TIME_WAIT || f->tcp_state == TCP_CONNTRACK_CLOSE;
-	f->client = addr_of(ct, ATTR_ORIG_IPV4_SRC, ATTR_ORIG_IPV6_SRC);
-	f->local = addr_of(ct, ATTR_ORIG_IPV4_DST, ATTR_ORIG_IPV6_DST);
-	f->target = addr_of(ct, ATTR_REPL_IPV4_SRC, ATTR_REPL_IPV6_SRC);
-	f->client_port = ntohs(nfct_get_attr_u16(ct, ATTR_ORIG_PORT_SRC));
-	f->local_port = ntohs(nfct_get_attr_u16(ct, ATTR_ORIG_PORT_DST));
-	f->target_port = ntohs(nfct_get_attr_u16(ct, ATTR_REPL_PORT_SRC));
-	f->seen = addr_of(ct, ATTR_REPL_IPV4_DST, ATTR_REPL_IPV6_DST);
-	f->seen_port = ntohs(nfct_get_attr_u16(ct, ATTR_REPL_PORT_DST));
-	read_extras(ct, f);
-	return true;
-}
-
-static int flows_add(struct flows *fs, const struct entry *t)
+static int flows_add(struct flows *fs, const struct ct_flow *f)
 {
 	if (fs->n == fs->cap) {
 		size_t cap = fs->cap ? fs->cap * 2 : 64;
-		struct entry *v = realloc(fs->v, cap * sizeof(*v));
+		struct ct_flow *v = realloc(fs->v, cap * sizeof(*v));
 
 		if (!v)
 			return -ENOMEM;
 		fs->v = v;
 		fs->cap = cap;
 	}
-	fs->v[fs->n++] = *t;
+	fs->v[fs->n++] = *f;
 	return 0;
 }
 
 static int dump_message(const struct nlmsghdr *h, void *arg)
 {
 	struct flows *fs = arg;
-	struct nf_conntrack *ct = nfct_new();
-	struct entry t;
-	int rc = MNL_CB_OK;
+	struct ct_flow f;
 
-	if (!ct) {
+	if (conntrack_parse(h, fs->any, &f) && flows_add(fs, &f) < 0) {
 		errno = ENOMEM;
 		return MNL_CB_ERROR;
 	}
-	if (nfct_nlmsg_parse(h, ct) >= 0 && entry_read(ct, fs->any, &t) && flows_add(fs, &t) < 0) {
-		errno = ENOMEM;
-		rc = MNL_CB_ERROR;
-	}
-	nfct_destroy(ct);
-	return rc;
+	return MNL_CB_OK;
 }
 
-static int entry_cmp(const void *a, const void *b)
+static int flow_cmp(const void *a, const void *b)
 {
-	const struct entry *x = a, *y = b;
+	const struct ct_flow *x = a, *y = b;
 
-	if (x->flow.ct_id != y->flow.ct_id)
-		return x->flow.ct_id < y->flow.ct_id ? -1 : 1;
-	if (x->flow.client_port != y->flow.client_port)
-		return x->flow.client_port < y->flow.client_port ? -1 : 1;
-	return addr_cmp(&x->flow.client, &y->flow.client);
+	if (x->ct_id != y->ct_id)
+		return x->ct_id < y->ct_id ? -1 : 1;
+	if (x->client_port != y->client_port)
+		return x->client_port < y->client_port ? -1 : 1;
+	return addr_cmp(&x->client, &y->client);
 }
 
 static void flows_unique(struct flows *fs)
@@ -258,9 +171,9 @@ static void flows_unique(struct flows *fs)
 	size_t n = 0;
 
 	if (fs->n)
-		qsort(fs->v, fs->n, sizeof(*fs->v), entry_cmp);
+		qsort(fs->v, fs->n, sizeof(*fs->v), flow_cmp);
 	for (size_t i = 0; i < fs->n; i++)
-		if (!n || entry_cmp(&fs->v[n - 1], &fs->v[i]) != 0)
+		if (!n || flow_cmp(&fs->v[n - 1], &fs->v[i]) != 0)
 			fs->v[n++] = fs->v[i];
 	fs->n = n;
 }
@@ -309,7 +222,7 @@ int conntrack_each(int (*fn)(const struct ct_flow *f, void *arg), void *arg, str
 	rc = flows_read(nl, &seq, &fs, e);
 	mnl_socket_close(nl);
 	for (size_t i = 0; !rc && i < fs.n; i++)
-		rc = fn(&fs.v[i].flow, arg);
+		rc = fn(&fs.v[i], arg);
 	free(fs.v);
 	return rc;
 }
@@ -329,10 +242,10 @@ static void tuple_set(struct nf_conntrack *ct, const struct ct_flow *f)
 }
 
 /* 0 = deleted, -ENOENT = it went by itself. */
-static int entry_delete(struct mnl_socket *nl, uint32_t seq, const struct entry *t)
+static int flow_delete(struct mnl_socket *nl, uint32_t seq, const struct ct_flow *f)
 {
 	struct nf_conntrack *ct = nfct_new();
-	uint8_t family = t->flow.client.family == ADDR_V4 ? AF_INET : AF_INET6;
+	uint8_t family = f->client.family == ADDR_V4 ? AF_INET : AF_INET6;
 	char request[1024];
 	struct nlmsghdr *h;
 	int rc = 0;
@@ -340,16 +253,16 @@ static int entry_delete(struct mnl_socket *nl, uint32_t seq, const struct entry 
 	if (!ct)
 		return -ENOMEM;
 	h = ct_header(request, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, family, seq);
-	tuple_set(ct, &t->flow);
+	tuple_set(ct, f);
 	if (nfct_nlmsg_build(h, ct) < 0)
 		rc = -EINVAL;
 	nfct_destroy(ct);
 	if (rc)
 		return rc;
 	/* Not left to the library: without the id a newer flow of this tuple would go. */
-	mnl_attr_put_u32(h, CTA_ID, htonl(t->flow.ct_id));
-	if (t->zone)
-		mnl_attr_put_u16(h, CTA_ZONE, htons(t->zone));
+	mnl_attr_put_u32(h, CTA_ID, htonl(f->ct_id));
+	if (f->zone)
+		mnl_attr_put_u16(h, CTA_ZONE, htons(f->zone));
 	if (mnl_socket_sendto(nl, h, h->nlmsg_len) < 0)
 		return -errno;
 	return ct_receive(nl, seq, NULL, NULL);
@@ -370,9 +283,9 @@ static int delete_flows(bool any, bool (*want)(const struct ct_flow *f, void *ar
 	for (size_t i = 0; !rc && i < fs.n; i++) {
 		int one;
 
-		if (want && !want(&fs.v[i].flow, arg))
+		if (want && !want(&fs.v[i], arg))
 			continue;
-		one = entry_delete(nl, ++seq, &fs.v[i]);
+		one = flow_delete(nl, ++seq, &fs.v[i]);
 		if (!one)
 			deleted++;
 		else if (one != -ENOENT)

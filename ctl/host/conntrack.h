@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * conntrack: the kernel's flow table through libnetfilter_conntrack. Our flows
+ * conntrack: the kernel's flow table. Our flows
  * are those whose ct label has the route id in word 0 (see ruleset_compile.h).
  */
 #ifndef CTL_HOST_CONNTRACK_H

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "ctl/base/io.h"
+#include "ctl/host/host_net.h"
 #include "ctl/host/host_netlink.h"
 #include "ctl/host/host_sock.h"
 
@@ -78,45 +79,11 @@ struct route_dump {
 	int family;
 };
 
-static void range_of(const uint8_t *bytes, unsigned prefix_len, struct addr_range *out)
-{
-	for (unsigned i = 0; i < addr_len(&out->lo); i++) {
-		unsigned bits = prefix_len > 8 * i ? prefix_len - 8 * i : 0;
-		uint8_t host = bits >= 8 ? 0 : (uint8_t)(0xff >> bits);
-
-		out->lo.bytes[i] = bytes[i] & (uint8_t)~host;
-		out->hi.bytes[i] = bytes[i] | host;
-	}
-}
-
 static int route_message(const struct nlmsghdr *h, void *arg)
 {
-	const struct rtmsg *m = mnl_nlmsg_get_payload(h);
-	struct route_dump *d = arg;
-	const uint8_t *dst = NULL;
-	uint32_t table;
-	struct addr_range r = { 0 };
-	const struct nlattr *a;
+	const struct route_dump *d = arg;
 
-	/* Kernels that do not filter send everything; without IPv6 they send IPv4 again. */
-	if (h->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(h) < sizeof(*m) ||
-	    m->rtm_family != d->family || m->rtm_type != RTN_LOCAL)
-		return MNL_CB_OK;
-	table = m->rtm_table;
-	r.lo.family = r.hi.family = d->family == AF_INET ? ADDR_V4 : ADDR_V6;
-	mnl_attr_for_each (a, h, sizeof(*m)) {
-		if (mnl_attr_get_type(a) == RTA_TABLE && mnl_attr_validate(a, MNL_TYPE_U32) >= 0)
-			table = mnl_attr_get_u32(a);
-		else if (mnl_attr_get_type(a) == RTA_DST &&
-			 mnl_attr_get_payload_len(a) == addr_len(&r.lo))
-			dst = mnl_attr_get_payload(a);
-	}
-	if (table != RT_TABLE_LOCAL || m->rtm_dst_len > 8 * addr_len(&r.lo) ||
-	    (!dst && m->rtm_dst_len))
-		return MNL_CB_OK;
-	/* "local default" (TPROXY set-ups in table local) has no RTA_DST. */
-	range_of(dst ? dst : (const uint8_t[16]){ 0 }, m->rtm_dst_len, &r);
-	if (addr_set_add(d->set, &r) < 0) {
+	if (host_local_parse(h, d->family, d->set) < 0) {
 		errno = ENOMEM;
 		return MNL_CB_ERROR;
 	}

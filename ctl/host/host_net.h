@@ -75,5 +75,8 @@ int host_path_find(const struct host_net *n, const struct addr *to, const struct
 void host_net_parse(struct host_net *n, const struct nlmsghdr *h);
 /* An answer to a request for a way: false if it is none. */
 bool host_path_parse(const struct nlmsghdr *h, struct host_path *out);
+/* Adds what a route of that family (AF_INET, AF_INET6) in table local says is this host's; other
+ * messages add nothing. 0 or -ENOMEM. */
+int host_local_parse(const struct nlmsghdr *h, int family, struct addr_set *out);
 
 #endif

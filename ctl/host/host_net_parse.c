@@ -9,32 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/host/host_attr.h"
 #include "ctl/host/host_net.h"
-
-#define ATTR_MAX 64
-
-struct attrs {
-	const struct nlattr *v[ATTR_MAX];
-};
-
-static struct attrs attrs_of(const struct nlmsghdr *h, size_t header)
-{
-	struct attrs t = { 0 };
-	const struct nlattr *a;
-
-	mnl_attr_for_each (a, h, header)
-		if (mnl_attr_get_type(a) < ATTR_MAX)
-			t.v[mnl_attr_get_type(a)] = a;
-	return t;
-}
-
-static bool get_u32(const struct nlattr *a, uint32_t *out)
-{
-	if (!a || mnl_attr_get_payload_len(a) != sizeof(*out))
-		return false;
-	memcpy(out, mnl_attr_get_payload(a), sizeof(*out));
-	return true;
-}
 
 static bool get_addr(const struct nlattr *a, int family, struct addr *out)
 {
@@ -266,4 +242,43 @@ bool host_path_parse(const struct nlmsghdr *h, struct host_path *out)
 	get_addr(t.v[RTA_GATEWAY], m->rtm_family, &out->gateway);
 	get_addr(t.v[RTA_PREFSRC], m->rtm_family, &out->source);
 	return true;
+}
+
+static void range_of(const uint8_t *bytes, unsigned prefix_len, struct addr_range *out)
+{
+	for (unsigned i = 0; i < addr_len(&out->lo); i++) {
+		unsigned bits = prefix_len > 8 * i ? prefix_len - 8 * i : 0;
+		uint8_t host = bits >= 8 ? 0 : (uint8_t)(0xff >> bits);
+
+		out->lo.bytes[i] = bytes[i] & (uint8_t)~host;
+		out->hi.bytes[i] = bytes[i] | host;
+	}
+}
+
+int host_local_parse(const struct nlmsghdr *h, int family, struct addr_set *out)
+{
+	static const uint8_t any[16];
+	const struct rtmsg *m = mnl_nlmsg_get_payload(h);
+	const struct nlattr *dst;
+	struct addr_range r = { 0 };
+	uint32_t table;
+	struct attrs t;
+
+	/* Kernels that do not filter send everything; without IPv6 they send IPv4 again. */
+	if (h->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(h) < sizeof(*m) ||
+	    m->rtm_family != family || m->rtm_type != RTN_LOCAL)
+		return 0;
+	t = attrs_of(h, sizeof(*m));
+	table = m->rtm_table;
+	get_u32(t.v[RTA_TABLE], &table);
+	r.lo.family = r.hi.family = family == AF_INET ? ADDR_V4 : ADDR_V6;
+	dst = t.v[RTA_DST];
+	if (dst && mnl_attr_get_payload_len(dst) != addr_len(&r.lo))
+		dst = NULL;
+	if (table != RT_TABLE_LOCAL || m->rtm_dst_len > 8 * addr_len(&r.lo) ||
+	    (!dst && m->rtm_dst_len))
+		return 0;
+	/* "local default" (TPROXY set-ups in table local) has no RTA_DST. */
+	range_of(dst ? mnl_attr_get_payload(dst) : any, m->rtm_dst_len, &r);
+	return addr_set_add(out, &r);
 }

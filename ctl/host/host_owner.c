@@ -9,6 +9,7 @@
 
 #include "ctl/base/io.h"
 #include "ctl/base/log.h"
+#include "ctl/host/proc_text.h"
 
 static int by_inode(const void *a, const void *b)
 {
@@ -18,14 +19,12 @@ static int by_inode(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* link: "socket:[4711]" */
 static const struct owned_socket *find_socket(const struct owned_socket *sockets, size_t n,
 					      const char *link)
 {
 	struct owned_socket key = { 0 };
-	char end;
 
-	if (sscanf(link, "socket:[%u%c", &key.inode, &end) != 2 || end != ']')
+	if (!proc_text_socket(link, &key.inode))
 		return NULL;
 	return bsearch(&key, sockets, n, sizeof(key), by_inode);
 }

@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <libmnl/libmnl.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
@@ -31,20 +30,6 @@ static int listener_add(struct host_facts *f, const struct host_listener *l)
 	return 0;
 }
 
-/* ip is in network order; a mapped IPv6 address becomes IPv4. */
-static struct addr address_of(int family, const void *ip)
-{
-	struct sockaddr_in v4 = { .sin_family = AF_INET };
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
-
-	if (family == AF_INET) {
-		memcpy(&v4.sin_addr, ip, sizeof(v4.sin_addr));
-		return addr_from_sockaddr((const void *)&v4, NULL);
-	}
-	memcpy(&v6.sin6_addr, ip, sizeof(v6.sin6_addr));
-	return addr_from_sockaddr((const void *)&v6, NULL);
-}
-
 struct diag_dump {
 	struct host_facts *facts;
 	uint8_t proto;
@@ -52,21 +37,10 @@ struct diag_dump {
 
 static int diag_message(const struct nlmsghdr *h, void *arg)
 {
-	const struct inet_diag_msg *m = mnl_nlmsg_get_payload(h);
-	struct diag_dump *d = arg;
-	const struct nlattr *a;
+	const struct diag_dump *d = arg;
 	struct host_listener l = { .proto = d->proto };
 
-	if (mnl_nlmsg_get_payload_len(h) < sizeof(*m) || !m->id.idiag_sport)
-		return MNL_CB_OK;
-	l.addr = address_of(m->idiag_family, m->id.idiag_src);
-	l.port = ntohs(m->id.idiag_sport);
-	l.inode = m->idiag_inode;
-	mnl_attr_for_each (a, h, sizeof(*m))
-		if (mnl_attr_get_type(a) == INET_DIAG_SKV6ONLY &&
-		    mnl_attr_validate(a, MNL_TYPE_U8) >= 0)
-			l.v6_only = l.addr.family == ADDR_V6 && mnl_attr_get_u8(a);
-	if (listener_add(d->facts, &l) < 0) {
+	if (host_sock_parse(h, &l) && listener_add(d->facts, &l) < 0) {
 		errno = ENOMEM;
 		return MNL_CB_ERROR;
 	}
@@ -97,35 +71,6 @@ static int diag_read(struct mnl_socket *nl, struct host_facts *f, uint8_t proto,
 	return rc;
 }
 
-/* One line of /proc/net/{tcp,udp}{,6}: "sl local rem st tx:rx tr:when retr uid timeout inode". */
-static bool proc_line_parse(const char *line, uint8_t proto, int family, struct host_listener *out)
-{
-	unsigned long long inode;
-	char ip_hex[33];
-	unsigned port, state;
-	uint32_t words[4] = { 0 };
-	size_t n_words = family == AF_INET ? 1 : 4;
-
-	if (sscanf(line, " %*u: %32[0-9A-Fa-f]:%4X %*[0-9A-Fa-f]:%*4X %2X %*s %*s %*s %*u %*u %llu",
-		   ip_hex, &port, &state, &inode) != 4)
-		return false;
-	if (strlen(ip_hex) != 8 * n_words || !port)
-		return false;
-	if (state != (proto == IPPROTO_TCP ? TCP_LISTEN : TCP_CLOSE))
-		return false;
-	/* Each word is printed as a host number of the bytes in network order. */
-	for (size_t i = 0; i < n_words; i++)
-		if (sscanf(ip_hex + 8 * i, "%8" SCNx32, &words[i]) != 1)
-			return false;
-	*out = (struct host_listener){
-		.proto = proto,
-		.addr = address_of(family, words),
-		.port = (uint16_t)port,
-		.inode = (uint32_t)inode,
-	};
-	return true;
-}
-
 int host_sockets_read_proc(struct host_facts *f, uint8_t proto, int family, struct err *e)
 {
 	struct host_listener l;
@@ -139,7 +84,7 @@ int host_sockets_read_proc(struct host_facts *f, uint8_t proto, int family, stru
 	if (!file)
 		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot open %s", path);
 	while (!rc && fgets(line, sizeof(line), file))
-		if (proc_line_parse(line, proto, family, &l) && listener_add(f, &l) < 0)
+		if (host_sock_parse_line(line, proto, family, &l) && listener_add(f, &l) < 0)
 			rc = err_set(e, ENOMEM, "out of memory");
 	fclose(file);
 	return rc;

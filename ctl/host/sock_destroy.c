@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "ctl/host/host_netlink.h"
+#include "ctl/host/host_sock.h"
 
 struct sock_destroyer {
 	struct mnl_socket *nl;
@@ -52,6 +53,7 @@ static int ask(struct sock_destroyer *d, uint16_t type, uint16_t flags,
 	char buf[8192]; /* of any answer: the message has attributes, too */
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
 	ssize_t n;
+	int rc;
 
 	h->nlmsg_type = type;
 	h->nlmsg_flags = NLM_F_REQUEST | flags;
@@ -63,16 +65,9 @@ static int ask(struct sock_destroyer *d, uint16_t type, uint16_t flags,
 		n = mnl_socket_recvfrom(d->nl, buf, sizeof(buf));
 		if (n < 0 && errno != EINTR)
 			return -errno;
-		h = (void *)buf;
-	} while (n < 0 || !mnl_nlmsg_ok(h, (int)n) || h->nlmsg_seq != d->seq);
-	if (h->nlmsg_type == NLMSG_ERROR)
-		return mnl_nlmsg_get_payload_len(h) < sizeof(struct nlmsgerr)
-			       ? -EPROTO
-			       : ((const struct nlmsgerr *)mnl_nlmsg_get_payload(h))->error;
-	if (!out || mnl_nlmsg_get_payload_len(h) < sizeof(*out))
-		return -EPROTO;
-	memcpy(out, mnl_nlmsg_get_payload(h), sizeof(*out));
-	return 0;
+		rc = n < 0 ? -EAGAIN : host_sock_parse_answer(buf, (size_t)n, d->seq, out);
+	} while (rc == -EAGAIN);
+	return rc;
 }
 
 int sock_destroy_tcp(struct sock_destroyer *d, const struct addr *local, uint16_t local_port,

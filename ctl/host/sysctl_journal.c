@@ -132,7 +132,7 @@ static json_t *group_format(const struct sysctl_group *g)
 			 phase_names[g->phase], "changes", changes);
 }
 
-static char *journal_format(const struct sysctl_journal *j)
+char *sysctl_journal_format(const struct sysctl_journal *j)
 {
 	json_t *groups = json_array(), *root;
 	bool ok = groups;
@@ -168,7 +168,7 @@ int sysctl_journal_save(const struct sysctl_journal *j, struct err *e)
 
 	if (!j->n)
 		return journal_remove(j, e);
-	text = journal_format(j);
+	text = sysctl_journal_format(j);
 	if (!text) /* jansson: no memory, or an interface's name is not UTF-8 */
 		return err_set(e, EINVAL, "cannot describe the kernel settings for %s", j->path);
 	rc = io_write_file(j->path, text, strlen(text), 0600, e);
@@ -186,12 +186,22 @@ static bool word_find(const char *word, const char *const *words, size_t n, unsi
 	return false;
 }
 
+static bool is_dots(const char *part)
+{
+	size_t n = strspn(part, ".");
+
+	return n && n <= 2 && (!part[n] || part[n] == '/');
+}
+
 /* Root will write to these files: nothing outside of the two trees, whatever the journal says. */
 static bool name_is_valid(const char *s)
 {
 	if (strncmp(s, "net/ipv4/", 9) != 0 && strncmp(s, "net/ipv6/", 9) != 0)
 		return false;
-	return !strstr(s, "/../") && !strstr(s, "/./") && s[strlen(s) - 1] != '/';
+	for (const char *p = s; (p = strchr(p, '/')); p++)
+		if (is_dots(p + 1))
+			return false;
+	return s[strlen(s) - 1] != '/';
 }
 
 static bool value_copy(char out[SYSCTL_VALUE_MAX], const char *value)
@@ -235,7 +245,7 @@ static bool group_parse(json_t *item, struct sysctl_journal *j)
 	return true;
 }
 
-static int journal_parse(struct sysctl_journal *j, const struct buf *b, struct err *e)
+int sysctl_journal_parse(struct sysctl_journal *j, const struct buf *b, struct err *e)
 {
 	json_t *root = json_loadb(b->data, b->len, JSON_REJECT_DUPLICATES, NULL), *groups;
 	const char *boot;
@@ -269,7 +279,7 @@ struct sysctl_journal *sysctl_journal_load(const char *path, const char *boot, s
 	else
 		rc = io_read_regular(path, JOURNAL_MAX_BYTES, &b, e);
 	if (!rc)
-		rc = journal_parse(j, &b, e);
+		rc = sysctl_journal_parse(j, &b, e);
 	buf_fini(&b);
 	if (rc && rc != -ENOENT) {
 		sysctl_journal_free(j);

@@ -7,6 +7,7 @@
 #ifndef CTL_HOST_SYSCTL_JOURNAL_H
 #define CTL_HOST_SYSCTL_JOURNAL_H
 
+#include "ctl/base/buf.h"
 #include "ctl/host/sysctl.h"
 
 #define SYSCTL_VALUE_MAX 32
@@ -56,5 +57,10 @@ struct sysctl_entry *sysctl_group_add(struct sysctl_group *g, enum sysctl_kind k
 				      const char *name);
 /* fsynced; without groups the file is removed. */
 int sysctl_journal_save(const struct sysctl_journal *j, struct err *e);
+/* The file as text (owned by the caller) and back; pure. Format: NULL when out of memory or where a
+ * name is not UTF-8. Parse: j has path and boot and no groups; on -EBADMSG what it has is for
+ * sysctl_journal_free() only. */
+char *sysctl_journal_format(const struct sysctl_journal *j);
+int sysctl_journal_parse(struct sysctl_journal *j, const struct buf *b, struct err *e);
 
 #endif

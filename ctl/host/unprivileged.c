@@ -17,6 +17,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "ctl/host/proc_text.h"
+
 #define UID_COUNT (UNPRIVILEGED_UID_LAST - UNPRIVILEGED_UID_FIRST + 1)
 
 static void signals_reset(void)
@@ -79,8 +81,7 @@ static void mark_process(uint8_t used[UID_COUNT], const char *pid)
 	snprintf(path, sizeof(path), "/proc/%s/status", pid);
 	f = fopen(path, "re");
 	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "Uid: %lu %lu %lu %lu", &uids[0], &uids[1], &uids[2], &uids[3]) !=
-		    4)
+		if (!proc_text_uids(line, uids))
 			continue;
 		for (int i = 0; i < 4; i++)
 			mark_used(used, uids[i]);

@@ -58,34 +58,6 @@ int nft_refused(struct err *e, int code, const char *what)
 
 /* ---- which expression ---- */
 
-static const struct nlattr *attr_at(const struct nlmsghdr *nlh, uint32_t offset)
-{
-	const struct nlattr *a = (const void *)((const char *)nlh + offset);
-
-	if (offset < sizeof(*nlh) || offset % 4 || offset >= nlh->nlmsg_len ||
-	    !mnl_attr_ok(a, (int)(nlh->nlmsg_len - offset)))
-		return NULL;
-	return a;
-}
-
-/* The kernel points at the expression's list element or at its name. */
-static const char *expr_name_at(const struct nlmsghdr *nlh, uint32_t offset)
-{
-	const struct nlattr *a = nlh ? attr_at(nlh, offset) : NULL, *in;
-
-	if (!a)
-		return NULL;
-	if (!(a->nla_type & NLA_F_NESTED))
-		return mnl_attr_validate(a, MNL_TYPE_NUL_STRING) < 0 ? NULL : mnl_attr_get_str(a);
-	mnl_attr_for_each_nested (in, a) {
-		if (mnl_attr_get_type(in) == NFTA_EXPR_NAME)
-			return mnl_attr_validate(in, MNL_TYPE_NUL_STRING) < 0
-				       ? NULL
-				       : mnl_attr_get_str(in);
-	}
-	return NULL;
-}
-
 /* A rule of nothing but the expression's name: ENOENT only where its type is unknown. */
 static void put_probe_rule(struct nft_batch *b, struct nlmsghdr *nlh, const char *expr)
 {
@@ -135,7 +107,7 @@ int nft_has_expr(struct nft *n, const char *expr, struct err *e)
 static bool explain_module(struct nft *n, const struct nlmsghdr *nlh,
 			   const struct nft_kernel_error *k, char *out, size_t cap)
 {
-	const char *name = expr_name_at(nlh, k->offset);
+	const char *name = nft_refused_expr(nlh, k->offset);
 
 	for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++) {
 		const char *expr = modules[i].expr;

@@ -283,7 +283,7 @@ static enum answer lookup_interval(const struct judge *j, struct foreign_set *s,
 
 	if (!all_known(j, sreg, s->key_len))
 		return s->n ? MAYBE : NO;
-	if (!s->sorted)
+	if (s->n && !s->sorted)
 		qsort_r(s->v, s->n, sizeof(*s->v), elem_cmp, &s->key_len);
 	s->sorted = true;
 	while (lo < hi) {

@@ -61,5 +61,8 @@ struct nft_batch_answer {
 };
 
 void nft_parse_batch_answer(const void *bytes, size_t len, struct nft_batch_answer *a);
+/* The name of the expression that the kernel's offset points at in our message (NULL = none): the
+ * list element or the name itself. NULL when it is something else. */
+const char *nft_refused_expr(const struct nlmsghdr *nlh, uint32_t offset);
 
 #endif

@@ -3,6 +3,7 @@
  * What the kernel says of a transaction: one message for each that it refused
  * (the first is the cause, the rest mostly follow from it) and the ack.
  */
+#include <linux/netfilter/nf_tables.h>
 #include <linux/netlink.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,4 +64,32 @@ void nft_parse_batch_answer(const void *bytes, size_t len, struct nft_batch_answ
 			a->first = k;
 		}
 	}
+}
+
+static const struct nlattr *attr_at(const struct nlmsghdr *nlh, uint32_t offset)
+{
+	const struct nlattr *a = (const void *)((const char *)nlh + offset);
+
+	if (offset < sizeof(*nlh) || offset % 4 || offset >= nlh->nlmsg_len ||
+	    !mnl_attr_ok(a, (int)(nlh->nlmsg_len - offset)))
+		return NULL;
+	return a;
+}
+
+/* The kernel points at the expression's list element or at its name. */
+const char *nft_refused_expr(const struct nlmsghdr *nlh, uint32_t offset)
+{
+	const struct nlattr *a = nlh ? attr_at(nlh, offset) : NULL, *in;
+
+	if (!a)
+		return NULL;
+	if (!(a->nla_type & NLA_F_NESTED))
+		return mnl_attr_validate(a, MNL_TYPE_NUL_STRING) < 0 ? NULL : mnl_attr_get_str(a);
+	mnl_attr_for_each_nested (in, a) {
+		if (mnl_attr_get_type(in) == NFTA_EXPR_NAME)
+			return mnl_attr_validate(in, MNL_TYPE_NUL_STRING) < 0
+				       ? NULL
+				       : mnl_attr_get_str(in);
+	}
+	return NULL;
 }

@@ -302,7 +302,7 @@ static int load_id(struct cursor *c, struct route_ids *ids)
 	struct id_record r;
 	const char *name;
 
-	if (!take_record(c, &r, sizeof(r)) || !r.len || r.len > ROUTE_NAME_MAX)
+	if (!take_record(c, &r, sizeof(r)) || !r.len || r.len > ROUTE_NAME_MAX || !r.id)
 		return -ENOENT;
 	name = (const char *)take_array(c, r.len, 1);
 	if (!name || name[r.len - 1] || strlen(name) != r.len - 1)

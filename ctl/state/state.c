@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +26,7 @@
 #include "ctl/base/io.h"
 #include "ctl/base/log.h"
 #include "ctl/host/host.h"
+#include "ctl/state/state_instance.h"
 #include "ctl/state/state_owner.h"
 
 #define INSTANCE_MAX_BYTES 4096
@@ -60,44 +60,9 @@ const char *state_where(const char *state_dir, const char *run_dir, char *out, s
 
 /* ---- who a directory belongs to ---- */
 
-struct owner {
-	struct host_identity id;
-	char instance[33]; /* "" in RUN */
-};
-
-static bool instance_is_valid(const char *s)
-{
-	return strlen(s) == 32 && strspn(s, "0123456789abcdef") == 32;
-}
-
-static int owner_parse(const char *path, const struct buf *b, bool needs_instance,
-		       struct owner *out, struct err *e)
-{
-	const char *instance = "", *boot = "";
-	json_int_t dev = 0, ino = 0, cookie = 0;
-	json_t *root = json_loadb(b->data, b->len, JSON_REJECT_DUPLICATES, NULL);
-	int rc;
-
-	if (json_unpack(root, "{s?s, s?I, s:I, s:I, s:s}", "instance", &instance, "netnsCookie",
-			&cookie, "netnsDevice", &dev, "netnsInode", &ino, "boot", &boot) < 0 ||
-	    (needs_instance && !instance_is_valid(instance)) ||
-	    strlen(boot) >= sizeof(out->id.boot)) {
-		rc = err_set(e, EBADMSG, "%s is damaged", path);
-		err_hint(e, "if no spctl is in use here, remove that file");
-		json_decref(root);
-		return rc;
-	}
-	out->id.ns_cookie = (uint64_t)cookie;
-	out->id.ns_dev = (dev_t)dev;
-	out->id.ns_ino = (ino_t)ino;
-	snprintf(out->id.boot, sizeof(out->id.boot), "%s", boot);
-	snprintf(out->instance, sizeof(out->instance), "%s", needs_instance ? instance : "");
-	json_decref(root);
-	return 0;
-}
-
 /* -ENOENT, with e left empty, when the directory has no owner yet. */
-static int owner_load(const char *dir, bool needs_instance, struct owner *out, struct err *e)
+static int owner_load(const char *dir, bool needs_instance, struct state_instance *out,
+		      struct err *e)
 {
 	struct buf b = { 0 };
 	char *path = join(dir, "instance");
@@ -109,26 +74,19 @@ static int owner_load(const char *dir, bool needs_instance, struct owner *out, s
 	if (rc == -ENOENT && e)
 		*e = (struct err){ 0 };
 	if (!rc)
-		rc = owner_parse(path, &b, needs_instance, out, e);
+		rc = state_instance_parse(path, &b, needs_instance, out, e);
 	buf_fini(&b);
 	free(path);
 	return rc;
 }
 
-static int owner_save(const char *dir, const struct owner *o, struct err *e)
+static int owner_save(const char *dir, const struct state_instance *o, struct err *e)
 {
 	char *path = join(dir, "instance");
 	struct buf b = { 0 };
 	int rc;
 
-	buf_puts(&b, "{");
-	if (o->instance[0])
-		buf_printf(&b, "\"instance\": \"%s\", ", o->instance);
-	buf_printf(&b,
-		   "\"netnsCookie\": %ju, \"netnsDevice\": %ju, \"netnsInode\": %ju, \"boot\": "
-		   "\"%s\"}\n",
-		   (uintmax_t)o->id.ns_cookie, (uintmax_t)o->id.ns_dev, (uintmax_t)o->id.ns_ino,
-		   o->id.boot);
+	state_instance_format(o, &b);
 	if (!path || b.failed)
 		rc = err_set(e, ENOMEM, "out of memory");
 	else
@@ -144,7 +102,7 @@ static bool same_boot(const struct host_identity *a, const struct host_identity 
 }
 
 static bool is_foreign(const char *dir, bool needs_instance, const struct host_identity *me,
-		       struct owner *o)
+		       struct state_instance *o)
 {
 	return !owner_load(dir, needs_instance, o, NULL) && same_boot(&o->id, me) &&
 	       !host_same_namespace(&o->id, me);
@@ -152,7 +110,7 @@ static bool is_foreign(const char *dir, bool needs_instance, const struct host_i
 
 struct owners {
 	bool of_state, of_run; /* is it another namespace's of this boot? */
-	struct owner state, run;
+	struct state_instance state, run;
 };
 
 /* False: one of them belongs to a namespace that is, or may be, still there. */
@@ -206,7 +164,7 @@ static int owner_refuse(const struct state *s, const char *dir, const struct hos
 
 /* 0 = ours (also of another boot), -ENOENT = nobody's yet, -EXDEV = somebody else's. */
 static int owner_check(const struct state *s, const char *dir, bool needs_instance,
-		       const struct host_identity *me, struct owner *out, struct err *e)
+		       const struct host_identity *me, struct state_instance *out, struct err *e)
 {
 	int rc = owner_load(dir, needs_instance, out, e);
 
@@ -285,7 +243,7 @@ static int forget_foreign_facts(const struct state *s, struct err *e)
 /* Writes what is missing or of an earlier boot. The caller holds the STATE directory's lock. */
 static int claim(struct state *s, const struct host_identity *me, struct err *e)
 {
-	struct owner run = { 0 }, state = { 0 };
+	struct state_instance run = { 0 }, state = { 0 };
 	int run_rc = owner_check(s, s->run_dir, false, me, &run, e);
 	int state_rc, rc = 0;
 
@@ -342,7 +300,7 @@ uint32_t state_ownerless(const char *state_dir)
 {
 	const struct state s = { .state_dir = (char *)(uintptr_t)state_dir, .lock_fd = -1 };
 	uint32_t newest = 0;
-	struct owner o;
+	struct state_instance o;
 
 	if (owner_load(state_dir, true, &o, NULL) != -ENOENT || state_newest(&s, &newest, NULL))
 		return 0;
@@ -375,7 +333,7 @@ static int no_owner(const struct state *s, struct err *e)
 /* For status and down: reads only. A RUN that is not there (after a reboot) is nobody's. */
 static int open_existing(struct state *s, const struct host_identity *me, struct err *e)
 {
-	struct owner o = { 0 };
+	struct state_instance o = { 0 };
 	int rc = owner_check(s, s->run_dir, false, me, &o, e);
 
 	if (rc && rc != -ENOENT)

@@ -98,6 +98,8 @@ struct state_meta {
 };
 void state_meta_fini(struct state_meta *m);
 
+/* The number of a generation (from 1) and a newline, as STATE/live has it. */
+bool state_number_parse(const char *text, uint32_t *out);
 /* 0 = none. -EBADMSG when STATE/live holds no number: the kernel's table knows, see txn.c. */
 int state_live(const struct state *s, uint32_t *generation, struct err *e);
 int state_set_live(const struct state *s, uint32_t generation, struct err *e);

@@ -48,11 +48,21 @@ static bool parse_generation(const char *s, uint32_t *out, const char **rest)
 	return true;
 }
 
+bool state_number_parse(const char *text, uint32_t *out)
+{
+	const char *rest;
+	uint32_t n;
+
+	if (!parse_generation(text, &n, &rest) || strcmp(rest, "\n") != 0)
+		return false;
+	*out = n;
+	return true;
+}
+
 int state_live(const struct state *s, uint32_t *generation, struct err *e)
 {
 	char *path = state_path(s, "live"), seen[80];
 	struct buf b = { 0 };
-	const char *rest;
 	uint32_t n;
 	int rc;
 
@@ -64,8 +74,7 @@ int state_live(const struct state *s, uint32_t *generation, struct err *e)
 		rc = 0;
 		if (e)
 			*e = (struct err){ 0 };
-	} else if (!rc && parse_generation(b.data, &n, &rest) && !strcmp(rest, "\n") &&
-		   strlen(b.data) == b.len) {
+	} else if (!rc && state_number_parse(b.data, &n) && strlen(b.data) == b.len) {
 		*generation = n;
 	} else if (!rc) {
 		rc = err_set(e, EBADMSG, "%s is damaged: \"%s\" is not a generation number", path,

@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "ctl/base/io.h"
-#include "ctl/base/log.h"
 #include "ctl/host/host.h"
+#include "ctl/host/proc_text.h"
 
 /* MAYBE: it may not be looked at (CAP_SYS_PTRACE). */
 enum within { OUTSIDE, MAYBE, WITHIN };
@@ -30,33 +30,19 @@ static enum within is_in_namespace(const char *pid, const struct host_identity *
 	return st.st_dev == id->ns_dev && st.st_ino == id->ns_ino ? WITHIN : OUTSIDE;
 }
 
-/* "spctl run": the program's base name and its first argument, where that is a word. */
 static void command_of(int pid, char *out, size_t cap)
 {
-	char path[64], args[256], text[128];
-	const char *name = args, *word;
+	char path[64], args[256];
 	ssize_t n = -1;
 	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0) {
-		n = io_read_all(fd, args, sizeof(args) - 2);
+		n = io_read_all(fd, args, sizeof(args));
 		close(fd);
 	}
-	if (n <= 0) {
-		snprintf(out, cap, "?");
-		return;
-	}
-	args[n] = args[n + 1] = '\0';
-	if (strrchr(args, '/'))
-		name = strrchr(args, '/') + 1;
-	word = args + strlen(args) + 1;
-	if (*word && *word != '-' && strlen(word) < 24)
-		snprintf(text, sizeof(text), "%.80s %s", name, word);
-	else
-		snprintf(text, sizeof(text), "%.80s", name);
-	log_escape(text, strlen(text), out, cap);
+	proc_text_command(args, n > 0 ? (size_t)n : 0, out, cap);
 }
 
 void state_owner_describe(const struct host_identity *id, char *out, size_t cap)

@@ -1,73 +1,64 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kernel's answers about interfaces, routes and neighbours: host_net_parse()
- * and host_path_parse(). The input is a stream of netlink messages.
+ * The kernel's answers about interfaces, addresses, routes and neighbours: host_net_parse(),
+ * host_path_parse(), host_local_parse(). The input is a stream of netlink messages.
+ *
+ * covers: ctl/host/host_net_parse.c
  */
-#include <stdlib.h>
-#include <string.h>
-
-#include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 
 #include "ctl/host/host_net.h"
+#include "ctl/nft/nft_parse.h"
+#include "tests/fuzz/fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct parsed {
-	struct host_net net;
-	struct host_path path;
-};
-
-static void parse_one(struct parsed *p, const struct nlmsghdr *h)
+static void check_routes(const struct host_net *n)
 {
-	host_net_parse(&p->net, h);
-	host_path_parse(h, &p->path);
+	for (size_t i = 0; i < n->n_routes; i++) {
+		const struct host_route *r = &n->routes[i];
+
+		fuzz_check(r->prefix_len <= 8 * addr_len(&r->to));
+		fuzz_check(host_route_covers(r, &r->to));
+		/* A next hop that a routing daemon made. */
+		fuzz_planted(r->origin == RTPROT_BIRD && r->gateway.family);
+	}
 }
 
-static void check(const struct parsed *p)
+static void check_links(const struct host_net *n)
 {
-	for (size_t i = 0; i < p->net.n_routes; i++) {
-		const struct host_route *r = &p->net.routes[i];
+	for (size_t i = 0; i < n->n_links; i++)
+		fuzz_check(n->links[i].index && memchr(n->links[i].name, 0, IFNAMSIZ));
+}
 
-		if (r->prefix_len > 8 * addr_len(&r->to))
-			abort();
-		if (!host_route_covers(r, &r->to))
-			abort();
+static void check_local(struct addr_set *local)
+{
+	for (size_t i = 0; i < local->n; i++) {
+		const struct addr_range *r = &local->v[i];
+
+		fuzz_check(r->lo.family == r->hi.family && addr_cmp(&r->lo, &r->hi) <= 0);
 	}
-	for (size_t i = 0; i < p->net.n_links; i++)
-		if (!p->net.links[i].index || !memchr(p->net.links[i].name, 0, IFNAMSIZ))
-			abort();
-#ifdef FUZZ_SELFTEST
-	/* The planted bug: a route that two routing daemons could have made. */
-	for (size_t i = 0; i < p->net.n_routes; i++)
-		if (p->net.routes[i].origin == RTPROT_BIRD && p->net.routes[i].gateway.family)
-			abort();
-#endif
+	addr_set_seal(local);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	uint8_t *copy = malloc(size ? size : 1), *p = copy; /* aligned, and its end is the end */
-	struct parsed parsed = { 0 };
-	size_t left = size, len;
+	uint8_t *copy = fuzz_copy(data, size);
+	const uint8_t *p = copy;
+	const struct nlmsghdr *h;
+	struct host_net net = { 0 };
+	struct addr_set local = { 0 };
+	struct host_path path;
 
-	if (!copy)
-		return 0;
-	memcpy(copy, data, size);
-	while (left >= sizeof(struct nlmsghdr)) {
-		const struct nlmsghdr *h = (const void *)p;
-
-		if (h->nlmsg_len < sizeof(*h) || h->nlmsg_len > left)
-			break;
-		parse_one(&parsed, h);
-		len = ((size_t)h->nlmsg_len + 3) & ~(size_t)3;
-		if (len >= left)
-			break;
-		p += len;
-		left -= len;
+	while ((h = nft_next_message(&p, &size))) {
+		host_net_parse(&net, h);
+		host_path_parse(h, &path);
+		fuzz_check(!host_local_parse(h, AF_INET, &local));
+		fuzz_check(!host_local_parse(h, AF_INET6, &local));
 	}
-	check(&parsed);
-	host_net_fini(&parsed.net);
+	check_routes(&net);
+	check_links(&net);
+	check_local(&local);
+	addr_set_fini(&local);
+	host_net_fini(&net);
 	free(copy);
 	return 0;
 }

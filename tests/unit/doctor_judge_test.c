@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What foreign chains do with a packet, from the bytes of a real kernel: the
- * seed nft_reply/foreign has the tables
+ * seed nft_foreign/foreign has the tables
  *
  *   inet fw    forward (policy drop): ct state vmap, a concatenated set, interface
  *              names, dnat status, a limit, a jump to `rest` (an interval set, reject)
@@ -35,7 +35,7 @@ static int load(void **state)
 	struct err e = { 0 };
 
 	(void)state;
-	assert_int_equal(io_read_file("tests/data/fuzz/nft_reply/foreign", 1 << 20, &b, &e), 0);
+	assert_int_equal(io_read_file("tests/data/fuzz/nft_foreign/foreign", 1 << 20, &b, &e), 0);
 	tables = nft_foreign_new("spctl");
 	assert_non_null(tables);
 	a.seq = ((const struct nlmsghdr *)(const void *)b.data)->nlmsg_seq;
