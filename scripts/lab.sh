@@ -150,6 +150,7 @@ LAB_PIDS=()
 lab_start() {
 	local ns=$1 log=$2
 	shift 2
+	: >"$log" # now: who waits for a word must not find a former one's
 	nsenter --net="/run/netns/$ns" -- "$@" >"$log" 2>&1 </dev/null &
 	lab_pid=$!
 	LAB_PIDS+=("$lab_pid")

@@ -33,6 +33,7 @@ expect_eq "$(awk '{ sum += $2 } END { print sum }' "$T/tally.9001")" "$n" 'answe
 # machine without loss does not have.
 run spctl status --json
 expect_json "$out" ".routes | all(.total == $n and .packetsIn >= 4 * $n and .packetsIn <= 7 * $n)"
+# A connection whose two lookups, of label and of target, a commit comes between counts for the former.
 served=$(awk -v who="$([[ $((applies % 2)) == 1 ]] && echo A || echo B)" '$1 == who { print $2 }' "$T/tally.9001")
-expect_json "$out" ".routes[1].targets[0].total == $served"
+expect_json "$out" ".routes[1].targets[0].total - $served | fabs <= 2"
 expect_exit 0 spctl down
