@@ -98,7 +98,7 @@ static bool find_settings(const struct session *s, uint32_t of, const struct pla
 	const struct sysctl_wants on = sysctl_journal_wants(s->journal);
 	struct state_meta had = { 0 };
 
-	if (!of || state_read_generation(&s->state, of, &had, NULL, NULL))
+	if (of && state_read_generation(&s->state, of, &had, NULL, NULL))
 		return false;
 	*keep = (struct sysctl_wants){
 		.forward_v4 = on.forward_v4 && (had.settings.forward_v4 || p->needs_forward_v4),
@@ -113,15 +113,15 @@ static bool find_settings(const struct session *s, uint32_t of, const struct pla
 
 /* Settings go back before the table, whose guard they need no more then. What would keep the table
  * from being written is found before. */
-static int apply_closing(struct session *s, struct apply_request *r, uint32_t settings_of,
-			 struct apply_result *out, struct err *e)
+static int apply_closing(struct session *s, struct apply_request *r,
+			 const struct again_request *again, struct apply_result *out, struct err *e)
 {
 	const struct sysctl_wants on = sysctl_journal_wants(s->journal);
 	struct err why = { 0 };
 	struct sysctl_wants keep;
 	int rc;
 
-	if (!find_settings(s, settings_of, r->plan, &keep))
+	if (!again->close_settings || !find_settings(s, again->settings_of, r->plan, &keep))
 		return apply_run(s, r, out, e);
 	r->dry_run = true;
 	rc = apply_run(s, r, out, e);
@@ -161,7 +161,7 @@ int again_apply(struct session *s, const struct again_request *r, struct apply_r
 			.confirm_s = r->confirm_s,
 		};
 
-		rc = apply_closing(s, &request, r->settings_of, out, e);
+		rc = apply_closing(s, &request, r, out, e);
 	}
 	/* The places of the file die with its config. */
 	if (rc)

@@ -13,8 +13,9 @@ struct again_request {
 	uint32_t generation;
 	bool same_number;   /* that very generation is live then; else it becomes a new one */
 	unsigned confirm_s; /* of a new one; see apply_request */
-	/* Not 0: of the kernel settings that spctl turned on, those stay that this generation had
-	 * or the one applied needs; the rest go back, unless another spctl is there. */
+	/* Of the kernel settings that spctl turned on, those stay that generation settings_of had
+	 * (0 = none) or the one applied needs; the rest go back, unless another spctl is there. */
+	bool close_settings;
 	uint32_t settings_of;
 	/* Not NULL: a last word on its plan; what is not 0 ends it, with nothing changed. */
 	int (*allow)(const struct plan *p, const struct host_facts *h, void *arg, struct err *e);

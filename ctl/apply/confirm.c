@@ -189,6 +189,7 @@ static int bring_back(struct session *s, struct err *e)
 {
 	struct again_request r = { .generation = s->meta.confirm.previous,
 				   .same_number = true,
+				   .close_settings = true,
 				   .settings_of = s->meta.confirm.previous };
 	struct apply_result result;
 	uint32_t other;

@@ -161,6 +161,7 @@ static int go_to(struct session *s, const struct options *o, uint32_t n)
 		.generation = n,
 		.confirm_s = o->confirm_s,
 		/* Of what waits and goes nothing is left. */
+		.close_settings = waits,
 		.settings_of = waits ? s->meta.confirm.previous : 0,
 		.allow = check_own_session,
 		.arg = &g,

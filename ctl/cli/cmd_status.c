@@ -99,11 +99,13 @@ static void find_drift(struct status *st)
 
 	st->drift = false;
 	st->drift_what[0] = '\0';
+	/* First: with a setting off nothing is forwarded, and the table may differ because of it.
+	 */
+	find_settings_drift(st);
 	if (session_read_kernel(&st->s, session_table(&st->s), &e))
 		drift(st, "the table cannot be used: %s", e.msg);
 	else
 		find_table_drift(st);
-	find_settings_drift(st);
 	/* What an apply at work has done so far is no drift. */
 	st->behind |= st->drift && session_is_busy(&st->s);
 }

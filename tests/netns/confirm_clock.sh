@@ -2,16 +2,9 @@
 # The wall clock is set back an hour, or forward, while a generation waits for confirmation: neither
 # its timer nor any command is misled. (The clock of spctl alone: a library shifts what it is told.)
 . "${0%/*}/lib.sh"
-need_kernel nft_fib nft_nat nft_masq
 shift_so=$O/tests/preload/wallshift.so
 [[ -x $shift_so ]] || fail "$shift_so is missing: run make tools"
-lab_up
-serve a A -t '*:7000'
-serve b B -t '*:7000'
-config old <<'CONFIG'
-{"maxConnectionsPerIP":0,"connectionRateLimitPerMinute":0,"routes":[{"name":"tcp","match":{"ports":9000},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}]}}]}
-CONFIG
-sed 's/10\.20\.0\.2/10.20.0.3/' "$T/old.json" >"$T/new.json"
+. "${0%/*}/confirm_lib.bash"
 shifted() { lab_in gw env LD_PRELOAD="$shift_so" WALLSHIFT="$T/shift" "$SPCTL" "$@"; }
 timer() { pgrep -f "confirm-timer --state-dir $T/state"; }
 no_timer() { [[ ! $(timer) ]]; }

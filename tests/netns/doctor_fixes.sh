@@ -88,12 +88,7 @@ apply one
 healthy
 
 # ---- clock: behind the newest generation, and before 2024. (A stand-in sets the clock of spctl right.)
-config tls <<'EOF'
-{"routes":[{"name":"web","match":{"ports":443,"domains":"a.example"},"action":{"type":"forward",
-  "tls":{"mode":"terminate","certificate":"auto"},"targets":[{"host":"10.20.0.2","port":80}]}},
- {"name":"plain","match":{"ports":80},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":80}]}}],
- "acme":{"email":"a@a.example"}}
-EOF
+config_tls
 stand_in timedatectl <<EOF
 [ "\$*" = 'set-ntp true' ] || exit 1
 echo 0 >'$T/shift'

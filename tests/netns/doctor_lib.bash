@@ -74,3 +74,13 @@ heals() {
 	gw nft delete table "$@"
 	healthy
 }
+
+# config_tls: tls.json, a route with a certificate, for which the clock matters, beside one of the kernel.
+config_tls() {
+	config tls <<'EOF'
+{"routes":[{"name":"web","match":{"ports":443,"domains":"a.example"},"action":{"type":"forward",
+  "tls":{"mode":"terminate","certificate":"auto"},"targets":[{"host":"10.20.0.2","port":80}]}},
+ {"name":"plain","match":{"ports":80},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":80}]}}],
+ "acme":{"email":"a@a.example"}}
+EOF
+}

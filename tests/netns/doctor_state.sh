@@ -56,12 +56,7 @@ healthy
 
 # ---- the clock was set back behind the newest generation: history is wrong; routes with
 # certificates are affected, kernel routes are not.
-config tls <<'EOF'
-{"routes":[{"name":"web","match":{"ports":443,"domains":"a.example"},"action":{"type":"forward",
-  "tls":{"mode":"terminate","certificate":"auto"},"targets":[{"host":"10.20.0.2","port":80}]}},
- {"name":"plain","match":{"ports":80},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":80}]}}],
- "acme":{"email":"a@a.example"}}
-EOF
+config_tls
 healthy "$T/tls.json"
 live=$(cat "$T/state/live")
 sed -i.keep -E 's/("timeMs" *: *)[0-9]+/\199999999999999/' "$T/state/applied/$live.json"

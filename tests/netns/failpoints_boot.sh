@@ -4,10 +4,7 @@
 # of it. Needs a build with FAILPOINTS=1 beside the plain one (SPCTL_FP, default $O-fp/spctl).
 . "${0%/*}/lib.sh"
 need_kernel nft_fib nft_nat nft_masq ipv6
-fp=${SPCTL_FP:-$O-fp/spctl}
-[[ -x $fp ]] || skip "no build with FAILPOINTS=1 at $fp"
-mapfile -t points < <(SPCTL_FAILPOINT=list "$fp" version | grep -oE '^[[:space:]]*[a-z_]+$' | tr -d ' \t')
-((${#points[@]} >= 10)) || fail "only ${#points[@]} fail points: ${points[*]}"
+. "${0%/*}/failpoint_lib.bash"
 lab_up
 serve a A -t '*:7000'
 serve b B -t '*:7000'

@@ -2,13 +2,7 @@
 # Taking back what waits for confirmation: nothing that is not needed for it may keep it from
 # happening, and nothing that the generation turned on stays on.
 . "${0%/*}/lib.sh"
-need_kernel nft_fib nft_nat nft_masq
-lab_up
-serve a A -t '*:7000'
-serve b B -t '*:7000'
-config old <<'CONFIG'
-{"maxConnectionsPerIP":0,"connectionRateLimitPerMinute":0,"routes":[{"name":"tcp","match":{"ports":9000},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}]}}]}
-CONFIG
+. "${0%/*}/confirm_lib.bash"
 rules=$(gw nft -s list ruleset)
 sys=$(sysctls)
 no_timer() { [[ ! $(pgrep -f "confirm-timer --state-dir $T/state") ]]; }
@@ -78,6 +72,11 @@ apply other
 apply six --confirm 600
 expect_exit 0 spctl rollback "$old"
 is_old 'rollback N'
+# Nor where nothing was applied before what waits.
+expect_exit 0 spctl down
+apply six --confirm 600
+expect_exit 0 spctl rollback "$old"
+is_old 'rollback N, and nothing before'
 # It cannot be done: what waits is whole, its settings are still on.
 expect_exit 0 spctl apply "$T/six.json" --confirm 600 --table second
 gw nft add table inet spctl
