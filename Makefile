@@ -19,7 +19,7 @@ FUZZ_SECONDS ?= 60
 O ?= build$(if $(SAN),-san)$(if $(TSAN),-tsan)$(if $(FAILPOINTS),-fp)
 VERSION := $(shell sed -n 's/^\#define SPCTL_VERSION "\(.*\)"/\1/p' ctl/cli/version.h)
 
-PKGS := libmnl libnftnl libfyaml jansson libnetfilter_conntrack libcap-ng
+PKGS := libmnl libnftnl libfyaml jansson libnetfilter_conntrack libcap-ng libcares libseccomp
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -MMD -MP -Wall -Wextra -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wvla -Wcast-qual -Werror=format-security -fstack-protector-strong \

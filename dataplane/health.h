@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * health: active checks of targets on a loop. Each target that some route of the
+ * table checks has its own clock, spread over the interval. A check is a connect (TCP, unix), or
+ * with a path an HTTP/1.1 GET that has to be answered with 2xx or 3xx; both
+ * within `timeout`: a target that accepts and never answers is found by the
+ * latter. `unhealthy` failures in a row take it down, `healthy` successes up
+ * again. The result is target_state.down, and a call.
+ */
+#ifndef DATAPLANE_HEALTH_H
+#define DATAPLANE_HEALTH_H
+
+#include "dataplane/loop.h"
+#include "dataplane/route.h"
+
+struct health;
+
+/* changed: in the loop's thread; why: a clause, e.g. "connect: Connection refused". resolve: the
+ * present addresses of a name of the table; returns how many. */
+struct health *health_new(struct loop *l,
+			  void (*changed)(void *arg, uint32_t route, uint32_t tag, bool up,
+					  const char *why),
+			  unsigned (*resolve)(void *arg, const char *name, struct addr *out,
+					      unsigned cap),
+			  void *arg, struct err *e);
+void health_free(struct health *h);
+/* Checks what t has from now on (keeps a reference); targets of before go on where they were. */
+int health_follow(struct health *h, struct route_table *t);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * names: the addresses behind target names, followed by TTL (floor 5 s, ceiling
+ * 5 min) with c-ares on a loop. The last good answer is kept while there is no
+ * new one; a name that never had one is asked again with growing pauses. "localhost"
+ * and what /etc/hosts said when the dataplane started is never asked.
+ */
+#ifndef DATAPLANE_NAMES_H
+#define DATAPLANE_NAMES_H
+
+#include "ctl/base/addr.h"
+#include "dataplane/loop.h"
+
+#define NAMES_TTL_MIN_MS    (5 * 1000)
+#define NAMES_TTL_MAX_MS    (300 * 1000)
+#define NAMES_ADDRESSES_MAX 64
+
+struct names;
+
+struct names_config {
+	/* "10.0.0.53", "[fd00::53]:5353" …: the controller read /etc/resolv.conf. */
+	const char *const *servers;
+	unsigned n_servers;
+	const char *const *search; /* suffixes, in order */
+	unsigned n_search, ndots, timeout_ms, tries;
+	const char *hosts; /* the text of /etc/hosts, or NULL */
+};
+
+/* changed: in the loop's thread, also for the first answer; addresses are sorted, n never 0,
+ * borrowed for the call. */
+struct names *names_new(struct loop *l, const struct names_config *c,
+			void (*changed)(void *arg, const char *name, const struct addr *v,
+					unsigned n, unsigned ttl_s),
+			void *arg, struct err *e);
+void names_free(struct names *n);
+/* Exactly these are followed from now on; those of before keep what they know. */
+int names_follow(struct names *n, const char *const *v, unsigned count);
+/* What is known from before (a former dataplane, the kernel tier): counts as a last good answer. */
+void names_remember(struct names *n, const char *name, const struct addr *v, unsigned count);
+struct names_status {
+	const char *name, *error; /* error: of the last try, or NULL */
+	unsigned n_addresses;
+	int64_t age_ms, next_ms; /* of the last good answer, -1 = never; until the next question */
+};
+/* For i = 0 … ; false: no more. Borrowed until the next call of anything here. */
+bool names_look(const struct names *n, unsigned i, struct names_status *out);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * relay: moves bytes both ways between two connected stream sockets until both
+ * directions have ended. Knows no epoll: its owner registers both sockets
+ * edge-triggered (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET), notes what epoll
+ * says with relay_note() and calls relay_run().
+ *
+ * A direction copies through a pooled buffer; once reads come back full it is
+ * moved by splice(2) through a pooled pipe, until it is quiet again. It holds
+ * buffer or pipe only while bytes are in them, so an idle connection has
+ * neither, and a stalled receiver holds at most one pipe. A FIN is passed on as
+ * a FIN after the last byte; the other direction goes on. An error of one side
+ * ends both: the owner answers the other with a reset.
+ */
+#ifndef DATAPLANE_RELAY_H
+#define DATAPLANE_RELAY_H
+
+#include "dataplane/pool.h"
+
+enum { RELAY_CLIENT, RELAY_TARGET }; /* side[]: indexes; flow[i] goes from side i to the other */
+
+struct relay_side {
+	int fd;
+	bool readable, writable; /* until EAGAIN says otherwise */
+};
+
+struct relay_flow {
+	/* Bytes that go first: sent before anything is read. Owned by the pool (buffer) when
+	 * `buffer` is set. */
+	uint8_t *buffer;
+	size_t from, to; /* what of the buffer still has to be sent */
+	struct pool_pipe *pipe;
+	size_t in_pipe;
+	uint64_t bytes;	     /* written to the other side so far */
+	uint64_t skipped;    /* of those: not the sender's own bytes (a PROXY header) */
+	unsigned full_reads; /* in a row */
+	bool eof, shut;	     /* FIN read; FIN passed on */
+	bool spliced;	     /* has been moved by splice at least once */
+};
+
+struct relay {
+	struct relay_side side[2];
+	struct relay_flow flow[2];
+	bool can_splice;
+};
+
+enum relay_result {
+	RELAY_WAIT,   /* for events */
+	RELAY_MORE,   /* gave way to others: call again soon (turn_queue) */
+	RELAY_ENDED,  /* both directions, in order */
+	RELAY_BROKEN, /* a side failed: *error, *side */
+};
+
+void relay_init(struct relay *r, int client_fd, int target_fd, bool can_splice);
+/* Bytes that flow i has to send before it reads: buffer from the pool (taken over), filled to
+ * `len`, of which `skipped` are not the sender's own. Only before the first relay_run(). */
+void relay_prefill(struct relay *r, unsigned i, uint8_t *buffer, size_t len, size_t skipped);
+/* epoll's events for side i. */
+void relay_note(struct relay *r, unsigned i, uint32_t events);
+/* side and error (a positive errno) are set with RELAY_BROKEN. moved_ms: set to now_ms where at
+ * least one byte moved. */
+enum relay_result relay_run(struct relay *r, struct pool *p, int64_t now_ms, int64_t *moved_ms,
+			    unsigned *side, int *error);
+/* Gives buffers and pipes back; the sockets stay the owner's. */
+void relay_fini(struct relay *r, struct pool *p);
+/* One direction's bytes that were taken from its sender and not yet given to the other side. */
+size_t relay_held(const struct relay *r, unsigned i);
+
+#endif

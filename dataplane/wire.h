@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * wire: messages between the controller (root) and a dataplane (no privileges)
+ * over a stream socket: a 32-bit length in network order, then that many bytes
+ * of one JSON object with a "type"; descriptors (SCM_RIGHTS) travel with the
+ * first byte of their message, at most WIRE_MAX_FDS each.
+ *
+ * Controller -> dataplane (at most WIRE_MAX_DOWN bytes):
+ *   start     {workers, user, hello:…}   once, first; see dataplane.h
+ *   listeners {listeners:[{id, address, port, worker}]}, one fd each, in order
+ *   pipes     {}, fds: read end, write end, read end, …
+ *   load      {generation, routes, …}   the routing table of route.h
+ *   switch    {generation, open:[listener ids], close:[listener ids]}
+ *   discard   {generation}              a loaded one that is not going to be switched to
+ *   names     {names:[{name, addresses}]}  last-good answers from before
+ *   query     {seq, what:"status"|"conns", from}
+ *   end       {route: id | absent = all, reason}   ends connections
+ *   drain     {timeout}                 accepts no more; ends when all are gone
+ *   ping      {seq}
+ * Dataplane -> controller (at most WIRE_MAX_UP bytes; foreign bytes to root):
+ *   started   {pid}
+ *   loaded    {generation}              or failed {generation, route, message}
+ *   switched  {generation}
+ *   answer    {seq, more, …}            of a query, in parts
+ *   target    {route, tag, up, reason}  health changed
+ *   name      {name, addresses, ttl}    it resolves to something else now
+ *   notice    {level, message}          a line for the log
+ *   drained   {}
+ *   pong      {seq, rounds:[per worker]}
+ */
+#ifndef DATAPLANE_WIRE_H
+#define DATAPLANE_WIRE_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "ctl/base/buf.h"
+#include "ctl/base/err.h"
+
+#define WIRE_MAX_DOWN (256u << 20)
+#define WIRE_MAX_UP   65536u
+#define WIRE_MAX_FDS  64
+
+struct wire {
+	int fd; /* non-blocking, owned by the caller */
+	uint32_t max_in;
+	struct buf in, out;
+	int in_fds[WIRE_MAX_FDS * 2];
+	unsigned n_in_fds;
+	struct wire_fds *out_fds; /* with the byte of `out` that they go with */
+};
+
+struct wire_message {
+	json_t *json; /* new */
+	int fds[WIRE_MAX_FDS];
+	unsigned n_fds;
+};
+
+void wire_init(struct wire *w, int fd, uint32_t max_in);
+void wire_fini(struct wire *w); /* closes descriptors that nobody took */
+/* Queues it; json is taken over, fds are duplicated by the kernel when it is sent and stay the
+ * caller's until wire_flush() says 0 (own_fds: they are closed then). */
+int wire_send(struct wire *w, json_t *json, const int *fds, unsigned n_fds, bool own_fds);
+/* 0 = all is sent, -EAGAIN = wait for EPOLLOUT, else it is broken. */
+int wire_flush(struct wire *w);
+/* 1: *m is filled (end it with wire_message_fini); 0: nothing whole yet; negative: broken, e says
+ * why (-EPIPE: the other side is gone). Call until 0. */
+int wire_receive(struct wire *w, struct wire_message *m, struct err *e);
+void wire_message_fini(struct wire_message *m); /* closes what was not set to -1 */
+
+#endif
