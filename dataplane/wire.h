@@ -44,10 +44,13 @@
 struct wire {
 	int fd; /* non-blocking, owned by the caller */
 	uint32_t max_in;
+	uint32_t max_out; /* of one message: WIRE_MAX_DOWN until the owner lowers it */
 	struct buf in, out;
-	int in_fds[WIRE_MAX_FDS * 2];
+	size_t out_done; /* bytes of `out` that are sent */
+	int in_fds[WIRE_MAX_FDS];
 	unsigned n_in_fds;
 	struct wire_fds *out_fds; /* with the byte of `out` that they go with */
+	int broken;		  /* what it failed with: it stays so */
 };
 
 struct wire_message {
@@ -59,13 +62,22 @@ struct wire_message {
 void wire_init(struct wire *w, int fd, uint32_t max_in);
 void wire_fini(struct wire *w); /* closes descriptors that nobody took */
 /* Queues it; json is taken over, fds are duplicated by the kernel when it is sent and stay the
- * caller's until wire_flush() says 0 (own_fds: they are closed then). */
+ * caller's until wire_flush() says 0 (own_fds: they are closed then, or when this fails). -ENOMEM,
+ * -EMSGSIZE (over max_out, or too many fds), or what the wire failed with. */
 int wire_send(struct wire *w, json_t *json, const int *fds, unsigned n_fds, bool own_fds);
 /* 0 = all is sent, -EAGAIN = wait for EPOLLOUT, else it is broken. */
 int wire_flush(struct wire *w);
+/* Bytes that wait to be sent: who does not read must not make us keep ever more. */
+size_t wire_queued(const struct wire *w);
 /* 1: *m is filled (end it with wire_message_fini); 0: nothing whole yet; negative: broken, e says
- * why (-EPIPE: the other side is gone). Call until 0. */
+ * why (-EPIPE: the other side is gone; -EPROTO: it sent what is no message; -ENOMEM). Call until 0.
+ * m->json is an object with a string "type". */
 int wire_receive(struct wire *w, struct wire_message *m, struct err *e);
 void wire_message_fini(struct wire_message *m); /* closes what was not set to -1 */
+/* Its "type"; never NULL. */
+const char *wire_message_type(const struct wire_message *m);
+/* The text of one message, without its length, as wire_receive() takes it: NULL where it would
+ * call the wire broken. */
+json_t *wire_parse(const char *text, size_t n, struct err *e);
 
 #endif
