@@ -82,7 +82,7 @@ static void close_client(struct conn *c, bool hard)
 {
 	int fd = c->client.fd;
 
-	watch_remove(c->w->loop, &c->client);
+	watch_forget(c->w->loop, &c->client);
 	if (hard)
 		close_hard(fd);
 	else
