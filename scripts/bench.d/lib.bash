@@ -113,7 +113,7 @@ nginx_map() { # [sni]
 	[[ ${1-} == sni ]] || return 0
 	sni_names | awk '
 		{ up = up "upstream u" ++n " { server 10.20.0.2:7000; }\n"; map = map $1 " u" n ";\n" }
-		END { print up "map $ssl_preread_name $to {\n" map "}" }'
+		END { print up "map $ssl_preread_server_name $to {\n" map "}" }'
 }
 # With 768 connections, Debian's number, nginx holds 384: nginx_connections is for more.
 nginx_conf() { # default|tuned [sni]
