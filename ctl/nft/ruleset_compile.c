@@ -319,7 +319,7 @@ static void post_chain(struct compiler *c)
 }
 
 /*
- * No route: flows that live go on only while a nat base chain and one ct
+ * No kernel route: flows that live go on only while a nat base chain and one ct
  * expression exist (without them the kernel unhooks NAT and conntrack).
  */
 static void drain_chain(struct compiler *c)
@@ -349,10 +349,11 @@ static void compile(struct compiler *c)
 	if (any) {
 		entry_chain(c, "pre", &hook_pre);
 		entry_chain(c, "out", &hook_out);
-		post_chain(c);
-	} else {
-		drain_chain(c);
 	}
+	if (c->translates)
+		post_chain(c);
+	else
+		drain_chain(c);
 	comp_packet_chains(c);
 	comp_refusals(c);
 	if (any)

@@ -72,6 +72,7 @@ struct compiler {
 	bool used[N_FAMILIES];	/* some key of that family exists */
 	bool tcp[N_FAMILIES];	/* ... for TCP */
 	bool keyed[N_FAMILIES]; /* keys by local address exist */
+	bool translates;	/* some route is the kernel's; else keys lead to user space only */
 	bool preserves;		/* some route keeps the client's address */
 	bool refuses[N_REFUSALS];
 	bool polices; /* some route has a maxRate */
