@@ -9,9 +9,9 @@
  *
  * What a client may do over all routes is counted for ports of user space as
  * well, and only here. Their keys lead to a chain with the limits and nothing
- * behind them: the connection goes on to the socket that listens. It has a label
- * for as long as it may be refused, so that this is counted; what was let in has
- * none, and no rule regards it as a flow of the kernel tier.
+ * behind them: the connection goes on to the socket that listens. Only what is
+ * refused gets a label, that of a route of that port, to be counted by: a label
+ * can be added to, but never taken off, and a flow of the kernel tier is what has one.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -200,43 +200,28 @@ static bool counts_for_user(const struct compiler *c, const struct plan_cell *ce
 	       (cfg->max_connections_per_ip || cfg->connection_rate_per_minute);
 }
 
-static void rule_label_words(struct compiler *c, struct rs_chain *chain, const uint32_t words[4],
-			     const char *comment, uint32_t place)
-{
-	struct nx x = nx_new();
-
-	nx_ct_label_set(&x, words);
-	comp_rule(c, chain, &x, comment, place);
-}
-
-/* user3_4: refusals there are of route 3. */
-static void user_chain(struct compiler *c, const struct plan_cell *cell, int f,
-		       char name[RS_NAME_MAX])
+/* Whose refusals there are: the chain that leads to user space looks for it when it refuses. */
+static const char *user_chain(struct compiler *c, const struct plan_cell *cell, int f)
 {
 	const struct plan_route *r = plan_user_route(cell);
 	const uint32_t label[4] = { comp_route_id(c, r), 0, label_instance(c->o->owner), 0 };
-	static const uint32_t none[4];
-	struct rs_chain *chain;
+	struct rs_set *s = key_map(c, cell, STEM_USER, f, RS_TYPE_IP6, LABEL_BYTES);
 
-	snprintf(name, RS_NAME_MAX, "user%u_%c", comp_route_id(c, r), f == V4 ? '4' : '6');
-	if (ruleset_find_chain(c->rs, name))
-		return;
-	chain = comp_chain(c, name, r->route->index);
-	if (!chain)
-		return;
-	rule_label_words(c, chain, label, "to user space", r->route->index);
-	comp_shared_limits(c, chain, f, r->route->index);
-	rule_label_words(c, chain, none, NULL, r->route->index);
+	for (uint32_t port = cell->from; port <= cell->to && s; port++) {
+		struct key k = make_key(cell, f, port);
+
+		rs_set_add(s, c->rs, k.bytes, 0, label, r->route->index);
+	}
+	c->users[f] = true;
+	return f == V4 ? STEM_USER "4" : STEM_USER "6";
 }
 
 /* Whom no interval of the kernel has. */
-static void rule_goto_user(struct compiler *c, const struct plan_cell *cell, int f,
-			   struct rs_chain *chain, uint32_t place)
+static void rule_goto_user(struct compiler *c, struct rs_chain *chain, const char *user,
+			   uint32_t place)
 {
-	char user[RS_NAME_MAX];
 	struct nx x = nx_new();
 
-	user_chain(c, cell, f, user);
 	nx_verdict(&x, NFT_GOTO, user);
 	comp_rule(c, chain, &x, NULL, place);
 }
@@ -245,7 +230,8 @@ static void rule_goto_user(struct compiler *c, const struct plan_cell *cell, int
 static void client_chain(struct compiler *c, const struct plan_cell *cell,
 			 const struct plan_family *pf, int f, char name[RS_NAME_MAX])
 {
-	uint32_t place = pf->v[0].winner->route->index, user;
+	const char *user = counts_for_user(c, cell) ? user_chain(c, cell, f) : NULL;
+	uint32_t place = pf->v[0].winner->route->index;
 	struct rs_chain *chain;
 	uint64_t h = 0;
 	struct nx x;
@@ -256,10 +242,8 @@ static void client_chain(struct compiler *c, const struct plan_cell *cell,
 		h = text_hash(&pf->v[i].clients, sizeof(pf->v[i].clients), h);
 		h = text_hash(&id, sizeof(id), h);
 	}
-	if (counts_for_user(c, cell)) {
-		user = comp_route_id(c, plan_user_route(cell));
-		h = text_hash(&user, sizeof(user), h);
-	}
+	if (user)
+		h = text_hash(user, strlen(user), h);
 	snprintf(name, RS_NAME_MAX, "c%016llx_%c", (unsigned long long)h, f == V4 ? '4' : '6');
 	if (ruleset_find_chain(c->rs, name))
 		return;
@@ -269,8 +253,8 @@ static void client_chain(struct compiler *c, const struct plan_cell *cell,
 	nx_vmap(&x, name, NX_R(8));
 	chain = comp_chain(c, name, place);
 	comp_rule(c, chain, &x, "by client address", place);
-	if (counts_for_user(c, cell))
-		rule_goto_user(c, cell, f, chain, place);
+	if (user)
+		rule_goto_user(c, chain, user, place);
 }
 
 static void note_winner(struct compiler *c, const struct plan_route *r)
@@ -319,7 +303,6 @@ static void comp_family(struct compiler *c, const struct plan_cell *cell, int f,
 {
 	bool here = !by_address(cell) || cell->address.family == addr_family(f);
 	bool user = counts_for_user(c, cell);
-	char chain[RS_NAME_MAX];
 
 	if (!here || (!pf->all && !pf->n && !by_address(cell) && !user))
 		return;
@@ -330,8 +313,7 @@ static void comp_family(struct compiler *c, const struct plan_cell *cell, int f,
 	} else if (pf->n) {
 		add_intervals(c, cell, f, pf);
 	} else if (user) {
-		user_chain(c, cell, f, chain);
-		add_goto(c, cell, f, chain, cell->order[0]->route->index);
+		add_goto(c, cell, f, user_chain(c, cell, f), cell->order[0]->route->index);
 	} else {
 		comp_chain(c, CHAIN_USER, RS_NO_PLACE);
 		add_goto(c, cell, f, CHAIN_USER, cell->order[0]->route->index);
