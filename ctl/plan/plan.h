@@ -165,7 +165,7 @@ bool plan_lets_in(const struct plan_route *r, const struct addr *client);
 /* How the connections that a route gets are served, for those who ask about one. */
 struct plan_service {
 	enum tier tier;
-	bool runs; /* this build has that tier */
+	bool runs; /* this build has that tier, and it listens there */
 	char reason[400];
 };
 
@@ -196,6 +196,8 @@ int plan_tag_keys(const uint64_t *keys, unsigned n, uint32_t *tags);
 /* Competitors of a cell that can have connections: what stands behind one that takes whoever comes
  * has none. */
 unsigned plan_count_reachable(const struct plan_cell *cell);
+/* Does a connection there begin with a PROXY header where its peer is in proxyIPs? */
+bool plan_cell_accepts(const struct plan *p, const struct plan_cell *cell);
 /* Of a cell with `user`: on whose behalf user space listens, as long as no connection has said
  * more. The best of its routes that are not the kernel's; where none is, the best. */
 const struct plan_route *plan_user_route(const struct plan_cell *cell);

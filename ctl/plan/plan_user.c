@@ -44,7 +44,7 @@ static bool is_for_user_space(const struct plan *p, const struct plan_cell *cell
 
 	if (cell->proto != IPPROTO_TCP || (!has_gap(cell, ADDR_V4) && !has_gap(cell, ADDR_V6)))
 		return false;
-	if (p->config->accept_proxy_protocol && p->config->proxy_ips.n)
+	if (plan_cell_accepts(p, cell))
 		return true;
 	for (unsigned i = 0; i < n; i++)
 		if (cell->order[i]->own_tier != TIER_NFTABLES && cell->order[i]->reached)
