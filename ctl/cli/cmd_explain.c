@@ -188,6 +188,15 @@ static void put_missing(struct buf *b, const struct answers *v)
 	}
 }
 
+/* Is it the TLS hello that what they wait for stands in? */
+static bool hello_decides(const struct answers *v)
+{
+	for (unsigned i = 0; i < v->n && &v->v[i] != v->winner; i++)
+		if (v->v[i].match == MATCH_NEED_MORE && v->v[i].route->own_tier == TIER_RELAY)
+			return true;
+	return false;
+}
+
 /* A refusal because of another route may concern other ports than that of the question. */
 static bool own_refusal(const struct plan_route *r)
 {
@@ -205,7 +214,8 @@ static void print_winner(const struct answers *v, const struct question *q)
 	printf("route:   %s (priority %d, line %u)\n", r->route->name, r->route->priority,
 	       r->route->loc.line);
 	if (missing.len)
-		printf("         unless one before it takes it: %s\n", missing.data);
+		printf("         unless one before it takes it: %s%s\n", missing.data,
+		       hello_decides(v) ? "; the TLS hello decides" : "");
 	printf("tier:    %s: %s\n", tier_name(v->service.tier), v->service.reason);
 	if (own_refusal(r))
 		printf("         %s\n", r->refusal);
@@ -233,7 +243,8 @@ static void print_no_winner(const struct answers *v, bool falls)
 
 	put_missing(&missing, v);
 	if (missing.len)
-		printf("no route takes it for sure: %s\n", missing.data);
+		printf("no route takes it for sure: %s%s\n", missing.data,
+		       hello_decides(v) ? "; the TLS hello decides" : "");
 	else
 		printf("no route takes it\n");
 	if (falls)
