@@ -38,7 +38,8 @@ void pool_buffer_put(struct pool *p, uint8_t *buffer);
 /* Takes both descriptors over. 0 or -ENOMEM (they are closed then). */
 int pool_pipe_add(struct pool *p, int read_fd, int write_fd);
 struct pool_pipe *pool_pipe_get(struct pool *p); /* NULL (counted): copy instead */
-/* Must be empty. One that may not be (a connection that broke) is closed: empty = false. */
+/* Must be empty. One that may not be (a connection that broke) is emptied, or closed where that
+ * fails: empty = false. */
 void pool_pipe_put(struct pool *p, struct pool_pipe *pipe, bool empty);
 
 #endif
