@@ -84,7 +84,7 @@ $(PLANTED): %: %.o $(O)/ctl/cli/main.o $(O)/libspctl.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(ALL_LDLIBS)
 # The tools run beside spctl in tests, never as part of it: libc only.
-$(O)/tests/tools/%: tests/tools/%.c tests/tools/tool.h Makefile
+$(O)/tests/tools/%: tests/tools/%.c $(wildcard tests/tools/*.h) Makefile
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra $(if $(WERROR),-Werror) -o $@ $< -pthread

@@ -87,17 +87,24 @@ int watch_change(struct loop *l, struct watch *w, uint32_t events)
 	return rc;
 }
 
-void watch_remove(struct loop *l, struct watch *w)
+void watch_forget(struct loop *l, struct watch *w)
 {
 	if (w->fd < 0)
 		return;
-	watch_ctl(l, EPOLL_CTL_DEL, w, 0);
 	w->fd = -1;
 	l->watched--;
 	for (int i = l->at + 1; i < l->n; i++) {
 		if (l->batch[i].data.ptr == w)
 			l->batch[i].data.ptr = NULL;
 	}
+}
+
+void watch_remove(struct loop *l, struct watch *w)
+{
+	if (w->fd < 0)
+		return;
+	watch_ctl(l, EPOLL_CTL_DEL, w, 0);
+	watch_forget(l, w);
 }
 
 static void batch_call(struct loop *l)

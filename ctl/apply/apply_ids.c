@@ -9,6 +9,7 @@
 
 #include "ctl/apply/apply_internal.h"
 #include "ctl/apply/former_ids.h"
+#include "ctl/control/compile.h"
 
 struct used {
 	uint8_t *bits; /* one per id, made at the first wrap */
@@ -56,26 +57,31 @@ static uint32_t id_new(struct apply_job *j, struct used *u)
 	return id_again(u, &j->s->ids, &j->ids);
 }
 
+static int assign_name(struct apply_job *j, const char *name, struct used *u, uint32_t *out)
+{
+	uint32_t id = route_ids_find(&j->s->ids, name);
+
+	if (!id)
+		id = id_new(j, u);
+	if (!id)
+		return err_set(j->e, ENOSPC, "there are no more than %u route numbers",
+			       ROUTE_ID_MAX);
+	*out = id;
+	if (route_ids_add(&j->ids, name, id))
+		return err_set(j->e, ENOMEM, "out of memory");
+	return 0;
+}
+
 static int assign(struct apply_job *j, unsigned i, struct used *u)
 {
 	const struct plan_route *r = &j->r->plan->routes[i];
-	uint32_t id;
 
 	/* The two halves of one route have one number. */
 	if (i && r[-1].route == r->route) {
 		j->route_ids[i] = j->route_ids[i - 1];
 		return 0;
 	}
-	id = route_ids_find(&j->s->ids, r->route->name);
-	if (!id)
-		id = id_new(j, u);
-	if (!id)
-		return err_set(j->e, ENOSPC, "there are no more than %u route numbers",
-			       ROUTE_ID_MAX);
-	j->route_ids[i] = id;
-	if (route_ids_add(&j->ids, r->route->name, id))
-		return err_set(j->e, ENOMEM, "out of memory");
-	return 0;
+	return assign_name(j, r->route->name, u, &j->route_ids[i]);
 }
 
 int apply_assign_ids(struct apply_job *j)
@@ -89,6 +95,8 @@ int apply_assign_ids(struct apply_job *j)
 	j->ids.next_id = j->s->ids.next_id;
 	for (unsigned i = 0; i < j->r->plan->n_routes && !rc; i++)
 		rc = assign(j, i, &u);
+	if (!rc && j->r->plan->config->default_target)
+		rc = assign_name(j, CONTROL_DEFAULT_NAME, &u, &j->default_id);
 	if (!rc && route_ids_seal(&j->ids))
 		rc = err_set(j->e, ENOMEM, "out of memory");
 	free(u.bits);

@@ -24,6 +24,7 @@ struct apply_job {
 	struct err *e;
 	struct route_ids ids;	     /* of the new generation */
 	uint32_t *route_ids;	     /* per plan route */
+	uint32_t default_id;	     /* of defaults.target, 0 where there is none */
 	struct sysctl_wants turn_on; /* all of it guarded */
 	struct sysctl_wants before;  /* what an earlier apply of ours turned on */
 	bool preparing;		     /* guard and settings of this apply are in place */

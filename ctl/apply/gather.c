@@ -95,6 +95,7 @@ static int gather_host(struct gathered *g, struct err *e)
 {
 	int rc = host_facts_read(&g->host, e);
 
+	g->facts.have_relay = true;
 	if (rc)
 		return rc;
 	g->have_host = true;

@@ -141,6 +141,8 @@ struct plan *plan_build(const struct config *c, const struct plan_facts *f, stru
 	if (!rc)
 		rc = plan_settle_tiers(p, d);
 	if (!rc)
+		rc = plan_find_listeners(p, d);
+	if (!rc)
 		rc = plan_check_conflicts(p, d);
 	if (!rc)
 		plan_check_security(p, d);

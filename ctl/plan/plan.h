@@ -108,7 +108,17 @@ struct plan_cell {
 	struct plan_route **order; /* all competitors, best first */
 	unsigned n_order;
 	struct plan_family v4, v6;
+	bool user; /* TCP, and some of its connections are for user space */
 };
+
+/* A TCP port that user space has to listen on. */
+struct plan_listener {
+	struct addr address; /* ADDR_NONE = all, of both families */
+	uint16_t port;
+};
+
+/* More ports than that are not listened on: each has a socket for every worker. */
+#define PLAN_MAX_LISTENERS 4096
 
 struct plan {
 	struct arena arena;
@@ -119,6 +129,10 @@ struct plan {
 	struct plan_cell *cells; /* sorted by address (all addresses first), proto, from */
 	unsigned n_cells, cap_cells;
 	bool needs_forward_v4, needs_forward_v6, needs_route_localnet;
+	/* Sorted by address (all addresses first) and port. A port of all addresses has none besides
+	 * it: the socket gets what comes to each of them. */
+	struct plan_listener *listeners;
+	unsigned n_listeners;
 	bool have_relay, have_proxy;
 	unsigned refused; /* routes with a refusal */
 	struct doc *doc;  /* the file again, for the paths of errors; NULL until there is one */
@@ -175,6 +189,13 @@ const char *plan_ports_text(const struct plan_behind *b, char out[PLAN_PORTS_TEX
 
 /* The port of target t for a connection to `port`; 0 when the offset leaves 1..65535. */
 uint16_t plan_target_port(const struct plan_target *t, uint16_t port);
+/* What makes a target the same in every plan, and the tags of n such keys: equal ones for equal keys,
+ * others for others, never 0. 0 or -ENOMEM. */
+uint64_t plan_target_key(const struct cfg_target *t, const struct addr *a);
+int plan_tag_keys(const uint64_t *keys, unsigned n, uint32_t *tags);
+/* Competitors of a cell that can have connections: what stands behind one that takes whoever comes
+ * has none. */
+unsigned plan_count_reachable(const struct plan_cell *cell);
 /* Targets of one family in r. */
 unsigned plan_count_targets(const struct plan_route *r, int family);
 

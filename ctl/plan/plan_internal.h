@@ -48,6 +48,10 @@ void plan_check_security(struct plan *p, struct diags *d);
 /* plan_cell.c: fills p->cells without their families. 0, -ENOMEM, -E2BIG (in d). */
 int plan_build_cells(struct plan *p, struct diags *d);
 
+/* plan_user.c: which cells need user space, and the ports that it listens on. 0, -ENOMEM, -E2BIG (in
+ * d). */
+int plan_find_listeners(struct plan *p, struct diags *d);
+
 /* plan_client.c: fills v4 and v6 of a cell. 0 or -ENOMEM. */
 int plan_cell_decide(struct plan *p, struct plan_cell *cell);
 

@@ -15,11 +15,11 @@ struct tagged {
 	uint32_t tag;
 };
 
-static uint64_t identity(const struct plan_target *t)
+uint64_t plan_target_key(const struct cfg_target *t, const struct addr *a)
 {
-	int32_t port[3] = { (int32_t)t->target->port_kind, t->target->port, t->addr.family };
+	int32_t port[3] = { (int32_t)t->port_kind, t->port, a->family };
 
-	return text_hash(port, sizeof(port), text_hash(t->addr.bytes, sizeof(t->addr.bytes), 0));
+	return text_hash(port, sizeof(port), text_hash(a->bytes, sizeof(a->bytes), 0));
 }
 
 static uint32_t tag_of(uint64_t key, uint64_t seed)
@@ -48,29 +48,50 @@ static bool tags_differ(struct tagged *v, unsigned n)
 	return true;
 }
 
-int plan_tag_targets(struct plan_route *r)
+int plan_tag_keys(const uint64_t *keys, unsigned n, uint32_t *tags)
 {
-	unsigned n = r->n_targets;
-	struct tagged *v;
+	struct tagged *v = calloc(n + 1, sizeof(*v));
 	uint64_t seed = 0;
 
-	if (n < 2) {
-		if (n)
-			r->targets[0].tag = tag_of(identity(&r->targets[0]), 0);
-		return 0;
-	}
-	v = calloc(n, sizeof(*v));
 	if (!v)
 		return -ENOMEM;
 	do {
 		for (unsigned i = 0; i < n; i++) {
-			uint64_t key = identity(&r->targets[i]);
-
-			r->targets[i].tag = tag_of(key, seed);
-			v[i] = (struct tagged){ key, r->targets[i].tag };
+			tags[i] = tag_of(keys[i], seed);
+			v[i] = (struct tagged){ keys[i], tags[i] };
 		}
 		seed++;
 	} while (!tags_differ(v, n));
 	free(v);
 	return 0;
+}
+
+static uint64_t key_of(const struct plan_target *t)
+{
+	return plan_target_key(t->target, &t->addr);
+}
+
+int plan_tag_targets(struct plan_route *r)
+{
+	unsigned n = r->n_targets;
+	uint64_t *keys;
+	uint32_t *tags;
+	int rc = -ENOMEM;
+
+	if (n < 2) {
+		if (n)
+			r->targets[0].tag = tag_of(key_of(&r->targets[0]), 0);
+		return 0;
+	}
+	keys = calloc(n, sizeof(*keys));
+	tags = calloc(n, sizeof(*tags));
+	for (unsigned i = 0; keys && i < n; i++)
+		keys[i] = key_of(&r->targets[i]);
+	if (keys && tags)
+		rc = plan_tag_keys(keys, n, tags);
+	for (unsigned i = 0; !rc && i < n; i++)
+		r->targets[i].tag = tags[i];
+	free(keys);
+	free(tags);
+	return rc;
 }

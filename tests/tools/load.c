@@ -1,58 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * load: the load generator of scripts/bench and the server it talks to, each one thread and one
- * epoll. What passes the gateway is bytes only, so every peer that moves TCP can stand between.
- *
- * The first byte of a connection says what it is: 'c' one question, an answer, the server closes;
- * 'k' questions and answers as long as the client likes; 's' bytes until the client's FIN, then
- * their number as 8 bytes, big endian; 'v' the same, and every byte is compared with what stands
- * at its place in the stream (~0 for a number = it does not). A question and an answer are as long
- * as -q and -r say, on both sides alike.
+ * load: the load generator of scripts/bench, one thread and one epoll. Its server is loadd; load.h
+ * says what the two say to each other.
  */
 #include <getopt.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "tool.h"
+#include "hello.h"
+#include "load.h"
 
-#define MAX_CONNS   20000
-#define MAX_MESSAGE (1 << 20)
-#define CHUNK	    (256 << 10)
-#define PERIOD	    65521 /* a prime: bytes that come twice or not at all do not fit */
-#define HIST_US	    1000000
-#define LOST_AFTER  5000 /* ms without a byte */
+#define HIST_US	   1000000
+#define LOST_AFTER 5000 /* ms without a byte */
 
-static const char usage[] = "usage: load serve ADDR:PORT [-q BYTES] [-r BYTES]\n"
-			    "       load conn|keep|bulk|check ADDR:PORT -d SECONDS [-c "
-			    "CONNECTIONS] [-q BYTES] [-r BYTES]\n"
-			    "                                 [-s SOURCE-ADDR]\n"
-			    "One line of JSON at the end: n (connections, requests; for bulk and "
-			    "check streams that ended\n"
-			    "well), failed, what failed, seconds, bytes, p50us and p99us (conn: "
-			    "connect to last byte).\n"
-			    "SIGTERM ends it early. Exit: 0 = something was done and nothing "
-			    "failed, 1 = else, 2 = usage.";
+static const char usage[] =
+	"usage: load conn|keep|bulk|check ADDR:PORT -d SECONDS [-c CONNECTIONS] [-q BYTES] [-r "
+	"BYTES]\n"
+	"            [-s SOURCE-ADDR] [--hello NAME]\n"
+	"One line of JSON at the end: n (connections, requests; for bulk and check streams that "
+	"ended\n"
+	"well), failed, what failed, seconds (of streams: to the last one's end), bytes, p50us "
+	"and\n"
+	"p99us (conn: connect to last byte).\n"
+	"--hello: conn asks with a ClientHello for NAME; its answer is -r bytes, no TLS.\n"
+	"SIGTERM ends it early. Exit: 0 = something was done and nothing failed, 1 = else, 2 = "
+	"usage.";
 
 struct conn {
 	int fd;
-	char kind; /* server: 0 until the first byte came */
 	bool connected, shut;
 	size_t sent, got; /* of the present message */
 	uint64_t total;	  /* bytes of the stream */
 	uint64_t start_us, seen_ms;
-	bool bad;
 };
 
 static union sockaddr_any target, source;
-static bool have_source, serving;
+static bool have_source;
 static unsigned long seconds, n_conns = 1, question = 64, answer = 64;
 static char kind;
 static volatile sig_atomic_t stop;
 static int ep;
-static char *pattern; /* PERIOD + CHUNK bytes, so that any CHUNK can be sent at once */
-static char *scratch;
+static char *pattern, *scratch;
+static const char *hello_name;
 static struct conn *conns;
 static unsigned hist[HIST_US + 1];
 static unsigned long outcomes[N_OUTCOMES], n_done, wrong;
@@ -89,135 +79,6 @@ static void watch(struct conn *c, unsigned events, int op)
 		die_usage("load: epoll_ctl: %s", strerror(errno));
 }
 
-static void no_delay(int fd)
-{
-	int on = 1;
-
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-}
-
-/* ---- the server ---- */
-
-static void server_end(struct conn *c)
-{
-	close(c->fd);
-	free(c);
-}
-
-/* The number of a stream, after its FIN. */
-static void server_count(struct conn *c)
-{
-	uint64_t n = c->bad ? UINT64_MAX : c->total - 1; /* without the first byte */
-	unsigned char out[8];
-
-	for (int i = 0; i < 8; i++)
-		out[i] = (unsigned char)(n >> (56 - 8 * i));
-	if (send(c->fd, out, sizeof out, MSG_NOSIGNAL) != sizeof out)
-		c->bad = true;
-	server_end(c);
-}
-
-static void server_check(struct conn *c, const char *data, size_t n)
-{
-	size_t at = c->total ? 0 : 1; /* the first byte is no part of the stream */
-	uint64_t place = c->total ? c->total - 1 : 0;
-
-	if (n > at && c->kind == 'v' && memcmp(data + at, pattern + place % PERIOD, n - at) != 0)
-		c->bad = true;
-}
-
-/* False = it is over. */
-static bool server_answer(struct conn *c)
-{
-	while (c->got >= question) {
-		ssize_t n = send(c->fd, pattern, answer, MSG_NOSIGNAL);
-
-		/* The buffer of a socket has room for one answer: the client has read the last. */
-		if (n != (ssize_t)answer)
-			return false;
-		c->got -= question;
-		if (c->kind == 'c')
-			return false;
-	}
-	return true;
-}
-
-static void server_read(struct conn *c, unsigned events)
-{
-	for (;;) {
-		ssize_t n = recv(c->fd, scratch, CHUNK, 0);
-
-		if (n < 0 && errno == EAGAIN)
-			return;
-		if (n == 0 && (c->kind == 's' || c->kind == 'v')) {
-			server_count(c);
-			return;
-		}
-		if (n <= 0) {
-			server_end(c);
-			return;
-		}
-		if (!c->kind)
-			c->kind = scratch[0];
-		if (c->kind == 's' || c->kind == 'v') {
-			server_check(c, scratch, (size_t)n);
-			c->total += (uint64_t)n;
-			continue;
-		}
-		c->got += (size_t)n;
-		if (!server_answer(c)) {
-			server_end(c);
-			return;
-		}
-		/* No edge comes for what is there already: a FIN behind the bytes. */
-		if (n < CHUNK && !(events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
-			return;
-	}
-}
-
-static void server_accept(int listener)
-{
-	for (int i = 0; i < 64; i++) {
-		int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		struct conn *c = fd < 0 ? NULL : calloc(1, sizeof *c);
-
-		if (!c)
-			return;
-		no_delay(fd);
-		c->fd = fd;
-		watch(c, EPOLLIN | EPOLLRDHUP | EPOLLET, EPOLL_CTL_ADD);
-	}
-}
-
-static int serve(void)
-{
-	int on = 1, fd = socket(target.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	struct epoll_event ev[256];
-	struct conn listener = { .fd = fd };
-
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	if (fd < 0 || bind(fd, &target.sa, sockaddr_len(&target)) || listen(fd, 4096))
-		die_usage("load: cannot listen: %s", strerror(errno));
-	watch(&listener, EPOLLIN, EPOLL_CTL_ADD);
-	puts("ready");
-	fflush(stdout);
-	while (!stop) {
-		int n = epoll_wait(ep, ev, 256, 1000);
-
-		for (int i = 0; i < n; i++) {
-			struct conn *c = ev[i].data.ptr;
-
-			if (c == &listener)
-				server_accept(fd);
-			else
-				server_read(c, ev[i].events);
-		}
-	}
-	return 0;
-}
-
-/* ---- the client ---- */
-
 static void begin(struct conn *c);
 
 static void fail(struct conn *c, enum outcome o)
@@ -244,7 +105,7 @@ static void begin(struct conn *c)
 
 	if (fd < 0)
 		die_usage("load: socket: %s", strerror(errno));
-	*c = (struct conn){ .fd = fd, .kind = kind, .start_us = now_us(), .seen_ms = now_ms() };
+	*c = (struct conn){ .fd = fd, .start_us = now_us(), .seen_ms = now_ms() };
 	no_delay(fd);
 	if (have_source) {
 		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
@@ -274,7 +135,6 @@ static bool ask(struct conn *c)
 
 	if (c->sent == question)
 		return true;
-	scratch[0] = kind;
 	n = send(c->fd, scratch + c->sent, question - c->sent, MSG_NOSIGNAL);
 	if (n < 0 && errno != EAGAIN) {
 		fail(c, outcome_of_errno(errno));
@@ -482,10 +342,11 @@ static int run(void)
 					begin(&conns[i]);
 		}
 	}
-	took = (double)(now_us() - start) / 1e6;
 	stop = 1;
+	/* What was sent is not there yet: many streams have as much on the way as they moved. */
 	if (kind == 's' || kind == 'v')
 		end_streams();
+	took = (double)(now_us() - start) / 1e6;
 	failed = wrong;
 	for (int i = 1; i < N_OUTCOMES; i++)
 		failed += outcomes[i];
@@ -496,15 +357,6 @@ static int run(void)
 	       wrong, took, cpu_seconds(), (unsigned long long)bytes, percentile(50),
 	       percentile(99));
 	return n_done && !failed ? 0 : 1;
-}
-
-static unsigned long number_arg(const char *text, unsigned long max)
-{
-	unsigned long v;
-
-	if (!number_parse(text, max, &v) || !v)
-		die_usage("load: a number from 1 to %lu, not %s", max, text);
-	return v;
 }
 
 static char kind_of(const char *word)
@@ -519,9 +371,11 @@ static char kind_of(const char *word)
 
 static void parse_args(int argc, char **argv)
 {
+	static const struct option longs[] = { { "hello", required_argument, NULL, 'n' },
+					       { NULL, 0, NULL, 0 } };
 	int o;
 
-	while ((o = getopt(argc, argv, "d:c:q:r:s:h")) != -1) {
+	while ((o = getopt_long(argc, argv, "d:c:q:r:s:h", longs, NULL)) != -1) {
 		switch (o) {
 		case 'd':
 			seconds = number_arg(optarg, 3600);
@@ -540,6 +394,9 @@ static void parse_args(int argc, char **argv)
 				die_usage("load: not an address: %s", optarg);
 			have_source = true;
 			break;
+		case 'n':
+			hello_name = optarg;
+			break;
 		case 'h':
 			puts(usage);
 			exit(0);
@@ -549,31 +406,37 @@ static void parse_args(int argc, char **argv)
 	}
 	if (argc - optind != 2 || !sockaddr_parse(argv[optind + 1], &target))
 		die_usage("%s", usage);
-	serving = !strcmp(argv[optind], "serve");
-	if (!serving)
-		kind = kind_of(argv[optind]);
-	if (!serving && !seconds)
+	kind = kind_of(argv[optind]);
+	if (!seconds || (hello_name && kind != 'c'))
 		die_usage("%s", usage);
+}
+
+static void question_make(void)
+{
+	struct hello hello;
+
+	memset(scratch, 'q', MAX_MESSAGE);
+	scratch[0] = kind;
+	if (!hello_name)
+		return;
+	hello_make(&hello, hello_name);
+	memcpy(scratch, hello.bytes, hello.len);
+	question = hello.len;
 }
 
 int main(int argc, char **argv)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
-	struct rlimit files = { MAX_CONNS + 100, MAX_CONNS + 100 };
 
 	parse_args(argc, argv);
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
-	setrlimit(RLIMIT_NOFILE, &files);
+	files_limit();
 	ep = epoll_create1(EPOLL_CLOEXEC);
-	pattern = malloc(PERIOD + MAX_MESSAGE);
+	pattern = pattern_new();
 	scratch = malloc(MAX_MESSAGE);
 	if (ep < 0 || !pattern || !scratch)
 		die_usage("load: out of memory");
-	for (size_t i = 0; i < PERIOD; i++)
-		pattern[i] = (char)(i * 2654435761u >> 13);
-	for (size_t i = PERIOD; i < PERIOD + MAX_MESSAGE; i++)
-		pattern[i] = pattern[i - PERIOD];
-	memset(scratch, 'q', MAX_MESSAGE);
-	return serving ? serve() : run();
+	question_make();
+	return run();
 }

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The life of a connection: accepted, routed, ended. What it is in between
+ * stands in conn_first.c, conn_target.c and conn_relay.c.
+ *
+ * Each count goes up in one place and down in one place, conn_end(), whatever
+ * happened in between: so `active` is exact, and nothing has to be cleaned up later.
+ * One timer serves all deadlines, because only one state holds at a time.
+ */
+#include "dataplane/conn.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CONTAINER(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
+
+struct conn *conn_of_client(struct watch *w)
+{
+	return CONTAINER(w, struct conn, client);
+}
+
+struct conn *conn_of_target(struct watch *w)
+{
+	return CONTAINER(w, struct conn, target);
+}
+
+struct conn *conn_of_timer(struct timer *t)
+{
+	return CONTAINER(t, struct conn, timer);
+}
+
+struct conn *conn_of_turn(struct turn *t)
+{
+	return CONTAINER(t, struct conn, turn);
+}
+
+/* A reset instead of a FIN, and nothing of what is queued. */
+static void close_hard(int fd)
+{
+	const struct linger now = { .l_onoff = 1 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(fd);
+}
+
+static void count_refusal(struct worker *w, struct route *r, enum reason why)
+{
+	atomic_ullong *v = r ? r->stats->refused : w->plane->refused;
+
+	atomic_fetch_add_explicit(&v[why], 1, memory_order_relaxed);
+}
+
+/* ---- lists ---- */
+
+static void list_add(struct conn *c)
+{
+	struct worker *w = c->w;
+
+	c->prev = w->conns_end;
+	*w->conns_end = c;
+	w->conns_end = &c->next;
+	atomic_store_explicit(&w->n_alive, ++w->n_conns, memory_order_relaxed);
+}
+
+static void list_remove(struct conn *c)
+{
+	struct worker *w = c->w;
+
+	*c->prev = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	else
+		w->conns_end = c->prev;
+	atomic_store_explicit(&w->n_alive, --w->n_conns, memory_order_relaxed);
+}
+
+/* ---- the end ---- */
+
+static void close_client(struct conn *c, bool hard)
+{
+	int fd = c->client.fd;
+
+	watch_forget(c->w->loop, &c->client);
+	if (hard)
+		close_hard(fd);
+	else
+		close(fd);
+}
+
+/* Of those that ended in order, and of those that left by themselves, a FIN is what there is to
+ * say; everything else is a reset. */
+static bool is_orderly(const struct conn *c, enum reason why)
+{
+	return (why == REASON_NONE && !c->broken) || why == REASON_CLOSED_BEFORE_DATA ||
+	       c->state == CONN_LINGER;
+}
+
+void conn_end(struct conn *c, enum reason why)
+{
+	struct worker *w = c->w;
+	bool hard = !is_orderly(c, why);
+
+	if (c->state == CONN_RELAY)
+		conn_count_bytes(c);
+	c->reason = c->reason ? c->reason : why;
+	timer_cancel(w->loop, &c->timer);
+	turn_cancel(w->loop, &c->turn);
+	if (c->state == CONN_RELAY)
+		relay_fini(&c->relay, &w->pool);
+	conn_target_drop(c, hard);
+	close_client(c, hard);
+	conn_first_free(c);
+	limits_release(w->plane->limits, &c->hold);
+	limits_drop_connection(w->plane->limits);
+	if (c->route) {
+		atomic_fetch_sub_explicit(&c->route->stats->active, 1, memory_order_relaxed);
+		route_unref(c->route);
+	}
+	list_remove(c);
+	free(c->name);
+	free(c);
+}
+
+void conn_count_refusal(struct conn *c, enum reason why)
+{
+	count_refusal(c->w, c->route, why);
+}
+
+void conn_refuse(struct conn *c, enum reason why)
+{
+	conn_count_refusal(c, why);
+	conn_end(c, why);
+}
+
+/* ---- the route is known ---- */
+
+static enum reason take_limits(struct conn *c, struct route *r)
+{
+	struct limits *l = c->w->plane->limits;
+	int64_t now_ms = loop_now_ms(c->w->loop);
+	const struct route_table *t = c->table;
+	enum reason why = REASON_NONE;
+
+	/* Everybody else's were counted by the kernel before the connection came here. */
+	if (c->trusted && t && (t->max_per_address || t->max_per_minute))
+		why = limits_take_client(l, &c->hold, &c->client_addr, t->max_per_address,
+					 t->max_per_minute, now_ms);
+	if (!why &&
+	    (r->max_connections || r->max_connections_per_ip || r->connection_rate_per_minute))
+		why = limits_take_route(l, &c->hold, r, &c->client_addr, now_ms);
+	return why;
+}
+
+void conn_route(struct conn *c, struct route *r)
+{
+	enum reason why;
+
+	timer_cancel(c->w->loop, &c->timer);
+	why = route_lets_in(r, &c->client_addr) ? take_limits(c, r) : REASON_ROUTE_IP_BLOCKED;
+	if (why) {
+		count_refusal(c->w, r, why);
+		conn_end(c, why);
+		return;
+	}
+	c->route = route_ref(r);
+	atomic_fetch_add_explicit(&r->stats->active, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&r->stats->total, 1, memory_order_relaxed);
+	conn_first_decided(c);
+	c->table = NULL;
+	c->give_up_ms = loop_now_ms(c->w->loop) + r->connect_timeout_ms;
+	conn_connect(c);
+}
+
+/* ---- accept ---- */
+
+/* The route of a connection that needs no byte for it, or what to do instead. */
+static void begin(struct conn *c, struct route_table *t)
+{
+	struct match_facts f = { .local = c->local_addr,
+				 .client = c->client_addr,
+				 .port = c->listen_port };
+	struct match m;
+
+	c->trusted = t->trusted && addr_set_has(t->trusted, &c->peer_addr);
+	c->table = t;
+	if (c->trusted) {
+		const struct route *first = route_table_first(t, &c->local_addr, c->listen_port);
+
+		if (first && first->accept_proxy) {
+			conn_first_start(c, t, CONN_HEADER);
+			return;
+		}
+	}
+	m = route_table_match(t, &f);
+	if (m.answer == MATCH_YES)
+		conn_route(c, m.route);
+	else if (m.answer == MATCH_NO)
+		conn_refuse(c, REASON_NO_ROUTE);
+	else
+		conn_first_start(c, t, CONN_SNIFF);
+}
+
+static void set_addresses(struct conn *c, struct listener *l, const struct sockaddr *peer)
+{
+	struct sockaddr_storage local;
+	socklen_t len = sizeof(local);
+
+	c->peer_addr = addr_from_sockaddr(peer, &c->client_port);
+	c->client_addr = c->peer_addr;
+	c->listen_port = l->port;
+	if (!getsockname(c->client.fd, (struct sockaddr *)&local, &len))
+		c->local_addr = addr_from_sockaddr((struct sockaddr *)&local, NULL);
+}
+
+static void refuse_at_once(struct worker *w, int fd, enum reason why)
+{
+	count_refusal(w, NULL, why);
+	close_hard(fd);
+}
+
+static void client_ready(struct watch *watch, uint32_t events)
+{
+	struct conn *c = conn_of_client(watch);
+
+	switch (c->state) {
+	case CONN_HEADER:
+	case CONN_SNIFF:
+		conn_first_ready(c, events);
+		return;
+	case CONN_CONNECT:
+		conn_client_while_connecting(c, events);
+		return;
+	case CONN_RELAY:
+		conn_relay_ready(c, RELAY_CLIENT, events);
+		return;
+	case CONN_LINGER:
+		conn_linger_ready(c, events);
+		return;
+	}
+}
+
+void conn_accept(struct listener *l, int fd, const struct sockaddr *peer)
+{
+	struct worker *w = l->w;
+	struct route_table *t = l->last_table ? l->last_table : w->table;
+	struct conn *c;
+
+	atomic_fetch_add_explicit(&w->plane->accepted, 1, memory_order_relaxed);
+	if (!limits_take_connection(w->plane->limits, t->max_connections)) {
+		refuse_at_once(w, fd, REASON_GLOBAL_LIMIT);
+		return;
+	}
+	c = calloc(1, sizeof(*c));
+	if (!c) {
+		limits_drop_connection(w->plane->limits);
+		refuse_at_once(w, fd, REASON_GLOBAL_LIMIT);
+		return;
+	}
+	c->w = w;
+	c->serial = ++w->serial;
+	c->target.fd = -1;
+	c->target_index = -1;
+	c->client.fd = fd;
+	c->accepted_ms = c->moved_ms = loop_now_ms(w->loop);
+	set_addresses(c, l, peer);
+	list_add(c);
+	c->client.fd = -1;
+	if (watch_add(w->loop, &c->client, fd, CONN_EVENTS, client_ready) < 0) {
+		c->client.fd = fd;
+		conn_refuse(c, REASON_GLOBAL_LIMIT);
+		return;
+	}
+	begin(c, t);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * conn: one client's connection from accept to its end. It belongs to a worker;
+ * everything here runs in that thread. What may be refused is refused before
+ * anything is allocated for it.
+ *
+ *   CONN_HEADER   the PROXY header of a trusted peer is awaited
+ *   CONN_SNIFF    the first bytes are awaited that decide the route
+ *   CONN_CONNECT  the route is known, a target is being connected
+ *   CONN_RELAY    bytes go both ways
+ *   CONN_LINGER   an alert was sent; what the client still sends is thrown away
+ */
+#ifndef DATAPLANE_CONN_H
+#define DATAPLANE_CONN_H
+
+#include "dataplane/hello.h"
+#include "dataplane/proxy_header.h"
+#include "dataplane/relay.h"
+#include "dataplane/worker.h"
+
+enum conn_state { CONN_HEADER, CONN_SNIFF, CONN_CONNECT, CONN_RELAY, CONN_LINGER };
+
+#define CONN_EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+
+/* What only connections have whose first bytes matter, until the target has got them. */
+struct conn_first {
+	uint8_t *bytes;
+	size_t n, cap;
+	size_t header_bytes; /* of these, a PROXY header that was understood */
+	struct hello hello;
+	struct route_table *table;  /* a reference: it is decided by the one it came under */
+	struct route *silent;	    /* borrowed from table */
+	int64_t since_ms, began_ms; /* the wait began; the first byte came, 0 = not yet */
+	bool eof, not_tls, bad_hello;
+};
+
+struct conn {
+	struct conn *next, **prev;		  /* of the worker, by age */
+	struct conn *undecided_next, **undecided; /* likewise; NULL when it has a route */
+	struct worker *w;
+	uint64_t serial;
+	enum conn_state state;
+	enum reason reason; /* for the record: set before the end where it is known earlier */
+	struct watch client, target;
+	struct timer timer;
+	struct turn turn;
+	struct conn_first *first;	 /* or NULL */
+	const struct route_table *table; /* borrowed, while it has no route */
+	struct addr peer_addr;		 /* of the socket */
+	struct addr client_addr;	 /* announced, or that of the socket */
+	struct addr local_addr;		 /* where it arrived */
+	struct addr announced_addr;	 /* destination of a PROXY header */
+	uint16_t client_port, listen_port, announced_port;
+	bool trusted;	      /* its peer is in proxyIPs: the kernel's limits leave it out */
+	bool announced;	      /* by a PROXY header */
+	bool broken;	      /* a side was reset: so is the other */
+	bool client_readable; /* noted while nobody reads */
+	bool keeps_alive;     /* the sockets have their keep-alive settings */
+	bool timed_out;	      /* the last try to connect */
+	bool copied, spliced; /* counted as such */
+	struct route *route;  /* a reference */
+	int target_index;     /* -1: none is counted */
+	unsigned address_at, address_tries; /* of a name's addresses */
+	bool more_addresses;
+	int last_target;
+	uint64_t tried; /* targets: see balance.h */
+	char *name;	/* SNI; NULL = none */
+	int64_t accepted_ms, moved_ms, give_up_ms, connected_ms;
+	struct limit_hold hold;
+	struct relay relay;
+	uint64_t told[2]; /* bytes of each direction that the counters have */
+};
+
+/* Takes the socket over. */
+void conn_accept(struct listener *l, int fd, const struct sockaddr *peer);
+/* The one way out: everything is closed, given back, counted and freed. */
+void conn_end(struct conn *c, enum reason why);
+
+/* ---- between the files of conn ---- */
+
+/* conn.c */
+void conn_route(struct conn *c, struct route *r);  /* the route is known */
+void conn_refuse(struct conn *c, enum reason why); /* counted, and ended */
+void conn_count_refusal(struct conn *c, enum reason why);
+struct conn *conn_of_client(struct watch *w);
+struct conn *conn_of_target(struct watch *w);
+struct conn *conn_of_timer(struct timer *t);
+struct conn *conn_of_turn(struct turn *t);
+/* conn_first.c */
+void conn_first_start(struct conn *c, struct route_table *t, enum conn_state state);
+void conn_first_ready(struct conn *c, uint32_t events);
+void conn_first_decided(struct conn *c); /* it does not count as undecided any more */
+void conn_first_free(struct conn *c);
+void conn_linger_ready(struct conn *c, uint32_t events);
+/* conn_target.c */
+void conn_connect(struct conn *c); /* to the next target */
+void conn_client_while_connecting(struct conn *c, uint32_t events);
+void conn_target_drop(struct conn *c, bool hard);
+/* conn_relay.c */
+void conn_connected(struct conn *c);
+void conn_relay_ready(struct conn *c, unsigned side, uint32_t events);
+void conn_count_bytes(struct conn *c);
+
+#endif

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The first bytes of a connection: a PROXY header, then what its route depends
+ * on. They are read into a small buffer that grows with them, never past what
+ * their readers bound, and are what the target gets first: nothing is peeked, so
+ * nothing is lost or sent twice. The table is asked anew after every read; the
+ * readers resume where they were.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "dataplane/conn.h"
+#include "dataplane/http_head.h"
+
+#define FIRST_CAP_BYTES 2048 /* most hellos fit */
+#define LINGER_MS	2000
+#define LINGER_BYTES	(64u << 10)
+#define DEFAULT_WAIT_MS 60000
+#define DEFAULT_HEAD_MS 10000
+
+/* ---- the list of those without a route ---- */
+
+static void undecided_add(struct conn *c)
+{
+	struct worker *w = c->w;
+
+	c->undecided = w->undecided_end;
+	*w->undecided_end = c;
+	w->undecided_end = &c->undecided_next;
+	atomic_fetch_add_explicit(&w->plane->undecided, 1, memory_order_relaxed);
+}
+
+void conn_first_decided(struct conn *c)
+{
+	if (!c->undecided)
+		return;
+	*c->undecided = c->undecided_next;
+	if (c->undecided_next)
+		c->undecided_next->undecided = c->undecided;
+	else
+		c->w->undecided_end = c->undecided;
+	c->undecided = NULL;
+	atomic_fetch_sub_explicit(&c->w->plane->undecided, 1, memory_order_relaxed);
+}
+
+/* Whoever holds back its first bytes longest goes first; the new one is never that. */
+static void make_room(struct conn *c)
+{
+	unsigned max = c->first->table->max_undecided;
+	struct conn *oldest = c->w->undecided;
+
+	if (max && oldest != c &&
+	    atomic_load_explicit(&c->w->plane->undecided, memory_order_relaxed) > max)
+		conn_refuse(oldest, REASON_GLOBAL_LIMIT);
+}
+
+void conn_first_free(struct conn *c)
+{
+	conn_first_decided(c);
+	if (!c->first)
+		return;
+	route_table_unref(c->first->table);
+	free(c->first->bytes);
+	free(c->first);
+	c->first = NULL;
+}
+
+/* ---- deadlines ---- */
+
+static void step(struct conn *c);
+
+static const uint8_t *payload(const struct conn *c, size_t *n)
+{
+	*n = c->first->n - c->first->header_bytes;
+	return c->first->bytes + c->first->header_bytes;
+}
+
+/* While nothing has come, a silent client may get the route that needs nothing. */
+static bool serves_silent(const struct conn *c, int64_t *at_ms)
+{
+	const struct route *r = c->first->silent;
+	size_t n;
+
+	payload(c, &n);
+	if (!r || !r->server_first_after_ms || n || c->state != CONN_SNIFF)
+		return false;
+	*at_ms = c->first->since_ms + r->server_first_after_ms;
+	return true;
+}
+
+static void expired(struct timer *t)
+{
+	struct conn *c = conn_of_timer(t);
+	int64_t at;
+
+	if (serves_silent(c, &at) && at <= loop_now_ms(c->w->loop))
+		conn_route(c, c->first->silent);
+	else
+		conn_refuse(c, REASON_INITIAL_TIMEOUT);
+}
+
+static void set_deadline(struct conn *c)
+{
+	const struct route *r = route_table_first(c->first->table, &c->local_addr, c->listen_port);
+	unsigned wait_ms = r ? r->initial_data_timeout_ms : DEFAULT_WAIT_MS;
+	unsigned head_ms = r ? r->head_timeout_ms : DEFAULT_HEAD_MS;
+	int64_t at = INT64_MAX, silent_at;
+
+	if (c->first->began_ms && head_ms)
+		at = c->first->began_ms + head_ms;
+	else if (!c->first->began_ms && wait_ms)
+		at = c->first->since_ms + wait_ms;
+	if (serves_silent(c, &silent_at) && silent_at < at)
+		at = silent_at;
+	if (at == INT64_MAX)
+		timer_cancel(c->w->loop, &c->timer);
+	else
+		timer_set(c->w->loop, &c->timer, at, expired);
+}
+
+/* ---- a client that is told why ---- */
+
+static void linger_over(struct timer *t)
+{
+	conn_end(conn_of_timer(t), REASON_NONE);
+}
+
+/* Closing with bytes unread would reset the connection, and the alert could be lost. */
+static void linger(struct conn *c, uint8_t alert, enum reason why)
+{
+	uint8_t bytes[HELLO_ALERT_BYTES];
+
+	hello_alert(bytes, alert);
+	conn_count_refusal(c, why);
+	c->reason = why;
+	if (send(c->client.fd, bytes, sizeof(bytes), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ||
+	    shutdown(c->client.fd, SHUT_WR) < 0) {
+		conn_end(c, why);
+		return;
+	}
+	conn_first_free(c);
+	c->state = CONN_LINGER;
+	timer_set(c->w->loop, &c->timer, loop_now_ms(c->w->loop) + LINGER_MS, linger_over);
+	conn_linger_ready(c, EPOLLIN);
+}
+
+void conn_linger_ready(struct conn *c, uint32_t events)
+{
+	uint8_t trash[4096];
+	ssize_t n = 0;
+
+	for (size_t i = 0; i < LINGER_BYTES / sizeof(trash); i++) {
+		n = recv(c->client.fd, trash, sizeof(trash), MSG_DONTWAIT);
+		if (n <= 0)
+			break;
+	}
+	if (n >= 0 || (errno != EAGAIN && errno != EINTR) || (events & (EPOLLERR | EPOLLHUP)))
+		conn_end(c, REASON_NONE);
+}
+
+/* ---- what they say ---- */
+
+static void take_header(struct conn *c, const struct proxy_header *h, size_t used)
+{
+	c->first->header_bytes = used;
+	if (h->local)
+		return;
+	c->announced = true;
+	c->client_addr = h->source;
+	c->client_port = h->source_port;
+	c->announced_addr = h->destination;
+	c->announced_port = h->destination_port;
+}
+
+/* False: the connection is gone, or waits. */
+static bool read_header(struct conn *c)
+{
+	struct proxy_header h;
+	size_t used = 0;
+
+	switch (proxy_header_read(&h, c->first->bytes, c->first->n, &used)) {
+	case SNIFF_MORE:
+		if (c->first->eof)
+			conn_refuse(c, REASON_CLOSED_BEFORE_DATA);
+		else
+			set_deadline(c);
+		return false;
+	case SNIFF_BAD:
+		conn_refuse(c, REASON_BAD_PROXY_HEADER);
+		return false;
+	case SNIFF_YES:
+		take_header(c, &h, used);
+		break;
+	case SNIFF_NO:
+		break;
+	}
+	c->state = CONN_SNIFF;
+	c->first->since_ms = loop_now_ms(c->w->loop);
+	c->first->began_ms = c->first->n > used ? c->first->since_ms : 0;
+	return true;
+}
+
+static void sniff(struct conn *c, struct match_facts *f)
+{
+	struct conn_first *first = c->first;
+	size_t n;
+	const uint8_t *bytes = payload(c, &n);
+	enum sniff tls = SNIFF_NO, http;
+
+	if (n && !first->not_tls)
+		tls = hello_feed(&first->hello, bytes, n, c->w->plane->hello_max_bytes);
+	first->not_tls = n && tls == SNIFF_NO;
+	first->bad_hello = tls == SNIFF_BAD;
+	if (tls == SNIFF_YES) {
+		f->protocol = MATCH_TLS;
+		f->have_hello = true;
+		f->name = first->hello.name;
+		f->tls_version = first->hello.max_version;
+		return;
+	}
+	http = first->not_tls ? http_head_sniff(bytes, n) : SNIFF_MORE;
+	f->protocol = http == SNIFF_YES	 ? MATCH_HTTP
+		      : http == SNIFF_NO ? MATCH_OTHER
+					 : MATCH_UNKNOWN;
+	/* Nothing more will come that could tell. */
+	if (f->protocol == MATCH_UNKNOWN && first->eof)
+		f->protocol = MATCH_OTHER;
+}
+
+static void refuse_unmatched(struct conn *c, const struct match_facts *f, bool tls_expected)
+{
+	size_t n;
+
+	payload(c, &n);
+	if (c->first->eof && !n)
+		conn_refuse(c, REASON_CLOSED_BEFORE_DATA);
+	else if (tls_expected && f->protocol == MATCH_TLS)
+		linger(c, HELLO_UNRECOGNIZED_NAME, REASON_NO_ROUTE);
+	else
+		conn_refuse(c, REASON_NO_ROUTE);
+}
+
+/* A hello that is broken is none where nobody wanted one. */
+static bool refuse_bad_hello(struct conn *c, struct match_facts *f)
+{
+	struct match m;
+
+	f->protocol = MATCH_UNKNOWN;
+	m = route_table_match(c->first->table, f);
+	if (m.tls) {
+		linger(c, HELLO_DECODE_ERROR, REASON_BAD_HELLO);
+		return true;
+	}
+	f->protocol = MATCH_OTHER;
+	return false;
+}
+
+static void decide(struct conn *c)
+{
+	struct match_facts f = { .local = c->local_addr,
+				 .client = c->client_addr,
+				 .port = c->listen_port };
+	struct match m;
+
+	sniff(c, &f);
+	if (c->first->bad_hello && refuse_bad_hello(c, &f))
+		return;
+	m = route_table_match(c->first->table, &f);
+	c->first->silent = m.silent;
+	if (m.answer == MATCH_MORE) {
+		set_deadline(c);
+		return;
+	}
+	if (m.answer == MATCH_NO) {
+		refuse_unmatched(c, &f, m.tls);
+		return;
+	}
+	if (f.name && *f.name)
+		c->name = strdup(f.name);
+	conn_route(c, m.route);
+}
+
+static void step(struct conn *c)
+{
+	if (c->state == CONN_SNIFF || read_header(c))
+		decide(c);
+}
+
+/* ---- reading ---- */
+
+static bool grow(struct conn_first *f, size_t max)
+{
+	size_t cap = f->cap ? f->cap * 2 : FIRST_CAP_BYTES;
+	uint8_t *bytes;
+
+	if (cap > max)
+		cap = max;
+	if (cap <= f->cap)
+		return false;
+	bytes = realloc(f->bytes, cap);
+	if (!bytes)
+		return false;
+	f->bytes = bytes;
+	f->cap = cap;
+	return true;
+}
+
+/* Until there is no more, or no more room; negative: the client is gone. */
+static int read_bytes(struct conn *c)
+{
+	struct conn_first *f = c->first;
+	size_t max = c->w->plane->hello_max_bytes + PROXY_V2_MAX;
+
+	c->client_readable = false;
+	for (;;) {
+		ssize_t n;
+
+		if (f->n == f->cap && !grow(f, max)) {
+			c->client_readable = true; /* whoever reads next has to look */
+			return 0;
+		}
+		n = recv(c->client.fd, f->bytes + f->n, f->cap - f->n, MSG_DONTWAIT);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN ? 0 : -errno;
+		if (!n) {
+			f->eof = true;
+			return 0;
+		}
+		if (!f->n || f->n == f->header_bytes)
+			f->began_ms = loop_now_ms(c->w->loop);
+		f->n += (size_t)n;
+		/* A short read has emptied the socket; a FIN behind it comes as an event. */
+		if (f->n < f->cap)
+			return 0;
+	}
+}
+
+void conn_first_ready(struct conn *c, uint32_t events)
+{
+	if (events & (EPOLLERR | EPOLLHUP)) {
+		conn_refuse(c, REASON_CLOSED_BEFORE_DATA);
+		return;
+	}
+	if (!(events & (EPOLLIN | EPOLLRDHUP)))
+		return;
+	if (read_bytes(c) < 0) {
+		conn_refuse(c, REASON_CLOSED_BEFORE_DATA);
+		return;
+	}
+	/* The FIN that came with these bytes is not going to be an event of its own. */
+	if (events & EPOLLRDHUP && !c->first->eof && read_bytes(c) < 0) {
+		conn_refuse(c, REASON_CLOSED_BEFORE_DATA);
+		return;
+	}
+	step(c);
+}
+
+void conn_first_start(struct conn *c, struct route_table *t, enum conn_state state)
+{
+	c->state = state;
+	c->first = calloc(1, sizeof(*c->first));
+	if (!c->first) {
+		conn_refuse(c, REASON_GLOBAL_LIMIT);
+		return;
+	}
+	c->first->table = route_table_ref(t);
+	c->first->since_ms = loop_now_ms(c->w->loop);
+	undecided_add(c);
+	make_room(c);
+	if (state == CONN_SNIFF)
+		decide(c); /* who may be served though it is silent */
+	else
+		set_deadline(c);
+}

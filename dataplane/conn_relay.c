@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A connection whose target has answered. The target gets the PROXY header, then
+ * what was read to choose the route, then the rest. Keep-alive probes are set up
+ * only once a connection has lived for a while: short ones do not pay for them.
+ */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+
+#include "dataplane/conn.h"
+
+#define KEEP_ALIVE_AFTER_MS 5000
+
+/* ---- counters ---- */
+
+static uint64_t payload_bytes(const struct relay_flow *f)
+{
+	return f->bytes > f->skipped ? f->bytes - f->skipped : 0;
+}
+
+static void count_mover(struct conn *c)
+{
+	struct route_stats *s = c->route->stats;
+	bool spliced = c->relay.flow[0].spliced || c->relay.flow[1].spliced;
+
+	if (!c->copied && (c->told[0] || c->told[1])) {
+		c->copied = true;
+		atomic_fetch_add_explicit(&s->moved_by_copy, 1, memory_order_relaxed);
+	}
+	if (spliced && !c->spliced) {
+		c->spliced = true;
+		atomic_fetch_add_explicit(&s->moved_by_splice, 1, memory_order_relaxed);
+	}
+}
+
+void conn_count_bytes(struct conn *c)
+{
+	struct target_state *t = c->route->targets[c->target_index].state;
+	struct route_stats *s = c->route->stats;
+	uint64_t up = payload_bytes(&c->relay.flow[RELAY_CLIENT]) - c->told[0];
+	uint64_t down = payload_bytes(&c->relay.flow[RELAY_TARGET]) - c->told[1];
+
+	if (up) {
+		atomic_fetch_add_explicit(&s->bytes_up, up, memory_order_relaxed);
+		atomic_fetch_add_explicit(&t->bytes_up, up, memory_order_relaxed);
+	}
+	if (down) {
+		atomic_fetch_add_explicit(&s->bytes_down, down, memory_order_relaxed);
+		atomic_fetch_add_explicit(&t->bytes_down, down, memory_order_relaxed);
+	}
+	c->told[0] += up;
+	c->told[1] += down;
+	count_mover(c);
+}
+
+/* ---- what goes first ---- */
+
+static struct addr local_of(const struct conn *c)
+{
+	return c->announced ? c->announced_addr : c->local_addr;
+}
+
+/* Version 0: none. */
+static size_t write_header(struct conn *c, int version, uint8_t *out, size_t cap)
+{
+	struct proxy_header h = { .version = version,
+				  .source = c->client_addr,
+				  .destination = local_of(c),
+				  .source_port = c->client_port,
+				  .destination_port =
+					  c->announced ? c->announced_port : c->listen_port };
+
+	if (!version)
+		return 0;
+	if (c->name)
+		strncpy(h.authority, c->name, sizeof(h.authority) - 1);
+	if (version == 2 && getrandom(h.unique_id, 16, GRND_NONBLOCK) == 16)
+		h.unique_id_bytes = 16;
+	return proxy_header_write(&h, out, cap);
+}
+
+/* False: there is no memory for it. */
+static bool prefill(struct conn *c)
+{
+	int version = c->route->targets[c->target_index].send_proxy;
+	size_t n = c->first ? c->first->n - c->first->header_bytes : 0, header;
+	uint8_t *buffer;
+
+	if (!n && !version)
+		return true;
+	buffer = pool_buffer_get(&c->w->pool);
+	if (!buffer)
+		return false;
+	header = write_header(c, version, buffer, POOL_BUFFER_BYTES);
+	if (n)
+		memcpy(buffer + header, c->first->bytes + c->first->header_bytes, n);
+	relay_prefill(&c->relay, RELAY_CLIENT, buffer, header + n, header);
+	return true;
+}
+
+/* ---- deadlines ---- */
+
+static void keep_alive(struct conn *c)
+{
+	const int on = 1, idle_s = (int)((c->route->keep_alive_delay_ms + 999) / 1000);
+	const int fds[2] = { c->client.fd, c->target.fd };
+
+	c->keeps_alive = true;
+	for (int i = 0; c->route->keep_alive && i < 2; i++) {
+		setsockopt(fds[i], SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+		if (idle_s)
+			setsockopt(fds[i], IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+	}
+}
+
+static void expired(struct timer *t);
+
+static void set_deadline(struct conn *c)
+{
+	const struct route *r = c->route;
+	int64_t at = INT64_MAX;
+
+	if (!c->keeps_alive)
+		at = c->connected_ms + KEEP_ALIVE_AFTER_MS;
+	if (r->inactivity_timeout_ms && c->moved_ms + r->inactivity_timeout_ms < at)
+		at = c->moved_ms + r->inactivity_timeout_ms;
+	if (r->max_lifetime_ms && c->accepted_ms + r->max_lifetime_ms < at)
+		at = c->accepted_ms + r->max_lifetime_ms;
+	if (at != INT64_MAX)
+		timer_set(c->w->loop, &c->timer, at, expired);
+}
+
+/* Bytes that moved did not move the timer: it looks when it fires. */
+static void expired(struct timer *t)
+{
+	struct conn *c = conn_of_timer(t);
+	const struct route *r = c->route;
+	int64_t now_ms = loop_now_ms(c->w->loop);
+
+	if (r->max_lifetime_ms && now_ms >= c->accepted_ms + r->max_lifetime_ms) {
+		conn_refuse(c, REASON_MAX_LIFETIME);
+		return;
+	}
+	if (r->inactivity_timeout_ms && now_ms >= c->moved_ms + r->inactivity_timeout_ms) {
+		conn_refuse(c, REASON_INACTIVITY);
+		return;
+	}
+	if (!c->keeps_alive && now_ms >= c->connected_ms + KEEP_ALIVE_AFTER_MS)
+		keep_alive(c);
+	set_deadline(c);
+}
+
+/* ---- moving ---- */
+
+static void run(struct conn *c);
+
+static void run_again(struct turn *t)
+{
+	run(conn_of_turn(t));
+}
+
+static void run(struct conn *c)
+{
+	unsigned side;
+	int error;
+
+	switch (relay_run(&c->relay, &c->w->pool, loop_now_ms(c->w->loop), &c->moved_ms, &side,
+			  &error)) {
+	case RELAY_WAIT:
+		conn_count_bytes(c);
+		return;
+	case RELAY_MORE:
+		conn_count_bytes(c);
+		turn_queue(c->w->loop, &c->turn, run_again);
+		return;
+	case RELAY_BROKEN:
+		c->broken = true;
+		conn_end(c, REASON_NONE);
+		return;
+	case RELAY_ENDED:
+		conn_end(c, REASON_NONE);
+		return;
+	}
+}
+
+void conn_relay_ready(struct conn *c, unsigned side, uint32_t events)
+{
+	relay_note(&c->relay, side, events);
+	run(c);
+}
+
+void conn_connected(struct conn *c)
+{
+	struct target_state *t = c->route->targets[c->target_index].state;
+
+	atomic_fetch_add_explicit(&t->total, 1, memory_order_relaxed);
+	c->state = CONN_RELAY;
+	c->connected_ms = c->moved_ms = loop_now_ms(c->w->loop);
+	relay_init(&c->relay, c->client.fd, c->target.fd, true);
+	if (!prefill(c)) {
+		conn_refuse(c, REASON_GLOBAL_LIMIT);
+		return;
+	}
+	relay_note(&c->relay, RELAY_CLIENT,
+		   EPOLLOUT | (c->client_readable ? EPOLLIN : 0) |
+			   (c->first && c->first->eof ? EPOLLIN | EPOLLRDHUP : 0));
+	relay_note(&c->relay, RELAY_TARGET, EPOLLOUT);
+	conn_first_free(c);
+	set_deadline(c);
+	run(c);
+}

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From the route to a connected target. A target that cannot be reached is
+ * followed by the next one until none is left or the route's connect timeout has
+ * passed; as long as there is another, one alone does not get all of that time.
+ * What is this host's own fault (no descriptor, no port) is not held against a target.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "dataplane/balance.h"
+#include "dataplane/conn.h"
+
+#define TRY_MS	      5000 /* one target, as long as another is left */
+#define LEFT_MS	      1000 /* a client that has closed and said nothing waits no longer */
+#define ADDRESSES_MAX 8	   /* of one name, for one connection */
+
+static struct route_target *target_of(const struct conn *c)
+{
+	return &c->route->targets[c->target_index];
+}
+
+/* ---- counting ---- */
+
+static void count_in(struct conn *c)
+{
+	struct target_state *s = target_of(c)->state;
+
+	atomic_fetch_add_explicit(&s->active, 1, memory_order_relaxed);
+}
+
+static void count_out(struct conn *c)
+{
+	if (c->target_index < 0)
+		return;
+	atomic_fetch_sub_explicit(&target_of(c)->state->active, 1, memory_order_relaxed);
+	c->target_index = -1;
+}
+
+static void target_close(struct conn *c, bool hard)
+{
+	const struct linger now = { .l_onoff = 1 };
+	int fd = c->target.fd;
+
+	if (fd < 0)
+		return;
+	watch_forget(c->w->loop, &c->target);
+	if (hard)
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(fd);
+	c->target.fd = -1;
+}
+
+void conn_target_drop(struct conn *c, bool hard)
+{
+	target_close(c, hard);
+	count_out(c);
+}
+
+/* ---- where to ---- */
+
+union target_address {
+	struct sockaddr sa;
+	struct sockaddr_storage ss;
+	struct sockaddr_un un;
+};
+
+static uint16_t port_of(const struct conn *c, const struct route_target *t)
+{
+	int port = t->port_kind == TARGET_PORT_FIXED ? t->port : c->listen_port;
+
+	if (t->port_kind == TARGET_PORT_OFFSET)
+		port += t->port;
+	return port > 0 && port <= 65535 ? (uint16_t)port : 0;
+}
+
+static bool address_of_name(struct conn *c, const struct route_target *t, struct addr *out)
+{
+	const struct name_entry *e = name_book_find(c->w->names, t->host);
+	uint64_t turn;
+
+	if (!e || !e->n)
+		return false;
+	if (!c->address_tries)
+		c->address_at = (unsigned)(worker_random(c->w) % e->n);
+	turn = c->address_at + c->address_tries;
+	*out = e->v[turn % e->n];
+	c->address_tries++;
+	c->more_addresses = c->address_tries < e->n && c->address_tries < ADDRESSES_MAX;
+	return true;
+}
+
+/* 0: it has no address at this moment. */
+static socklen_t target_address(struct conn *c, const struct route_target *t,
+				union target_address *out)
+{
+	struct addr a = t->addr;
+	uint16_t port = port_of(c, t);
+	socklen_t len;
+
+	c->more_addresses = false;
+	memset(out, 0, sizeof(*out));
+	if (t->kind == TARGET_UNIX) {
+		out->un.sun_family = AF_UNIX;
+		if (strlen(t->host) >= sizeof(out->un.sun_path))
+			return 0;
+		strcpy(out->un.sun_path, t->host);
+		return sizeof(out->un);
+	}
+	if (t->kind == TARGET_TEMPLATE || (t->kind == TARGET_NAME && !address_of_name(c, t, &a)) ||
+	    !port)
+		return 0;
+	out->ss = addr_to_sockaddr(&a, port, &len);
+	return len;
+}
+
+/* ---- one try ---- */
+
+static bool is_our_fault(int error)
+{
+	return error == EMFILE || error == ENFILE || error == EADDRNOTAVAIL || error == ENOBUFS ||
+	       error == ENOMEM || error == EPERM;
+}
+
+static void try_failed(struct conn *c, int error)
+{
+	struct target_state *s = target_of(c)->state;
+
+	target_close(c, true);
+	c->timed_out = error == ETIMEDOUT;
+	if (c->more_addresses) {
+		count_out(c);
+		return;
+	}
+	c->tried |= 1ull << (unsigned)(c->target_index % BALANCE_TRIED_MAX);
+	atomic_fetch_add_explicit(&s->failed, 1, memory_order_relaxed);
+	if (!is_our_fault(error))
+		balance_failed(s, loop_now_ms(c->w->loop));
+	count_out(c);
+	c->address_tries = 0;
+}
+
+static void try_expired(struct timer *t)
+{
+	struct conn *c = conn_of_timer(t);
+
+	try_failed(c, ETIMEDOUT);
+	conn_connect(c);
+}
+
+static void set_try_deadline(struct conn *c, bool another)
+{
+	int64_t now_ms = loop_now_ms(c->w->loop), at = c->give_up_ms;
+
+	if (another && at > now_ms + TRY_MS)
+		at = now_ms + TRY_MS;
+	timer_set(c->w->loop, &c->timer, at, try_expired);
+}
+
+static void target_ready(struct watch *w, uint32_t events)
+{
+	struct conn *c = conn_of_target(w);
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	if (c->state == CONN_RELAY) {
+		conn_relay_ready(c, RELAY_TARGET, events);
+		return;
+	}
+	if (events & (EPOLLERR | EPOLLHUP)) {
+		getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+		try_failed(c, error ? error : ECONNREFUSED);
+		conn_connect(c);
+		return;
+	}
+	if (!(events & EPOLLOUT))
+		return;
+	timer_cancel(c->w->loop, &c->timer);
+	balance_connected(target_of(c)->state);
+	conn_connected(c);
+}
+
+static int start(struct conn *c, const union target_address *a, socklen_t len)
+{
+	const int on = 1;
+	int fd = socket(a->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), rc;
+
+	if (fd < 0)
+		return -errno;
+	if (c->route->no_delay && a->sa.sa_family != AF_UNIX)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	rc = connect(fd, &a->sa, len) < 0 && errno != EINPROGRESS ? -errno : 0;
+	rc = rc ? rc : watch_add(c->w->loop, &c->target, fd, CONN_EVENTS, target_ready);
+	if (rc) {
+		close(fd);
+		c->target.fd = -1;
+	}
+	return rc;
+}
+
+/* True: it is under way. */
+static bool try_target(struct conn *c)
+{
+	union target_address a;
+	socklen_t len = target_address(c, target_of(c), &a);
+	int rc = len ? start(c, &a, len) : -EHOSTUNREACH;
+
+	if (!rc)
+		return true;
+	try_failed(c, -rc);
+	return false;
+}
+
+/* ---- the targets of a route, one after the other ---- */
+
+static int choose(struct conn *c, uint64_t tried, bool *failed_open)
+{
+	const struct balance_ask ask = { .route = c->route,
+					 .client = c->client_addr,
+					 .port = c->listen_port,
+					 .now_ms = loop_now_ms(c->w->loop),
+					 .random = worker_random(c->w),
+					 .tried = tried };
+
+	return balance_choose(&ask, failed_open);
+}
+
+static void give_up(struct conn *c)
+{
+	conn_refuse(c, !c->tried      ? REASON_NO_TARGET
+		       : c->timed_out ? REASON_CONNECT_TIMEOUT
+				      : REASON_CONNECT_FAILED);
+}
+
+static unsigned targets_left(const struct conn *c)
+{
+	unsigned left = 0;
+
+	for (unsigned i = 0; i < c->route->n_targets; i++)
+		left += !(c->tried >> (i % BALANCE_TRIED_MAX) & 1);
+	return left;
+}
+
+void conn_connect(struct conn *c)
+{
+	int again = c->more_addresses ? c->last_target : -1;
+	bool failed_open;
+
+	c->state = CONN_CONNECT;
+	for (;;) {
+		failed_open = false;
+		c->target_index = again >= 0 ? again : choose(c, c->tried, &failed_open);
+		if (c->target_index < 0 || loop_now_ms(c->w->loop) >= c->give_up_ms) {
+			c->target_index = -1;
+			give_up(c);
+			return;
+		}
+		c->last_target = c->target_index;
+		if (failed_open)
+			atomic_fetch_add_explicit(&c->route->stats->failed_open, 1,
+						  memory_order_relaxed);
+		count_in(c);
+		if (try_target(c))
+			break;
+		again = c->more_addresses ? c->last_target : -1;
+	}
+	set_try_deadline(c, c->more_addresses || targets_left(c) > 1);
+}
+
+/* ---- the client meanwhile ---- */
+
+static bool said_nothing(const struct conn *c)
+{
+	char byte;
+
+	return (!c->first || c->first->n == c->first->header_bytes) &&
+	       recv(c->client.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+void conn_client_while_connecting(struct conn *c, uint32_t events)
+{
+	int64_t soon = loop_now_ms(c->w->loop) + LEFT_MS;
+
+	if (events & (EPOLLERR | EPOLLHUP)) {
+		conn_refuse(c, REASON_CLOSED_BEFORE_DATA);
+		return;
+	}
+	if (events & (EPOLLIN | EPOLLRDHUP))
+		c->client_readable = true;
+	/* It may still want to listen (a half-close): only a target that is slow is given up. */
+	if ((events & EPOLLRDHUP) && c->give_up_ms > soon && said_nothing(c)) {
+		c->give_up_ms = soon;
+		if (c->timer.at_ms > soon)
+			timer_set(c->w->loop, &c->timer, soon, try_expired);
+	}
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Answers about routes and connections, in parts: a message upwards is bounded,
+ * and so is the time one part takes. Each part names where the next begins.
+ *
+ *   query {seq, what:"status", from: index}      routes of the table from there on
+ *   query {seq, what:"conns", worker, after: serial, route: id}   connections of a worker, by age
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/balance.h"
+#include "dataplane/conn.h"
+#include "dataplane/dataplane_internal.h"
+
+#define PART_ITEMS  64 /* routes and targets */
+#define PART_CONNS  100
+#define TARGETS_MAX 200 /* of one route, in an answer */
+
+/* ---- status ---- */
+
+static json_t *count(const atomic_ullong *v)
+{
+	return json_integer((json_int_t)atomic_load_explicit(v, memory_order_relaxed));
+}
+
+static json_t *refusals(const atomic_ullong *v)
+{
+	json_t *o = json_object();
+
+	for (unsigned i = 1; i < N_REASONS; i++)
+		if (atomic_load_explicit(&v[i], memory_order_relaxed))
+			json_object_set_new(o, reason_name(i), count(&v[i]));
+	return o;
+}
+
+static json_t *target_json(const struct route_target *t, int64_t now_ms)
+{
+	const struct target_state *s = t->state;
+
+	return json_pack("{s:I,s:b,s:b,s:i,s:o,s:o,s:o,s:o}", "tag", (json_int_t)t->tag, "healthy",
+			 target_is_up(s, now_ms), "down", atomic_load(&s->down), "active",
+			 (int)atomic_load(&s->active), "total", count(&s->total), "failed",
+			 count(&s->failed), "bytesIn", count(&s->bytes_up), "bytesOut",
+			 count(&s->bytes_down));
+}
+
+static json_t *route_json(const struct route *r, int64_t now_ms)
+{
+	const struct route_stats *s = r->stats;
+	json_t *targets = json_array();
+
+	for (unsigned i = 0; i < r->n_targets && i < TARGETS_MAX; i++)
+		json_array_append_new(targets, target_json(&r->targets[i], now_ms));
+	return json_pack("{s:I,s:i,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "id", (json_int_t)r->id,
+			 "active", (int)atomic_load(&s->active), "total", count(&s->total),
+			 "bytesIn", count(&s->bytes_up), "bytesOut", count(&s->bytes_down), "copy",
+			 count(&s->moved_by_copy), "splice", count(&s->moved_by_splice),
+			 "failedOpen", count(&s->failed_open), "refused", refusals(s->refused),
+			 "targets", targets);
+}
+
+static json_t *process_json(const struct dataplane *d)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < d->n_workers; i++)
+		n += atomic_load(&d->workers[i].n_alive);
+	return json_pack("{s:i,s:i,s:i,s:o,s:o,s:b,s:o}", "workers", (int)d->n_workers,
+			 "connections", (int)n, "undecided", (int)atomic_load(&d->plane.undecided),
+			 "accepted", count(&d->plane.accepted), "refused",
+			 refusals(d->plane.refused), "outOfDescriptors",
+			 atomic_load(&d->plane.out_of_descriptors), "limitTablesFull",
+			 json_integer((json_int_t)limits_overflowed(d->plane.limits)));
+}
+
+static void on_status(struct dataplane *d, const json_t *m)
+{
+	const struct route_table *t = d->live;
+	json_int_t from = json_integer_value(json_object_get(m, "from"));
+	unsigned i = from > 0 ? (unsigned)from : 0, items = 0, n = t ? t->n_routes : 0;
+	json_t *routes = json_array(), *answer;
+
+	for (; i < n && items < PART_ITEMS; i++) {
+		json_array_append_new(routes, route_json(t->routes[i], loop_now_ms(d->loop)));
+		items += 1 + t->routes[i]->n_targets;
+	}
+	answer = json_pack("{s:s,s:O,s:b,s:i,s:i,s:o}", "type", "answer", "seq",
+			   json_object_get(m, "seq"), "more", i < n, "next", (int)i, "generation",
+			   t ? (int)t->generation : 0, "routes", routes);
+	if (answer && !from)
+		json_object_set_new(answer, "process", process_json(d));
+	dataplane_send(d, answer);
+}
+
+/* ---- connections: asked in the worker, sent by the main thread ---- */
+
+struct conns_job {
+	struct dataplane *d;
+	struct worker *w;
+	uint64_t after;
+	uint32_t route;
+	json_t *seq, *answer;
+};
+
+static const char *state_name(enum conn_state s)
+{
+	static const char *const names[] = { "header", "sniff", "connect", "relay", "linger" };
+
+	return names[s];
+}
+
+/* A name from the client is only what hello.c lets through: no control bytes. */
+static json_t *conn_json(const struct conn *c, int64_t now_ms)
+{
+	char client[ADDR_TEXT], local[ADDR_TEXT];
+	json_t *o =
+		json_pack("{s:I,s:s,s:s,s:i,s:s,s:i,s:I,s:I,s:I,s:I}", "serial",
+			  (json_int_t)c->serial, "state", state_name(c->state), "client",
+			  addr_format(&c->client_addr, client), "clientPort", (int)c->client_port,
+			  "local", addr_format(&c->local_addr, local), "port", (int)c->listen_port,
+			  "bytesIn", (json_int_t)c->told[0], "bytesOut", (json_int_t)c->told[1],
+			  "age", (json_int_t)(now_ms - c->accepted_ms), "idle",
+			  (json_int_t)(now_ms - c->moved_ms));
+
+	if (!o)
+		return NULL;
+	if (c->route)
+		json_object_set_new(o, "route", json_integer((json_int_t)c->route->id));
+	if (c->route && c->target_index >= 0)
+		json_object_set_new(o, "target",
+				    json_integer(
+					    (json_int_t)c->route->targets[c->target_index].tag));
+	if (c->name)
+		json_object_set_new(o, "sni", json_string(c->name));
+	if (c->state == CONN_RELAY)
+		json_object_set_new(o, "mover", json_string(c->spliced ? "splice" : "copy"));
+	return o;
+}
+
+static void conns_send(void *arg)
+{
+	struct conns_job *j = arg;
+
+	dataplane_send(j->d, j->answer);
+	json_decref(j->seq);
+	free(j);
+}
+
+static void conns_collect(void *arg)
+{
+	struct conns_job *j = arg;
+	json_t *list = json_array();
+	int64_t now_ms = loop_now_ms(j->w->loop);
+	const struct conn *c = j->w->conns;
+	uint64_t last = j->after;
+
+	for (; c && json_array_size(list) < PART_CONNS; c = c->next) {
+		if (c->serial <= j->after || (j->route && (!c->route || c->route->id != j->route)))
+			continue;
+		json_array_append_new(list, conn_json(c, now_ms));
+		last = c->serial;
+	}
+	j->answer = json_pack("{s:s,s:I,s:b,s:I,s:i,s:i,s:o}", "type", "answer", "seq",
+			      json_integer_value(j->seq), "more", c != NULL, "next",
+			      (json_int_t)last, "worker", (int)j->w->index, "workers",
+			      (int)j->d->n_workers, "conns", list);
+	loop_post(j->d->loop, conns_send, j);
+}
+
+static void on_conns(struct dataplane *d, const json_t *m)
+{
+	json_int_t worker = json_integer_value(json_object_get(m, "worker"));
+	struct conns_job *j;
+
+	if (worker < 0 || worker >= d->n_workers)
+		return;
+	j = calloc(1, sizeof(*j));
+	if (!j)
+		return;
+	*j = (struct conns_job){
+		.d = d,
+		.w = &d->workers[worker],
+		.after = (uint64_t)json_integer_value(json_object_get(m, "after")),
+		.route = (uint32_t)json_integer_value(json_object_get(m, "route")),
+		.seq = json_integer(json_integer_value(json_object_get(m, "seq"))),
+	};
+	if (loop_post(j->w->loop, conns_collect, j)) {
+		json_decref(j->seq);
+		free(j);
+	}
+}
+
+void dataplane_on_query(struct dataplane *d, const json_t *m)
+{
+	const char *what = json_string_value(json_object_get(m, "what"));
+
+	if (what && !strcmp(what, "status"))
+		on_status(d, m);
+	else if (what && !strcmp(what, "conns"))
+		on_conns(d, m);
+}

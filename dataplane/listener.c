@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A listening socket of a worker. When descriptors are exhausted it pauses: the
+ * kernel keeps the connections in its queue, and trying at once again would only
+ * burn the CPU. One that closes first takes what is queued, until two looks in a
+ * row, LOOK_MS apart, find nothing: the kernel may just be completing a handshake.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "dataplane/conn.h"
+
+#define ACCEPTS_PER_ROUND 64
+#define PAUSE_MS	  100
+#define LOOK_MS		  50
+#define LOOKS_MAX	  40 /* what nobody stops feeding is closed all the same */
+
+static struct listener *of_watch(struct watch *w)
+{
+	return (struct listener *)((char *)w - offsetof(struct listener, watch));
+}
+
+static struct listener *of_pause(struct timer *t)
+{
+	return (struct listener *)((char *)t - offsetof(struct listener, pause));
+}
+
+static void accept_ready(struct watch *w, uint32_t events);
+
+static void resume(struct timer *t)
+{
+	struct listener *l = of_pause(t);
+
+	atomic_store(&l->w->plane->out_of_descriptors, false);
+	watch_change(l->w->loop, &l->watch, EPOLLIN);
+}
+
+static void pause_accepting(struct listener *l)
+{
+	struct plane *p = l->w->plane;
+
+	atomic_fetch_add(&p->accept_paused, 1);
+	atomic_store(&p->out_of_descriptors, true);
+	if (l->closing)
+		return;
+	watch_change(l->w->loop, &l->watch, 0);
+	timer_set(l->w->loop, &l->pause, loop_now_ms(l->w->loop) + PAUSE_MS, resume);
+}
+
+static bool is_shortage(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+/* How many came; the queue is empty when fewer than asked for. */
+static unsigned accept_some(struct listener *l, unsigned most)
+{
+	unsigned n = 0;
+
+	while (n < most) {
+		struct sockaddr_storage peer;
+		socklen_t len = sizeof(peer);
+		int fd = accept4(l->fd, (struct sockaddr *)&peer, &len,
+				 SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			conn_accept(l, fd, (struct sockaddr *)&peer);
+			n++;
+			continue;
+		}
+		if (errno == EAGAIN)
+			break;
+		if (is_shortage(errno)) {
+			pause_accepting(l);
+			break;
+		}
+		/* Others are of the connection that was next (accept(2): treat them like EAGAIN),
+		 * which is off the queue. */
+		n++;
+	}
+	return n;
+}
+
+static void accept_ready(struct watch *w, uint32_t events)
+{
+	(void)events;
+	accept_some(of_watch(w), ACCEPTS_PER_ROUND);
+}
+
+void listener_open(struct listener *l)
+{
+	const int on = 1;
+
+	if (l->open)
+		return;
+	/* Accepted sockets inherit it, which saves a call for each. */
+	setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	l->open = !watch_add(l->w->loop, &l->watch, l->fd, EPOLLIN, accept_ready);
+}
+
+void listener_free(struct listener *l)
+{
+	struct listener **p = &l->w->listeners;
+
+	while (*p != l)
+		p = &(*p)->next;
+	*p = l->next;
+	watch_remove(l->w->loop, &l->watch);
+	timer_cancel(l->w->loop, &l->pause);
+	close(l->fd);
+	route_table_unref(l->last_table);
+	free(l);
+}
+
+static void look_again(struct timer *t)
+{
+	struct listener *l = of_pause(t);
+
+	l->empty_looks = accept_some(l, ACCEPTS_PER_ROUND) ? 0 : l->empty_looks + 1;
+	if (l->empty_looks >= 2 || ++l->looks >= LOOKS_MAX)
+		listener_free(l);
+	else
+		timer_set(l->w->loop, &l->pause, loop_now_ms(l->w->loop) + LOOK_MS, look_again);
+}
+
+void listener_close(struct listener *l)
+{
+	if (l->closing)
+		return;
+	l->closing = true;
+	watch_remove(l->w->loop, &l->watch);
+	l->open = false;
+	if (!l->w->table) {
+		listener_free(l);
+		return;
+	}
+	l->last_table = route_table_ref(l->w->table);
+	timer_set(l->w->loop, &l->pause, loop_now_ms(l->w->loop), look_again);
+}

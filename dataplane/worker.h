@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * worker: a thread with a loop, its listening sockets, its connections and its
+ * pool. Only worker_*() called from the thread itself touch those; the other
+ * functions post to it. What all threads share is in struct plane: atomics and
+ * objects that never change.
+ */
+#ifndef DATAPLANE_WORKER_H
+#define DATAPLANE_WORKER_H
+
+#include <pthread.h>
+
+#include "dataplane/limit.h"
+#include "dataplane/loop.h"
+#include "dataplane/pool.h"
+#include "dataplane/route.h"
+
+/* The addresses behind target names at one moment; immutable, one reference per worker. */
+struct name_book {
+	atomic_uint refs;
+	unsigned n;
+	struct name_entry {
+		char *name;
+		struct addr *v;
+		unsigned n;
+	} * v; /* sorted by name */
+};
+struct name_book *name_book_new(unsigned n);
+void name_book_unref(struct name_book *b);
+const struct name_entry *name_book_find(const struct name_book *b, const char *name);
+
+/* What the threads of a dataplane have in common. */
+struct plane {
+	struct route_registry *registry;
+	struct limits *limits;
+	atomic_ullong accepted, refused[N_REASONS]; /* of who has no route yet */
+	atomic_uint undecided;
+	atomic_ullong accept_paused; /* times descriptors were exhausted */
+	atomic_bool out_of_descriptors;
+	size_t hello_max_bytes;
+};
+
+struct listener {
+	struct listener *next;
+	struct watch watch;
+	struct timer pause; /* descriptors are exhausted, or: closing, the second look */
+	struct worker *w;
+	uint32_t id;
+	int fd;
+	struct addr address; /* ADDR_NONE: all */
+	uint16_t port;
+	bool open;    /* accepts */
+	bool closing; /* takes what is queued, no more */
+	unsigned looks, empty_looks;
+	struct route_table *last_table; /* closing: the one that it was open for */
+};
+
+struct conn;
+
+struct worker {
+	struct plane *plane;
+	struct loop *loop;
+	unsigned index;
+	pthread_t thread;
+	bool started;
+	struct pool pool;
+	struct route_table *table; /* NULL until the first switch */
+	struct name_book *names;
+	struct listener *listeners;
+	struct conn *conns, **conns_end;	 /* by age, oldest first */
+	struct conn *undecided, **undecided_end; /* those of them without a route, likewise */
+	unsigned n_conns;
+	uint64_t serial; /* of the last connection */
+	uint64_t random;
+	bool draining;
+	atomic_uint n_alive; /* n_conns, for other threads */
+	atomic_ullong beats;
+};
+
+int worker_start(struct worker *w, struct plane *p, unsigned index, struct err *e);
+/* Ends the loop and joins the thread; connections end at once. */
+void worker_stop(struct worker *w);
+
+/* ---- from the main thread; done(arg) is called in the worker's thread ---- */
+
+struct worker_switch {
+	struct route_table *table; /* a reference, taken over */
+	const uint32_t *open, *close;
+	unsigned n_open, n_close;
+	void (*done)(void *arg);
+	void *arg;
+};
+
+/* Not yet accepting; the socket is taken over. */
+int worker_add_listener(struct worker *w, uint32_t id, const struct addr *a, uint16_t port, int fd);
+int worker_switch(struct worker *w, const struct worker_switch *s);
+int worker_set_names(struct worker *w, struct name_book *b); /* a reference, taken over */
+int worker_add_pipes(struct worker *w, const int *fds, unsigned n);
+/* route 0 = all of them. */
+int worker_end(struct worker *w, uint32_t route, enum reason why);
+/* No more connections. */
+int worker_drain(struct worker *w);
+int worker_beat(struct worker *w);
+
+/* ---- in the worker's thread ---- */
+
+uint64_t worker_random(struct worker *w);
+
+/* One listening socket in a worker (listener.c). */
+void listener_open(struct listener *l);
+void listener_close(struct listener *l); /* accepts what is queued first */
+void listener_free(struct listener *l);	 /* at once */
+
+#endif
