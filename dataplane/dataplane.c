@@ -229,7 +229,7 @@ static void on_ping(struct dataplane *d, const json_t *m)
 		worker_beat(&d->workers[i]);
 	}
 	dataplane_send(d, json_pack("{s:s,s:O,s:o,s:i}", "type", "pong", "seq",
-				    json_object_get(m, "seq"), "beats", beats, "connections",
+				    json_object_get(m, "seq"), "rounds", beats, "connections",
 				    (int)connections(d)));
 }
 
