@@ -32,6 +32,8 @@ struct listener {
 	bool live;   /* of the generation that is served */
 	bool staged; /* of the one that is prepared */
 	bool fresh;  /* made for what is staged */
+	bool sent;   /* the dataplane has a copy; dataplane_link's */
+	bool stored; /* systemd has a copy; service's */
 };
 
 struct listeners {

@@ -19,7 +19,7 @@
 
 #define USUAL_USER  "spctl"
 #define NOFILE_WISH (1u << 20)
-#define N_FDS	    3
+#define N_FDS	    4
 
 /* Sources out of the way first: dup2 onto 3 must not close what belongs on 4. */
 static int add_fds(posix_spawn_file_actions_t *files, const int fds[N_FDS])
@@ -74,8 +74,8 @@ out:
 
 pid_t spawn_dataplane(const struct spawn *s, struct err *e)
 {
-	const int from[N_FDS] = { s->wire_fd, s->listen_fd, s->page_fd };
-	int fds[N_FDS] = { -1, -1, -1 }, rc = 0;
+	const int from[N_FDS] = { s->wire_fd, s->listen_fd, s->page_fd, s->lock_fd };
+	int fds[N_FDS] = { -1, -1, -1, -1 }, rc = 0;
 	pid_t pid = -1;
 
 	for (int i = 0; !rc && i < N_FDS; i++) {

@@ -16,10 +16,11 @@
 #define SPAWN_WIRE_FD	3 /* to the controller */
 #define SPAWN_LISTEN_FD 4 /* RUN/dataplane.sock */
 #define SPAWN_PAGE_FD	5 /* seccomp.h */
+#define SPAWN_LOCK_FD	6 /* RUN/dataplane.lock: held while it lives */
 
 struct spawn {
-	int wire_fd, listen_fd, page_fd; /* borrowed */
-	const char *user;		 /* NULL: "spctl" if there is one, else an unused uid */
+	int wire_fd, listen_fd, page_fd, lock_fd; /* borrowed */
+	const char *user; /* NULL: "spctl" if there is one, else an unused uid */
 };
 
 /* The pid, or negative. A session of its own; it outlives its parent. */
