@@ -51,15 +51,15 @@ struct conn {
 	struct addr local_addr;		 /* where it arrived */
 	struct addr announced_addr;	 /* destination of a PROXY header */
 	uint16_t client_port, listen_port, announced_port;
-	bool trusted;	      /* its peer is in proxyIPs: the kernel's limits leave it out */
-	bool announced;	      /* by a PROXY header */
-	bool broken;	      /* a side was reset: so is the other */
-	bool client_readable; /* noted while nobody reads */
-	bool keeps_alive;     /* the sockets have their keep-alive settings */
-	bool timed_out;	      /* the last try to connect */
-	bool copied, spliced; /* counted as such */
-	struct route *route;  /* a reference */
-	int target_index;     /* -1: none is counted */
+	bool trusted;		/* its peer is in proxyIPs: the kernel's limits leave it out */
+	bool announced;		/* by a PROXY header */
+	bool broken;		/* a side was reset: so is the other */
+	uint32_t client_events; /* that nobody has acted on yet */
+	bool keeps_alive;	/* the sockets have their keep-alive settings */
+	bool timed_out;		/* the last try to connect */
+	bool copied, spliced;	/* counted as such */
+	struct route *route;	/* a reference */
+	int target_index;	/* -1: none is counted */
 	unsigned address_at, address_tries; /* of a name's addresses */
 	bool more_addresses;
 	int last_target;
@@ -97,7 +97,7 @@ void conn_connect(struct conn *c); /* to the next target */
 void conn_client_while_connecting(struct conn *c, uint32_t events);
 void conn_target_drop(struct conn *c, bool hard);
 /* conn_relay.c */
-void conn_connected(struct conn *c);
+void conn_connected(struct conn *c, uint32_t target_events);
 void conn_relay_ready(struct conn *c, unsigned side, uint32_t events);
 void conn_count_bytes(struct conn *c);
 

@@ -314,12 +314,12 @@ static int read_bytes(struct conn *c)
 	struct conn_first *f = c->first;
 	size_t max = c->w->plane->hello_max_bytes + PROXY_V2_MAX;
 
-	c->client_readable = false;
+	c->client_events = 0;
 	for (;;) {
 		ssize_t n;
 
 		if (f->n == f->cap && !grow(f, max)) {
-			c->client_readable = true; /* whoever reads next has to look */
+			c->client_events = EPOLLIN | EPOLLRDHUP; /* whoever is next has to look */
 			return 0;
 		}
 		n = recv(c->client.fd, f->bytes + f->n, f->cap - f->n, MSG_DONTWAIT);
@@ -329,6 +329,7 @@ static int read_bytes(struct conn *c)
 			return errno == EAGAIN ? 0 : -errno;
 		if (!n) {
 			f->eof = true;
+			c->client_events = EPOLLIN | EPOLLRDHUP;
 			return 0;
 		}
 		if (!f->n || f->n == f->header_bytes)

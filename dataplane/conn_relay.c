@@ -192,7 +192,16 @@ void conn_relay_ready(struct conn *c, unsigned side, uint32_t events)
 	run(c);
 }
 
-void conn_connected(struct conn *c)
+/* What epoll has said so far is known, so nothing is tried in vain. */
+static void note_all(struct conn *c, uint32_t target_events)
+{
+	for (unsigned i = 0; i < 2; i++)
+		c->relay.side[i].readable = c->relay.side[i].ending = false;
+	relay_note(&c->relay, RELAY_CLIENT, c->client_events);
+	relay_note(&c->relay, RELAY_TARGET, target_events);
+}
+
+void conn_connected(struct conn *c, uint32_t target_events)
 {
 	struct target_state *t = c->route->targets[c->target_index].state;
 
@@ -204,10 +213,7 @@ void conn_connected(struct conn *c)
 		conn_refuse(c, REASON_GLOBAL_LIMIT);
 		return;
 	}
-	relay_note(&c->relay, RELAY_CLIENT,
-		   EPOLLOUT | (c->client_readable ? EPOLLIN : 0) |
-			   (c->first && c->first->eof ? EPOLLIN | EPOLLRDHUP : 0));
-	relay_note(&c->relay, RELAY_TARGET, EPOLLOUT);
+	note_all(c, target_events);
 	conn_first_free(c);
 	set_deadline(c);
 	run(c);

@@ -181,7 +181,7 @@ static void target_ready(struct watch *w, uint32_t events)
 		return;
 	timer_cancel(c->w->loop, &c->timer);
 	balance_connected(target_of(c)->state);
-	conn_connected(c);
+	conn_connected(c, events);
 }
 
 static int start(struct conn *c, const union target_address *a, socklen_t len)
@@ -289,8 +289,7 @@ void conn_client_while_connecting(struct conn *c, uint32_t events)
 		conn_refuse(c, REASON_CLOSED_BEFORE_DATA);
 		return;
 	}
-	if (events & (EPOLLIN | EPOLLRDHUP))
-		c->client_readable = true;
+	c->client_events |= events;
 	/* It may still want to listen (a half-close): only a target that is slow is given up. */
 	if ((events & EPOLLRDHUP) && c->give_up_ms > soon && said_nothing(c)) {
 		c->give_up_ms = soon;

@@ -20,8 +20,10 @@
 enum { RELAY_CLIENT, RELAY_TARGET }; /* side[]: indexes; flow[i] goes from side i to the other */
 
 struct relay_side {
-	int fd;
+	int fd;			 /* non-blocking */
 	bool readable, writable; /* until EAGAIN says otherwise */
+	bool ending;		 /* a FIN or an error may be queued: a short read proves nothing */
+	bool failed;		 /* epoll told an error */
 };
 
 struct relay_flow {
@@ -33,6 +35,7 @@ struct relay_flow {
 	size_t in_pipe;
 	uint64_t bytes;	     /* written to the other side so far */
 	uint64_t skipped;    /* of those: not the sender's own bytes (a PROXY header) */
+	size_t to_skip;	     /* of the buffer: the same, still to be sent */
 	unsigned full_reads; /* in a row */
 	bool eof, shut;	     /* FIN read; FIN passed on */
 	bool spliced;	     /* has been moved by splice at least once */
@@ -53,12 +56,14 @@ enum relay_result {
 
 void relay_init(struct relay *r, int client_fd, int target_fd, bool can_splice);
 /* Bytes that flow i has to send before it reads: buffer from the pool (taken over), filled to
- * `len`, of which `skipped` are not the sender's own. Only before the first relay_run(). */
+ * `len`, of which the first `skipped` are not the sender's own. Only before the first relay_run().
+ */
 void relay_prefill(struct relay *r, unsigned i, uint8_t *buffer, size_t len, size_t skipped);
-/* epoll's events for side i. */
+/* epoll's events for side i. What epoll told before relay_init() need not be told again. */
 void relay_note(struct relay *r, unsigned i, uint32_t events);
-/* side and error (a positive errno) are set with RELAY_BROKEN. moved_ms: set to now_ms where at
- * least one byte moved. */
+/* side and error (a positive errno; ENOMEM: the pool has nothing left) are set with RELAY_BROKEN.
+ * moved_ms: set to now_ms where at least one byte was written. SIGPIPE must be ignored: splice(2)
+ * has no MSG_NOSIGNAL. */
 enum relay_result relay_run(struct relay *r, struct pool *p, int64_t now_ms, int64_t *moved_ms,
 			    unsigned *side, int *error);
 /* Gives buffers and pipes back; the sockets stay the owner's. */

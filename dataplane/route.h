@@ -69,7 +69,9 @@ struct route_target {
 	enum target_kind kind;
 	const char *host; /* text; a path for TARGET_UNIX */
 	struct addr addr; /* TARGET_ADDRESS */
-	unsigned name;	  /* TARGET_NAME: index into route_table.names */
+	/* TARGET_NAME: the registry's number of the name, the same for the life of the process: a
+	 * route outlives its table, so it cannot hold an index into one. */
+	unsigned name;
 	enum target_port_kind port_kind;
 	int port;
 	unsigned weight; /* 0: no new connections */
@@ -141,7 +143,9 @@ struct route {
 	unsigned inactivity_timeout_ms, max_lifetime_ms;
 	bool keep_alive, no_delay;
 	unsigned keep_alive_delay_ms;
-	atomic_uint position; /* of round robin: one for all threads, so it is exact */
+	/* Of round robin, one for all threads, so it is exact; each group has its own: that of its
+	 * first target. As many as there are targets. */
+	atomic_ullong *positions;
 	struct route_stats *stats;
 	uint64_t text_hash; /* of its compiled text, to find the same again */
 	const char *text;
@@ -152,7 +156,9 @@ struct route_health {
 	const char *path; /* HTTP; NULL: a TCP connect */
 };
 
-struct route_cell; /* route_match.c's */
+struct route_cell;  /* route_index.c's */
+struct route_index; /* route_index.c's: what routes of a cell a name leads to */
+struct route_set;   /* route.c's: an addr_set with references, shared by routes and tables */
 
 struct route_table {
 	atomic_uint refs;
@@ -164,7 +170,11 @@ struct route_table {
 	struct route *fallback;		/* of defaults.target, or NULL */
 	const struct addr_set *trusted; /* proxyIPs, or NULL */
 	const char **names;		/* distinct target names */
+	unsigned *name_numbers;		/* their numbers, as in route_target.name */
 	unsigned n_names;
+	struct route_set **sets, *trusted_set;
+	unsigned n_sets;
+	struct route_index *index;
 	unsigned max_connections, max_undecided; /* 0 = no bound */
 	uint64_t max_memory_bytes;
 	unsigned max_per_address, max_per_minute; /* of addresses announced by PROXY; 0 = off */
@@ -176,6 +186,10 @@ struct route_registry *route_registry_new(void);
 void route_registry_free(struct route_registry *g);
 struct route_stats *route_registry_stats(struct route_registry *g, uint32_t id);
 struct target_state *route_registry_target(struct route_registry *g, uint32_t id, uint32_t tag);
+/* Numbers from 0 on without gaps; route_registry_names() is one more than the highest. -1: no
+ * memory. Text of a number: borrowed until the registry is freed. */
+int route_registry_name(struct route_registry *g, const char *name);
+unsigned route_registry_names(const struct route_registry *g);
 
 /*
  * A new table with one reference, from what the controller sent (borrowed). Routes that `before`

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "dataplane/relay.h"
+
+#define FULL_READ_BYTES 16384u
+#define FULL_READS	3u
+#define BUDGET_BYTES	(1u << 20)
+#define BUDGET_STEPS	32u
+
+/* What one relay_run() does for one direction. */
+struct pass {
+	struct relay *relay;
+	struct pool *pool;
+	struct relay_flow *flow;
+	struct relay_side *from, *to;
+	size_t moved;
+	struct relay_side *failed; /* with error */
+	int error;
+};
+
+void relay_init(struct relay *r, int client_fd, int target_fd, bool can_splice)
+{
+	*r = (struct relay){ .can_splice = can_splice };
+	r->side[RELAY_CLIENT].fd = client_fd;
+	r->side[RELAY_TARGET].fd = target_fd;
+	for (unsigned i = 0; i < 2; i++)
+		r->side[i].readable = r->side[i].writable = r->side[i].ending = true;
+}
+
+void relay_prefill(struct relay *r, unsigned i, uint8_t *buffer, size_t len, size_t skipped)
+{
+	r->flow[i].buffer = buffer;
+	r->flow[i].from = 0;
+	r->flow[i].to = len;
+	r->flow[i].to_skip = skipped;
+}
+
+void relay_note(struct relay *r, unsigned i, uint32_t events)
+{
+	struct relay_side *s = &r->side[i];
+
+	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		s->readable = true;
+	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+		s->writable = true;
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		s->ending = true;
+	if (events & EPOLLERR)
+		s->failed = true;
+}
+
+size_t relay_held(const struct relay *r, unsigned i)
+{
+	return r->flow[i].to - r->flow[i].from + r->flow[i].in_pipe;
+}
+
+/* ---- one step: true where another one may follow ---- */
+
+static bool pass_fail(struct pass *s, struct relay_side *side, int error)
+{
+	s->failed = side;
+	s->error = error;
+	return false;
+}
+
+/* After a call that returned -1 with errno. */
+static bool pass_blocked(struct pass *s, struct relay_side *side, bool *ready)
+{
+	if (errno == EINTR)
+		return true;
+	if (errno != EAGAIN)
+		return pass_fail(s, side, errno);
+	*ready = false;
+	return false;
+}
+
+static void buffer_back(struct pass *s)
+{
+	struct relay_flow *f = s->flow;
+
+	pool_buffer_put(s->pool, f->buffer);
+	f->buffer = NULL;
+	f->from = f->to = 0;
+}
+
+static void pipe_back(struct pass *s)
+{
+	pool_pipe_put(s->pool, s->flow->pipe, true);
+	s->flow->pipe = NULL;
+}
+
+static void pass_sent(struct pass *s, size_t n)
+{
+	struct relay_flow *f = s->flow;
+	size_t skip = n < f->to_skip ? n : f->to_skip;
+
+	f->to_skip -= skip;
+	f->skipped += skip;
+	f->bytes += n;
+	s->moved += n;
+}
+
+static bool send_buffer(struct pass *s)
+{
+	struct relay_flow *f = s->flow;
+	ssize_t n =
+		send(s->to->fd, f->buffer + f->from, f->to - f->from, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (n < 0)
+		return pass_blocked(s, s->to, &s->to->writable);
+	pass_sent(s, (size_t)n);
+	f->from += (size_t)n;
+	if (f->from < f->to) {
+		s->to->writable = false; /* the kernel has met the bound, and will tell */
+		return false;
+	}
+	buffer_back(s);
+	return true;
+}
+
+static bool send_pipe(struct pass *s)
+{
+	struct relay_flow *f = s->flow;
+	ssize_t n = splice(f->pipe->fd[0], NULL, s->to->fd, NULL, f->in_pipe,
+			   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+
+	if (n < 0)
+		return pass_blocked(s, s->to, &s->to->writable);
+	if (!n)
+		return pass_fail(s, s->to, EIO);
+	pass_sent(s, (size_t)n);
+	f->in_pipe -= (size_t)n;
+	if (!f->in_pipe)
+		pipe_back(s);
+	return true;
+}
+
+static bool send_fin(struct pass *s)
+{
+	if (shutdown(s->to->fd, SHUT_WR))
+		return pass_fail(s, s->to, errno);
+	s->flow->shut = true;
+	return false;
+}
+
+/* n bytes came from `from`. */
+static void pass_took(struct pass *s, size_t n)
+{
+	struct relay_flow *f = s->flow;
+
+	if (n < FULL_READ_BYTES)
+		f->full_reads = 0;
+	else if (f->full_reads < FULL_READS)
+		f->full_reads++;
+	f->eof = !n;
+}
+
+static bool take_copy(struct pass *s)
+{
+	struct relay_flow *f = s->flow;
+	ssize_t n = recv(s->from->fd, f->buffer, POOL_BUFFER_BYTES, MSG_DONTWAIT);
+	bool go_on = true;
+
+	if (n < 0) {
+		s->from->ending &= errno != EAGAIN;
+		go_on = pass_blocked(s, s->from, &s->from->readable);
+		buffer_back(s);
+		return go_on;
+	}
+	pass_took(s, (size_t)n);
+	f->to = (size_t)n;
+	if (!n)
+		buffer_back(s);
+	else if (n < POOL_BUFFER_BYTES && !s->from->ending)
+		s->from->readable = false;
+	return true;
+}
+
+static bool take_splice(struct pass *s)
+{
+	struct relay_flow *f = s->flow;
+	ssize_t n = splice(s->from->fd, NULL, f->pipe->fd[1], NULL, f->pipe->cap_bytes,
+			   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	bool go_on;
+
+	if (n > 0) {
+		pass_took(s, (size_t)n);
+		f->in_pipe = (size_t)n;
+		f->spliced = true;
+		return true;
+	}
+	if (!n) {
+		pass_took(s, 0);
+		go_on = true;
+	} else {
+		s->from->ending &= errno != EAGAIN;
+		go_on = pass_blocked(s, s->from, &s->from->readable);
+	}
+	pipe_back(s);
+	return go_on;
+}
+
+static bool take(struct pass *s)
+{
+	struct relay_flow *f = s->flow;
+
+	if (!f->buffer && s->relay->can_splice && f->full_reads >= FULL_READS)
+		f->pipe = pool_pipe_get(s->pool);
+	if (f->pipe)
+		return take_splice(s);
+	if (!f->buffer) /* else it came with relay_prefill(), and nothing was in it */
+		f->buffer = pool_buffer_get(s->pool);
+	if (f->buffer)
+		return take_copy(s);
+	return pass_fail(s, s->from, ENOMEM);
+}
+
+/* ---- a run ---- */
+
+static bool pass_step(struct pass *s)
+{
+	struct relay_flow *f = s->flow;
+
+	if (f->in_pipe)
+		return s->to->writable && send_pipe(s);
+	if (f->from < f->to)
+		return s->to->writable && send_buffer(s);
+	if (f->eof)
+		return !f->shut && send_fin(s);
+	return s->from->readable && take(s);
+}
+
+/* True: gave way before it was done. */
+static bool pass_run(struct pass *s)
+{
+	unsigned steps = 0;
+
+	while (pass_step(s)) {
+		if (s->moved >= BUDGET_BYTES || ++steps >= BUDGET_STEPS)
+			return true;
+	}
+	return false;
+}
+
+static int side_error(const struct relay_side *side)
+{
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	if (getsockopt(side->fd, SOL_SOCKET, SO_ERROR, &error, &len) || !error)
+		error = ECONNRESET;
+	return error;
+}
+
+static enum relay_result relay_broken(const struct relay *r, const struct relay_side *failed,
+				      int err, unsigned *side, int *error)
+{
+	*side = failed == &r->side[RELAY_TARGET] ? RELAY_TARGET : RELAY_CLIENT;
+	*error = err;
+	return RELAY_BROKEN;
+}
+
+enum relay_result relay_run(struct relay *r, struct pool *p, int64_t now_ms, int64_t *moved_ms,
+			    unsigned *side, int *error)
+{
+	bool more = false;
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct pass s = { .relay = r,
+				  .pool = p,
+				  .flow = &r->flow[i],
+				  .from = &r->side[i],
+				  .to = &r->side[!i] };
+
+		more |= pass_run(&s);
+		if (s.moved)
+			*moved_ms = now_ms;
+		if (s.failed)
+			return relay_broken(r, s.failed, s.error, side, error);
+	}
+	if (more)
+		return RELAY_MORE;
+	if (r->flow[0].shut && r->flow[1].shut)
+		return RELAY_ENDED;
+	for (unsigned i = 0; i < 2; i++) {
+		if (r->side[i].failed)
+			return relay_broken(r, &r->side[i], side_error(&r->side[i]), side, error);
+	}
+	return RELAY_WAIT;
+}
+
+void relay_fini(struct relay *r, struct pool *p)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct relay_flow *f = &r->flow[i];
+
+		pool_buffer_put(p, f->buffer);
+		pool_pipe_put(p, f->pipe, !f->in_pipe);
+		f->buffer = NULL;
+		f->pipe = NULL;
+		f->from = f->to = f->in_pipe = 0;
+	}
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * References, names, and what outlives a table. The registry is asked by the
+ * thread that loads tables alone; what it hands out is atomics for all threads. Statistics of a
+ * route stay for the life of the process (they are found by its id); a target's
+ * state lives as long as some route has it, or it is remembered until there is more of what
+ * no route has than of what some do.
+ */
+#include "dataplane/route.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/base/text.h"
+#include "dataplane/route_internal.h"
+
+#define STATS_PAGE    1024
+#define STATS_PAGES   (ROUTES_MAX / STATS_PAGE + 1)
+#define STRAYS_KEPT   1024
+#define TARGETS_START 256
+
+struct target_entry {
+	struct target_state state; /* first: it is what is handed out */
+	atomic_uint refs;
+	uint32_t id, tag;
+};
+
+struct route_registry {
+	struct route_stats **pages[STATS_PAGES];
+	struct target_entry **targets; /* open addressing, by id and tag */
+	size_t n_targets, cap_targets;
+	char **names; /* by number */
+	unsigned n_names, cap_names;
+	uint32_t *name_slots; /* open addressing: 1 + number */
+	unsigned name_mask;
+};
+
+const char *reason_name(enum reason r)
+{
+	static const char *const names[N_REASONS] = {
+		[REASON_NONE] = "",
+		[REASON_ROUTE_IP_BLOCKED] = "route_ip_blocked",
+		[REASON_IP_LIMIT] = "ip_limit",
+		[REASON_ROUTE_LIMIT] = "route_limit",
+		[REASON_RATE_LIMIT] = "rate_limit",
+		[REASON_GLOBAL_LIMIT] = "global_limit",
+		[REASON_NO_ROUTE] = "no_route",
+		[REASON_NO_TARGET] = "no_target",
+		[REASON_CONNECT_FAILED] = "connect_failed",
+		[REASON_CONNECT_TIMEOUT] = "connect_timeout",
+		[REASON_CLOSED_BEFORE_DATA] = "closed_before_data",
+		[REASON_INITIAL_TIMEOUT] = "initial_timeout",
+		[REASON_INACTIVITY] = "inactivity",
+		[REASON_MAX_LIFETIME] = "max_lifetime",
+		[REASON_BAD_HELLO] = "bad_hello",
+		[REASON_BAD_PROXY_HEADER] = "bad_proxy_header",
+		[REASON_BAD_REQUEST] = "bad_request",
+		[REASON_DRAINED] = "drained",
+		[REASON_KILLED] = "killed",
+	};
+
+	return (unsigned)r < N_REASONS ? names[r] : "";
+}
+
+/* ---- registry ---- */
+
+struct route_registry *route_registry_new(void)
+{
+	return calloc(1, sizeof(struct route_registry));
+}
+
+void route_registry_free(struct route_registry *g)
+{
+	if (!g)
+		return;
+	for (unsigned i = 0; i < STATS_PAGES; i++) {
+		for (unsigned k = 0; g->pages[i] && k < STATS_PAGE; k++)
+			free(g->pages[i][k]);
+		free(g->pages[i]);
+	}
+	for (size_t i = 0; i < g->cap_targets; i++)
+		free(g->targets[i]);
+	for (unsigned i = 0; i < g->n_names; i++)
+		free(g->names[i]);
+	free(g->targets);
+	free(g->names);
+	free(g->name_slots);
+	free(g);
+}
+
+struct route_stats *route_registry_stats(struct route_registry *g, uint32_t id)
+{
+	struct route_stats ***page, **at;
+
+	if (!id || id > ROUTES_MAX)
+		return NULL;
+	page = &g->pages[id / STATS_PAGE];
+	if (!*page)
+		*page = calloc(STATS_PAGE, sizeof(struct route_stats *));
+	if (!*page)
+		return NULL;
+	at = &(*page)[id % STATS_PAGE];
+	if (!*at)
+		*at = calloc(1, sizeof(**at));
+	if (*at)
+		(*at)->id = id;
+	return *at;
+}
+
+static size_t target_slot(const struct target_entry *const *v, size_t cap, uint32_t id,
+			  uint32_t tag)
+{
+	uint64_t h = ((uint64_t)id << 32 | tag) * 0x9e3779b97f4a7c15u;
+	size_t i = (size_t)(h >> 32) & (cap - 1);
+
+	while (v[i] && (v[i]->id != id || v[i]->tag != tag))
+		i = (i + 1) & (cap - 1);
+	return i;
+}
+
+/* Into a table of that size; with `strays` false without those that no route has. */
+static int targets_rebuild(struct route_registry *g, size_t cap, bool strays)
+{
+	struct target_entry **v = calloc(cap, sizeof(struct target_entry *));
+	size_t n = 0;
+
+	if (!v)
+		return -1;
+	for (size_t i = 0; i < g->cap_targets; i++) {
+		struct target_entry *t = g->targets[i];
+
+		if (!t)
+			continue;
+		if (!strays && !atomic_load(&t->refs)) {
+			free(t);
+			continue;
+		}
+		v[target_slot((const struct target_entry *const *)v, cap, t->id, t->tag)] = t;
+		n++;
+	}
+	free(g->targets);
+	g->targets = v;
+	g->cap_targets = cap;
+	g->n_targets = n;
+	return 0;
+}
+
+void route_registry_prune(struct route_registry *g)
+{
+	size_t strays = 0;
+
+	for (size_t i = 0; i < g->cap_targets; i++)
+		strays += g->targets[i] && !atomic_load(&g->targets[i]->refs);
+	if (strays > STRAYS_KEPT && strays > g->n_targets / 2)
+		targets_rebuild(g, g->cap_targets, false);
+}
+
+struct target_state *route_registry_target(struct route_registry *g, uint32_t id, uint32_t tag)
+{
+	size_t i;
+
+	if ((g->n_targets + 1) * 2 > g->cap_targets &&
+	    targets_rebuild(g, g->cap_targets ? g->cap_targets * 2 : TARGETS_START, true))
+		return NULL;
+	i = target_slot((const struct target_entry *const *)g->targets, g->cap_targets, id, tag);
+	if (!g->targets[i]) {
+		struct target_entry *t = calloc(1, sizeof(*t));
+
+		if (!t)
+			return NULL;
+		t->id = id;
+		t->tag = tag;
+		g->targets[i] = t;
+		g->n_targets++;
+	}
+	return &g->targets[i]->state;
+}
+
+void route_target_state_ref(struct target_state *s)
+{
+	atomic_fetch_add(&((struct target_entry *)s)->refs, 1);
+}
+
+void route_target_state_unref(struct target_state *s)
+{
+	atomic_fetch_sub(&((struct target_entry *)s)->refs, 1);
+}
+
+static int names_grow(struct route_registry *g)
+{
+	unsigned cap = g->cap_names ? g->cap_names * 2 : 64, mask = cap * 2 - 1;
+	char **names = realloc(g->names, cap * sizeof(*names));
+	uint32_t *slots = calloc(mask + 1, sizeof(*slots));
+
+	if (names)
+		g->names = names;
+	if (!names || !slots) {
+		free(slots);
+		return -1;
+	}
+	for (uint32_t i = 0; i < g->n_names; i++) {
+		uint64_t h = text_hash(names[i], strlen(names[i]), 0);
+		unsigned at = (unsigned)(h ^ h >> 32) & mask;
+
+		while (slots[at])
+			at = (at + 1) & mask;
+		slots[at] = i + 1;
+	}
+	free(g->name_slots);
+	g->name_slots = slots;
+	g->name_mask = mask;
+	g->cap_names = cap;
+	return 0;
+}
+
+int route_registry_name(struct route_registry *g, const char *name)
+{
+	uint64_t h = text_hash(name, strlen(name), 0);
+	unsigned at;
+
+	if (g->n_names == g->cap_names && names_grow(g))
+		return -1;
+	at = (unsigned)(h ^ h >> 32) & g->name_mask;
+	for (; g->name_slots[at]; at = (at + 1) & g->name_mask)
+		if (!strcmp(g->names[g->name_slots[at] - 1], name))
+			return (int)g->name_slots[at] - 1;
+	g->names[g->n_names] = strdup(name);
+	if (!g->names[g->n_names])
+		return -1;
+	g->name_slots[at] = ++g->n_names;
+	return (int)g->n_names - 1;
+}
+
+unsigned route_registry_names(const struct route_registry *g)
+{
+	return g->n_names;
+}
+
+/* ---- references ---- */
+
+struct route_set *route_set_ref(struct route_set *s)
+{
+	atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+	return s;
+}
+
+void route_set_unref(struct route_set *s)
+{
+	if (!s || atomic_fetch_sub(&s->refs, 1) > 1)
+		return;
+	addr_set_fini(&s->set);
+	free(s);
+}
+
+static void set_drop(const struct addr_set *s)
+{
+	route_set_unref((struct route_set *)(uintptr_t)s);
+}
+
+static void targets_free(struct route *r)
+{
+	for (unsigned i = 0; i < r->n_targets; i++) {
+		free((void *)(uintptr_t)r->targets[i].host);
+		free(r->targets[i].ports);
+		if (r->targets[i].state)
+			route_target_state_unref(r->targets[i].state);
+	}
+	free(r->targets);
+	free(r->positions);
+}
+
+static void route_free(struct route *r)
+{
+	targets_free(r);
+	for (unsigned i = 0; i < r->n_domains; i++)
+		free((void *)(uintptr_t)r->domains[i]);
+	free(r->domains);
+	free(r->tls_versions);
+	if (r->health)
+		free((void *)(uintptr_t)r->health->path);
+	free(r->health);
+	set_drop(r->clients);
+	set_drop(r->allow);
+	set_drop(r->block);
+	free((void *)(uintptr_t)r->name);
+	free((void *)(uintptr_t)r->text);
+	free(r);
+}
+
+struct route *route_ref(struct route *r)
+{
+	atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
+	return r;
+}
+
+void route_unref(struct route *r)
+{
+	if (r && atomic_fetch_sub(&r->refs, 1) == 1)
+		route_free(r);
+}
+
+struct route_table *route_table_ref(struct route_table *t)
+{
+	atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);
+	return t;
+}
+
+void route_table_unref(struct route_table *t)
+{
+	if (!t || atomic_fetch_sub(&t->refs, 1) > 1)
+		return;
+	route_index_free(t->index);
+	for (unsigned i = 0; i < t->n_routes; i++)
+		route_unref(t->routes[i]);
+	for (unsigned i = 0; i < t->n_sets; i++)
+		route_set_unref(t->sets[i]);
+	free(t->routes);
+	free(t->cells);
+	free(t->sets);
+	free(t->names);
+	free(t->name_numbers);
+	free(t);
+}

@@ -1,0 +1,571 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A load: its sets, its routes, its cells. What the table before has already is taken
+ * over: a set with the same ranges, a route with the same text and the same
+ * sets. Both are found by hash and compared whole. A route's text leaves out the
+ * numbers of its sets, which change when another set comes; a route whose text was
+ * taken before is not read again, so an apply that changes little costs little.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/base/text.h"
+#include "dataplane/route_internal.h"
+#include "dataplane/route_json.h"
+
+/* From a hash to one of n things: open addressing, 1 + number. */
+struct finder {
+	uint32_t *slots, mask;
+};
+
+struct job {
+	const json_t *load;
+	const struct route_table *before;
+	struct route_registry *g;
+	struct route_table *t;
+	struct finder sets, routes; /* of before */
+	struct cell_list *lists;
+	int route; /* to blame */
+	struct err *e;
+};
+
+static const struct json_field load_fields[] = {
+	{ .key = "type", .kind = FIELD_OTHER },
+	{ .key = "generation",
+	  .kind = FIELD_UINT,
+	  .off = offsetof(struct route_table, generation),
+	  .max = UINT32_MAX,
+	  .required = true },
+	{ .key = "sets", .kind = FIELD_OTHER },
+	{ .key = "trusted", .kind = FIELD_OTHER },
+	{ .key = "limits", .kind = FIELD_OTHER },
+	{ .key = "routes", .kind = FIELD_OTHER, .required = true },
+	{ .key = "cells", .kind = FIELD_OTHER, .required = true },
+	{ .key = "default", .kind = FIELD_OTHER },
+};
+
+#define LIMIT(k, m)                                                                   \
+	{                                                                             \
+		.key = k, .kind = FIELD_UINT, .off = offsetof(struct route_table, m), \
+		.max = INT32_MAX                                                      \
+	}
+static const struct json_field limit_fields[] = {
+	LIMIT("connections", max_connections),
+	LIMIT("undecided", max_undecided),
+	LIMIT("perAddress", max_per_address),
+	LIMIT("perMinute", max_per_minute),
+	{ .key = "memory",
+	  .kind = FIELD_U64,
+	  .off = offsetof(struct route_table, max_memory_bytes),
+	  .max = INT64_MAX },
+};
+
+#define N_OF(v) (sizeof(v) / sizeof((v)[0]))
+
+static int no_memory(struct job *j)
+{
+	return err_set(j->e, ENOMEM, "out of memory");
+}
+
+/* ---- what is there already ---- */
+
+static int finder_init(struct finder *f, size_t n)
+{
+	size_t cap = 16;
+
+	while (cap < n * 2)
+		cap *= 2;
+	f->slots = calloc(cap, sizeof(*f->slots));
+	f->mask = (uint32_t)cap - 1;
+	return f->slots ? 0 : -ENOMEM;
+}
+
+static void finder_add(struct finder *f, uint64_t hash, uint32_t number)
+{
+	uint32_t at = (uint32_t)(hash ^ hash >> 32) & f->mask;
+
+	while (f->slots[at])
+		at = (at + 1) & f->mask;
+	f->slots[at] = number + 1;
+}
+
+static int find_before(struct job *j)
+{
+	const struct route_table *b = j->before;
+
+	if (!b)
+		return 0;
+	if (finder_init(&j->sets, b->n_sets) || finder_init(&j->routes, b->n_routes))
+		return no_memory(j);
+	for (uint32_t i = 0; i < b->n_sets; i++)
+		finder_add(&j->sets, b->sets[i]->hash, i);
+	for (uint32_t i = 0; i < b->n_routes; i++)
+		finder_add(&j->routes, b->routes[i]->text_hash, i);
+	return 0;
+}
+
+static struct route_set *same_set(const struct job *j, const struct route_set *s)
+{
+	const struct finder *f = &j->sets;
+
+	if (!f->slots)
+		return NULL;
+	for (uint32_t at = (uint32_t)(s->hash ^ s->hash >> 32) & f->mask; f->slots[at];
+	     at = (at + 1) & f->mask) {
+		struct route_set *o = j->before->sets[f->slots[at] - 1];
+
+		if (o->hash == s->hash && addr_set_equal(&o->set, &s->set))
+			return o;
+	}
+	return NULL;
+}
+
+static bool has_sets(const struct route *r, const struct route_sets_of *s)
+{
+	return r->clients == (s->clients ? &s->clients->set : NULL) &&
+	       r->allow == (s->allow ? &s->allow->set : NULL) &&
+	       r->block == (s->block ? &s->block->set : NULL);
+}
+
+static struct route *same_route(const struct job *j, const char *text, uint64_t hash,
+				const struct route_sets_of *sets)
+{
+	const struct finder *f = &j->routes;
+
+	if (!f->slots)
+		return NULL;
+	for (uint32_t at = (uint32_t)(hash ^ hash >> 32) & f->mask; f->slots[at];
+	     at = (at + 1) & f->mask) {
+		struct route *r = j->before->routes[f->slots[at] - 1];
+
+		if (r->text_hash == hash && !strcmp(r->text, text) && has_sets(r, sets))
+			return r;
+	}
+	return NULL;
+}
+
+/* ---- sets ---- */
+
+static int read_set(struct job *j, const json_t *list, struct route_set *s,
+		    const struct json_at *at)
+{
+	size_t n = json_array_size(list);
+	char seen[SEEN_BYTES];
+
+	if (!json_is_array(list) || n > PATTERNS_MAX)
+		return json_refuse(at, NULL, j->e, "must be a list of at most %u addresses, not %s",
+				   PATTERNS_MAX, json_seen(list, seen));
+	for (size_t i = 0; i < n; i++) {
+		const struct json_at one = { .up = at, .index = i };
+		const json_t *v = json_array_get(list, i);
+		const char *text = json_string_value(v);
+		struct err why = { 0 };
+		int rc;
+
+		if (!text)
+			return json_refuse(&one, NULL, j->e, "must be an address, not %s",
+					   json_seen(v, seen));
+		rc = addr_set_parse(&s->set, text, &why);
+		if (rc)
+			return json_refuse(&one, NULL, j->e, "%s", why.msg);
+	}
+	addr_set_seal(&s->set);
+	for (size_t i = 0; i < s->set.n; i++)
+		s->hash = text_hash(&s->set.v[i], sizeof(s->set.v[i]), s->hash);
+	return 0;
+}
+
+static struct route_set *load_set(struct job *j, const json_t *list, const struct json_at *at)
+{
+	struct route_set *s = calloc(1, sizeof(*s)), *same;
+
+	if (!s) {
+		no_memory(j);
+		return NULL;
+	}
+	s->refs = 1;
+	if (read_set(j, list, s, at)) {
+		route_set_unref(s);
+		return NULL;
+	}
+	same = same_set(j, s);
+	if (!same)
+		return s;
+	route_set_unref(s);
+	return route_set_ref(same);
+}
+
+static int load_sets(struct job *j)
+{
+	const struct json_at sets = { .key = "sets" };
+	const json_t *list;
+	int rc = json_list(j->load, "sets", SETS_MAX, &list, NULL, j->e);
+	size_t n = json_array_size(list);
+
+	if (rc || !n)
+		return rc;
+	j->t->sets = calloc(n, sizeof(struct route_set *));
+	if (!j->t->sets)
+		return no_memory(j);
+	for (; j->t->n_sets < n; j->t->n_sets++) {
+		const struct json_at one = { .up = &sets, .index = j->t->n_sets };
+
+		j->t->sets[j->t->n_sets] = load_set(j, json_array_get(list, one.index), &one);
+		if (!j->t->sets[j->t->n_sets])
+			return -EINVAL;
+	}
+	return 0;
+}
+
+/* An index into `what`, of which there are n; *out stays where the key is absent. */
+static int read_index(struct job *j, const json_t *o, const char *key, size_t n, const char *what,
+		      int64_t *out, const struct json_at *at)
+{
+	const json_t *v = json_object_get(o, key);
+	char seen[SEEN_BYTES];
+
+	if (!v)
+		return 0;
+	if (!json_is_integer(v) || json_integer_value(v) < 0 ||
+	    (uint64_t)json_integer_value(v) >= n)
+		return json_refuse(at, key, j->e, "%s is none of the %zu %s", json_seen(v, seen), n,
+				   what);
+	*out = json_integer_value(v);
+	return 0;
+}
+
+static int find_set(struct job *j, const json_t *o, const char *key, struct route_set **out,
+		    const struct json_at *at)
+{
+	int64_t i = -1;
+	int rc = read_index(j, o, key, j->t->n_sets, "sets", &i, at);
+
+	if (!rc && i >= 0)
+		*out = j->t->sets[i];
+	return rc;
+}
+
+/* ---- routes ---- */
+
+static struct route *load_route(struct job *j, const json_t *json, const struct json_at *at)
+{
+	struct route_sets_of sets = { 0 };
+	struct route *r = NULL;
+	char *text = NULL, seen[SEEN_BYTES];
+	uint64_t hash;
+
+	if (!json_is_object(json)) {
+		json_refuse(at, NULL, j->e, "must be an object, not %s", json_seen(json, seen));
+		return NULL;
+	}
+	if (find_set(j, json, "clients", &sets.clients, at) ||
+	    find_set(j, json, "allow", &sets.allow, at) ||
+	    find_set(j, json, "block", &sets.block, at))
+		return NULL;
+	text = route_text(json);
+	if (!text) {
+		no_memory(j);
+		return NULL;
+	}
+	hash = text_hash(text, strlen(text), 0);
+	r = same_route(j, text, hash, &sets);
+	if (r) {
+		free(text);
+		return route_ref(r);
+	}
+	r = route_parse(json, &sets, j->g, at, j->e);
+	if (!r) {
+		free(text);
+		return NULL;
+	}
+	r->text = text;
+	r->text_hash = hash;
+	return r;
+}
+
+static int load_routes(struct job *j)
+{
+	const struct json_at routes = { .key = "routes" };
+	const json_t *list;
+	int rc = json_list(j->load, "routes", ROUTES_MAX, &list, NULL, j->e);
+	size_t n = json_array_size(list);
+
+	if (rc || !n)
+		return rc;
+	j->t->routes = calloc(n, sizeof(struct route *));
+	if (!j->t->routes)
+		return no_memory(j);
+	for (; j->t->n_routes < n; j->t->n_routes++) {
+		const struct json_at one = { .up = &routes, .index = j->t->n_routes };
+
+		j->route = (int)one.index;
+		j->t->routes[j->t->n_routes] = load_route(j, json_array_get(list, one.index), &one);
+		if (!j->t->routes[j->t->n_routes])
+			return -EINVAL;
+	}
+	j->route = -1;
+	return 0;
+}
+
+/* Statistics and targets are found by id: two routes of one would be counted as one. */
+static int check_ids(struct job *j)
+{
+	uint32_t *first = calloc(ROUTES_MAX + 1, sizeof(*first));
+	int rc = 0;
+
+	if (!first)
+		return no_memory(j);
+	for (uint32_t i = 0; i < j->t->n_routes && !rc; i++) {
+		uint32_t id = j->t->routes[i]->id;
+
+		if (first[id]) {
+			j->route = (int)i;
+			rc = err_set(j->e, EINVAL, "routes[%u].id: %u is that of routes[%u], too",
+				     i, id, first[id] - 1);
+		}
+		first[id] = i + 1;
+	}
+	free(first);
+	return rc;
+}
+
+static void add_name(struct job *j, const struct route_target *t, bool *known)
+{
+	if (t->kind != TARGET_NAME || known[t->name])
+		return;
+	known[t->name] = true;
+	j->t->names[j->t->n_names] = t->host;
+	j->t->name_numbers[j->t->n_names++] = t->name;
+}
+
+static int collect_names(struct job *j)
+{
+	unsigned n = route_registry_names(j->g);
+	bool *known = calloc(n + 1, sizeof(*known));
+
+	j->t->names = calloc(n + 1, sizeof(*j->t->names));
+	j->t->name_numbers = calloc(n + 1, sizeof(*j->t->name_numbers));
+	if (!known || !j->t->names || !j->t->name_numbers) {
+		free(known);
+		return no_memory(j);
+	}
+	for (unsigned i = 0; i < j->t->n_routes; i++)
+		for (unsigned k = 0; k < j->t->routes[i]->n_targets; k++)
+			add_name(j, &j->t->routes[i]->targets[k], known);
+	free(known);
+	return 0;
+}
+
+/* ---- cells ---- */
+
+static int read_list(struct job *j, const json_t *json, struct cell_list *out,
+		     const struct json_at *at)
+{
+	const struct json_at routes = { .up = at, .key = "routes" };
+	const json_t *list;
+	int rc = json_list(json, "routes", j->t->n_routes, &list, at, j->e);
+	size_t n = json_array_size(list);
+	char seen[SEEN_BYTES];
+
+	if (rc)
+		return rc;
+	if (!n)
+		return json_refuse(at, "routes", j->e, "must name a route");
+	out->routes = calloc(n, sizeof(*out->routes));
+	if (!out->routes)
+		return no_memory(j);
+	for (; out->n < n; out->n++) {
+		const struct json_at one = { .up = &routes, .index = out->n };
+		const json_t *v = json_array_get(list, out->n);
+		json_int_t i = json_is_integer(v) ? json_integer_value(v) : -1;
+
+		if (i < 0 || i >= j->t->n_routes)
+			return json_refuse(&one, NULL, j->e, "%s is none of the %u routes",
+					   json_seen(v, seen), j->t->n_routes);
+		out->routes[out->n] = (uint32_t)i;
+	}
+	return 0;
+}
+
+struct raw_cell {
+	unsigned from, to;
+	char *address;
+};
+
+static const struct json_field cell_fields[] = {
+	{ .key = "address",
+	  .kind = FIELD_TEXT,
+	  .off = offsetof(struct raw_cell, address),
+	  .min = 1,
+	  .max = 64 },
+	{ .key = "from",
+	  .kind = FIELD_UINT,
+	  .off = offsetof(struct raw_cell, from),
+	  .min = 1,
+	  .max = 65535,
+	  .required = true },
+	{ .key = "to",
+	  .kind = FIELD_UINT,
+	  .off = offsetof(struct raw_cell, to),
+	  .min = 1,
+	  .max = 65535,
+	  .required = true },
+	{ .key = "routes", .kind = FIELD_OTHER, .required = true },
+};
+
+static int check_cell(struct job *j, const struct raw_cell *raw, struct route_cell *cell,
+		      const struct json_at *at)
+{
+	if (raw->from > raw->to)
+		return json_refuse(at, NULL, j->e, "%u to %u is no range of ports", raw->from,
+				   raw->to);
+	if (raw->address &&
+	    (!addr_parse(raw->address, &cell->address) || addr_is_unspecified(&cell->address)))
+		return json_refuse(at, "address", j->e, "\"%.64s\" is no address of a host",
+				   raw->address);
+	cell->from = (uint16_t)raw->from;
+	cell->to = (uint16_t)raw->to;
+	return 0;
+}
+
+static int read_cell(struct job *j, const json_t *json, uint32_t i, const struct json_at *at)
+{
+	struct raw_cell raw = { 0 };
+	int rc = json_read(json, cell_fields, N_OF(cell_fields), &raw, at, j->e);
+
+	if (!rc)
+		rc = check_cell(j, &raw, &j->t->cells[i], at);
+	if (!rc)
+		rc = read_list(j, json, &j->lists[i], at);
+	j->t->cells[i].order = i; /* which of the lists, until they have become orders */
+	free(raw.address);
+	return rc;
+}
+
+static int cell_cmp(const void *a, const void *b)
+{
+	const struct route_cell *x = a, *y = b;
+	int rc = addr_cmp(&x->address, &y->address);
+
+	return rc ? rc : (x->from > y->from) - (x->from < y->from);
+}
+
+static int sort_cells(struct job *j)
+{
+	struct route_cell *v = j->t->cells;
+
+	qsort(v, j->t->n_cells, sizeof(*v), cell_cmp);
+	for (uint32_t i = 1; i < j->t->n_cells; i++)
+		if (!addr_cmp(&v[i - 1].address, &v[i].address) && v[i].from <= v[i - 1].to)
+			return err_set(j->e, EINVAL, "cells[%u]: overlaps cells[%u]", v[i].order,
+				       v[i - 1].order);
+	return 0;
+}
+
+static int load_cells(struct job *j)
+{
+	const struct json_at cells = { .key = "cells" };
+	const json_t *list;
+	int rc = json_list(j->load, "cells", CELLS_MAX, &list, NULL, j->e);
+	size_t n = json_array_size(list);
+
+	if (rc)
+		return rc;
+	j->t->cells = calloc(n + 1, sizeof(*j->t->cells));
+	j->lists = calloc(n + 1, sizeof(*j->lists));
+	if (!j->t->cells || !j->lists)
+		return no_memory(j);
+	for (; j->t->n_cells < n && !rc; j->t->n_cells++) {
+		const struct json_at one = { .up = &cells, .index = j->t->n_cells };
+
+		rc = read_cell(j, json_array_get(list, one.index), j->t->n_cells, &one);
+	}
+	if (!rc)
+		rc = sort_cells(j);
+	return rc ? rc : route_index_build(j->t, j->lists, j->e);
+}
+
+/* ---- all of it ---- */
+
+static int load_top(struct job *j)
+{
+	const struct json_at limits = { .key = "limits" };
+	const json_t *v;
+	int rc = json_read(j->load, load_fields, N_OF(load_fields), j->t, NULL, j->e);
+
+	if (rc)
+		return rc;
+	v = json_object_get(j->load, "type");
+	if (v && (!json_is_string(v) || strcmp(json_string_value(v), "load")))
+		return err_set(j->e, EINVAL, "type: must be \"load\"");
+	v = json_object_get(j->load, "limits");
+	return v ? json_read(v, limit_fields, N_OF(limit_fields), j->t, &limits, j->e) : 0;
+}
+
+static int load_fallback(struct job *j)
+{
+	int64_t i = -1;
+	int rc = read_index(j, j->load, "default", j->t->n_routes, "routes", &i, NULL);
+
+	if (!rc && i >= 0)
+		j->t->fallback = j->t->routes[i];
+	return rc;
+}
+
+static int load_all(struct job *j)
+{
+	int rc = load_top(j);
+
+	if (!rc)
+		rc = find_before(j);
+	if (!rc)
+		rc = load_sets(j);
+	if (!rc)
+		rc = find_set(j, j->load, "trusted", &j->t->trusted_set, NULL);
+	if (!rc && j->t->trusted_set)
+		j->t->trusted = &j->t->trusted_set->set;
+	if (!rc)
+		rc = load_routes(j);
+	if (!rc)
+		rc = check_ids(j);
+	if (!rc)
+		rc = collect_names(j);
+	if (!rc)
+		rc = load_fallback(j);
+	return rc ? rc : load_cells(j);
+}
+
+static void job_fini(struct job *j)
+{
+	for (uint32_t i = 0; j->lists && i < j->t->n_cells; i++)
+		free(j->lists[i].routes);
+	free(j->lists);
+	free(j->sets.slots);
+	free(j->routes.slots);
+}
+
+struct route_table *route_table_load(const json_t *load, const struct route_table *before,
+				     struct route_registry *g, int *route, struct err *e)
+{
+	struct job j = { .load = load, .before = before, .g = g, .route = -1, .e = e };
+	int rc;
+
+	j.t = calloc(1, sizeof(*j.t));
+	if (!j.t) {
+		no_memory(&j);
+		*route = -1;
+		return NULL;
+	}
+	j.t->refs = 1;
+	rc = load_all(&j);
+	job_fini(&j);
+	*route = j.route;
+	if (!rc) {
+		route_registry_prune(g);
+		return j.t;
+	}
+	route_table_unref(j.t);
+	return NULL;
+}

@@ -1,0 +1,531 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The relay with real sockets: one claim after the other, then thousands of random conversations.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
+
+#include "tests/unit/relay_fixture.h"
+
+#define N_RANDOM   10000
+#define STALL_MAX  (16u << 20)
+#define BULK_BYTES (24u << 20)
+
+static uint64_t seed;
+
+static uint64_t rnd(void)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return seed;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	seed = 0x9e3779b97f4a7c15;
+	signal(SIGPIPE, SIG_IGN);
+	pattern_init();
+	return 0;
+}
+
+/* Rounds until end i has everything that the other one sent, and its FIN where one was sent. */
+static void bench_deliver(struct bench *b, unsigned i)
+{
+	int64_t last_ms = clock_mono_ms();
+
+	while (b->end[i].got < b->end[!i].sent || b->end[i].fin_got < b->end[!i].fin_sent) {
+		if (bench_round(b, 1) + end_receive(b, i, CHUNK_MAX))
+			last_ms = clock_mono_ms();
+		assert_true(clock_mono_ms() - last_ms < PATIENCE);
+	}
+}
+
+/* `total` bytes from end i, delivered while they are sent. */
+static void bench_stream(struct bench *b, unsigned i, uint64_t total)
+{
+	uint64_t goal = b->end[i].sent + total;
+
+	while (b->end[i].sent < goal) {
+		end_send(b, i, goal - b->end[i].sent);
+		bench_round(b, 0);
+		end_receive(b, !i, CHUNK_MAX);
+	}
+	bench_deliver(b, !i);
+}
+
+/* Until the relay has an end, good or bad. */
+static void bench_finish(struct bench *b)
+{
+	int64_t start_ms = clock_mono_ms();
+
+	while (b->result == RELAY_WAIT || b->result == RELAY_MORE) {
+		bench_round(b, 1);
+		assert_true(clock_mono_ms() - start_ms < PATIENCE);
+	}
+}
+
+static void settle(struct bench *b)
+{
+	while (bench_round(b, 20))
+		;
+	assert_int_equal(b->result, RELAY_WAIT);
+}
+
+/* ---- ends ---- */
+
+static void check_half_close(bool tcp, unsigned first)
+{
+	struct bench b;
+
+	bench_open(&b, tcp, 0, true, 1);
+	end_send(&b, first, 1000);
+	end_fin(&b, first); /* with data: both are there when the relay looks */
+	bench_deliver(&b, !first);
+	assert_true(b.end[!first].fin_got);
+	assert_int_equal(b.result, RELAY_WAIT);
+	for (unsigned i = 0; i < 3; i++) /* the other direction goes on */
+		bench_stream(&b, !first, 70000);
+	assert_false(b.end[first].fin_got);
+	end_fin(&b, !first);
+	bench_deliver(&b, first);
+	bench_finish(&b);
+	assert_int_equal(b.result, RELAY_ENDED);
+	assert_int_equal(b.relay.flow[first].bytes, 1000);
+	assert_int_equal(b.relay.flow[!first].bytes, 210000);
+	bench_close(&b);
+}
+
+static void a_half_close_is_passed_on_and_the_other_half_goes_on(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		check_half_close(i & 1, i >> 1);
+}
+
+static void a_fin_that_comes_alone_is_seen(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		struct bench b;
+
+		bench_open(&b, i & 1, 0, true, 0);
+		bench_stream(&b, i >> 1, 100); /* the short read said: nothing more */
+		settle(&b);
+		end_fin(&b, i >> 1);
+		bench_deliver(&b, !(i >> 1));
+		end_fin(&b, !(i >> 1));
+		bench_finish(&b);
+		assert_int_equal(b.result, RELAY_ENDED);
+		bench_close(&b);
+	}
+}
+
+/* The owner may have heard of the FIN before there was a relay. */
+static void a_fin_that_epoll_told_before_is_seen(void **state)
+{
+	struct epoll_event ev[2];
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, true, 0, false, 0);
+	end_send(&b, 0, 10);
+	end_fin(&b, 0);
+	end_fin(&b, 1);
+	assert_int_equal(epoll_wait(b.ep, ev, 2, 1000), 2);
+	bench_deliver(&b, 1);
+	bench_finish(&b);
+	assert_int_equal(b.result, RELAY_ENDED);
+	bench_close(&b);
+}
+
+static void a_reset_is_reported_with_its_side(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 8; i++) {
+		unsigned side = i & 1;
+		struct bench b;
+
+		bench_open(&b, true, 0, true, 1);
+		bench_stream(&b, side, i & 2 ? 1000000 : 10);
+		bench_stream(&b, !side, 10);
+		if (i & 4) { /* its FIN was read: only epoll tells of the reset */
+			end_fin(&b, side);
+			bench_deliver(&b, !side);
+		}
+		settle(&b);
+		end_reset(&b.end[side]);
+		bench_finish(&b);
+		assert_int_equal(b.result, RELAY_BROKEN);
+		assert_int_equal(b.broken_side, side);
+		assert_true(b.error == ECONNRESET || b.error == EPIPE);
+		bench_close(&b);
+	}
+}
+
+static void a_reset_breaks_a_relay_that_is_stalled(void **state)
+{
+	(void)state;
+	for (unsigned side = 0; side < 2; side++) {
+		struct bench b;
+
+		bench_open(&b, true, 0, true, 1);
+		do {
+			end_send(&b, 0, CHUNK_MAX);
+		} while (bench_round(&b, 50));
+		assert_true(relay_held(&b.relay, 0) > 0);
+		end_reset(&b.end[side]);
+		bench_finish(&b);
+		assert_int_equal(b.result, RELAY_BROKEN);
+		assert_int_equal(b.broken_side, side);
+		bench_close(&b); /* nothing is lost by the pool */
+	}
+}
+
+static void a_reader_that_went_away_breaks_it(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, false, 0, false, 0);
+	end_close(&b.end[1]);
+	end_send(&b, 0, 100);
+	bench_finish(&b);
+	assert_int_equal(b.result, RELAY_BROKEN);
+	assert_int_equal(b.broken_side, RELAY_TARGET);
+	assert_int_equal(b.error, EPIPE);
+	bench_close(&b);
+}
+
+/* ---- what it holds ---- */
+
+static void an_idle_relay_holds_nothing(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, true, 0, true, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		bench_stream(&b, i, 100);
+		bench_stream(&b, i, BULK_BYTES);
+	}
+	settle(&b);
+	assert_int_equal(b.pool.n_free_buffers, b.pool.n_buffers);
+	assert_int_equal(b.pool.n_free_pipes, 2);
+	bench_close(&b);
+}
+
+/* Until nothing has moved for two seconds: what the sender got rid of. */
+static uint64_t push_against_a_stall(struct bench *b)
+{
+	int64_t last_ms = clock_mono_ms();
+
+	while (clock_mono_ms() - last_ms < 2000) {
+		if (end_send(b, 0, CHUNK_MAX))
+			last_ms = clock_mono_ms();
+		bench_round(b, 1);
+		assert_true(relay_held(&b->relay, 0) <= 1u << 20);
+		assert_true(b->end[0].sent < STALL_MAX);
+	}
+	return b->end[0].sent;
+}
+
+static void a_stalled_receiver_is_bounded(void **state)
+{
+	(void)state;
+	for (unsigned splices = 0; splices < 2; splices++) {
+		struct bench b;
+		unsigned runs;
+
+		bench_open(&b, true, 0, splices, 1);
+		push_against_a_stall(&b);
+		assert_true(relay_held(&b.relay, 0) > 0);
+		assert_true(splices || relay_held(&b.relay, 0) <= POOL_BUFFER_BYTES);
+		assert_true(b.pool.n_buffers - b.pool.n_free_buffers <= !splices);
+		runs = b.runs;
+		for (unsigned i = 0; i < 50; i++)
+			bench_round(&b, 1);
+		assert_int_equal(b.runs, runs); /* and costs nothing */
+		bench_stream(&b, 1, 100000);	/* the other direction does not care */
+		end_fin(&b, 0);
+		bench_deliver(&b, 1);
+		assert_int_equal(b.relay.flow[0].spliced, splices);
+		bench_close(&b);
+	}
+}
+
+/* ---- copy and splice ---- */
+
+static void bulk_is_spliced_and_what_follows_is_not(void **state)
+{
+	struct pool_pipe *pipe;
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, true, 0, true, 1);
+	bench_stream(&b, 0, 1000);
+	assert_false(b.relay.flow[0].spliced);
+	bench_stream(&b, 0, BULK_BYTES);
+	assert_true(b.relay.flow[0].spliced);
+	assert_false(b.relay.flow[1].spliced);
+	bench_stream(&b, 0, 100); /* by splice, perhaps: it shows that the bulk is over */
+	settle(&b);
+	pipe = pool_pipe_get(&b.pool);
+	assert_non_null(pipe);
+	for (unsigned i = 0; i < 10; i++)
+		bench_stream(&b, 0, 100);
+	assert_int_equal(b.pool.no_pipe, 0); /* nobody asked */
+	pool_pipe_put(&b.pool, pipe, true);
+	bench_close(&b);
+}
+
+static void without_a_pipe_bulk_is_copied_and_counted(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, true, 0, true, 0);
+	bench_stream(&b, 1, BULK_BYTES);
+	assert_false(b.relay.flow[1].spliced);
+	assert_true(b.pool.no_pipe > 0);
+	bench_close(&b);
+	bench_open(&b, true, 0, false, 1);
+	bench_stream(&b, 1, BULK_BYTES);
+	assert_false(b.relay.flow[1].spliced);
+	assert_int_equal(b.pool.no_pipe, 0); /* was not to be spliced */
+	bench_close(&b);
+}
+
+static void without_a_buffer_the_connection_ends(void **state)
+{
+	struct bench b;
+	uint8_t *all;
+
+	(void)state;
+	bench_open(&b, true, 0, false, 0);
+	b.pool.max_buffers = 1;
+	all = pool_buffer_get(&b.pool);
+	end_send(&b, 1, 10);
+	bench_finish(&b);
+	assert_int_equal(b.result, RELAY_BROKEN);
+	assert_int_equal(b.error, ENOMEM);
+	assert_true(b.pool.no_buffer > 0);
+	pool_buffer_put(&b.pool, all);
+	bench_close(&b);
+}
+
+static void a_run_gives_way(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	for (unsigned splices = 0; splices < 2; splices++) {
+		bench_open(&b, false, 0, splices, 1);
+		do { /* both ends of a socketpair are as fast as the relay: it alone would never end
+		      */
+			end_send(&b, 0, CHUNK_MAX);
+			bench_round(&b, 0);
+			end_receive(&b, 1, 1);
+		} while (b.end[1].got < 100);
+		bench_close(&b);
+	}
+	bench_open(&b, true, 8 << 20, true, 1);
+	while (end_send(&b, 0, CHUNK_MAX))
+		;
+	assert_true(b.end[0].sent > 3u << 20);
+	bench_round(&b, 0);
+	assert_int_equal(b.result, RELAY_MORE);
+	assert_in_range(b.relay.flow[0].bytes, 1u << 20, 2u << 20);
+	bench_deliver(&b, 1);
+	bench_close(&b);
+}
+
+static void what_was_read_before_goes_first(void **state)
+{
+	static const char head[] = "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n";
+	uint8_t got[sizeof(head)];
+	struct bench b;
+	uint8_t *buffer;
+
+	(void)state;
+	bench_open(&b, true, 0, true, 0);
+	buffer = pool_buffer_get(&b.pool);
+	memcpy(buffer, head, sizeof(head));
+	relay_prefill(&b.relay, RELAY_CLIENT, buffer, sizeof(head), 20);
+	relay_prefill(&b.relay, RELAY_TARGET, pool_buffer_get(&b.pool), 0, 0);
+	assert_int_equal(relay_held(&b.relay, RELAY_CLIENT), sizeof(head));
+	bench_round(&b, 0);
+	assert_int_equal(recv(b.end[1].fd, got, sizeof(got), MSG_WAITALL), sizeof(head));
+	assert_memory_equal(got, head, sizeof(head));
+	assert_int_equal(b.relay.flow[0].bytes, sizeof(head));
+	assert_int_equal(b.relay.flow[0].skipped, 20);
+	bench_stream(&b, 0, 1000);
+	bench_stream(&b, 1, 1000);
+	assert_int_equal(b.relay.flow[0].skipped, 20);
+	assert_int_equal(b.relay.flow[0].bytes, sizeof(head) + 1000);
+	bench_close(&b);
+}
+
+static void only_what_moves_counts_as_activity(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, true, 0, true, 0);
+	settle(&b);
+	assert_int_equal(b.moved_ms, 0);
+	bench_stream(&b, 1, 1);
+	assert_true(b.moved_ms > 0 && b.moved_ms <= clock_mono_ms());
+	bench_close(&b);
+}
+
+/* ---- random conversations ---- */
+
+struct talk {
+	uint64_t total[2]; /* bytes of each end */
+	size_t send_max[2], receive_max[2];
+	bool answers[2];      /* sends its FIN only after the other one's */
+	unsigned stall[2];    /* of 16 times, it does not read */
+	uint64_t reset_at[2]; /* got this much: resets; UINT64_MAX: never */
+};
+
+static size_t rnd_size(unsigned max_bits)
+{
+	return 1 + (size_t)(rnd() & ((UINT64_C(1) << rnd() % (max_bits + 1)) - 1));
+}
+
+static void talk_make(struct talk *t)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		t->send_max[i] = rnd() % 8 ? rnd_size(18) : 1;
+		t->receive_max[i] = rnd() % 8 ? rnd_size(18) : 1;
+		t->stall[i] = rnd() % 4 ? 0 : 15;
+		t->reset_at[i] = UINT64_MAX;
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		size_t step =
+			t->send_max[i] < t->receive_max[!i] ? t->send_max[i] : t->receive_max[!i];
+
+		t->total[i] = rnd() % 8 ? rnd_size(rnd() % 16 ? 15 : 21) - 1 : 0;
+		if (t->total[i] > step * 400) /* a few hundred steps are enough */
+			t->total[i] = step * 400;
+	}
+	t->answers[rnd() % 2] = rnd() % 2;
+	if (rnd() % 8 == 0)
+		t->reset_at[rnd() % 2] = rnd_size(18) - 1;
+}
+
+/* True: something happened. */
+static bool talk_end(struct bench *b, const struct talk *t, unsigned i)
+{
+	struct end *e = &b->end[i];
+	size_t n = 0;
+
+	if (e->fd < 0)
+		return false;
+	if (e->got >= t->reset_at[i]) {
+		end_reset(e);
+		return true;
+	}
+	if (e->sent < t->total[i]) {
+		uint64_t left = t->total[i] - e->sent, most = 1 + rnd() % t->send_max[i];
+
+		n += end_send(b, i, most < left ? most : left);
+	} else if (!e->fin_sent && (!t->answers[i] || e->fin_got)) {
+		end_fin(b, i);
+		n++;
+	}
+	if (!e->fin_got && rnd() % 16 >= t->stall[i])
+		n += end_receive(b, i, 1 + rnd() % t->receive_max[i]) + e->fin_got;
+	return n > 0;
+}
+
+static bool talk_over(const struct bench *b)
+{
+	return b->result == RELAY_BROKEN ||
+	       (b->result == RELAY_ENDED && b->end[0].fin_got && b->end[1].fin_got);
+}
+
+static void talk_run(struct bench *b, const struct talk *t)
+{
+	int64_t last_ms = clock_mono_ms();
+	bool quiet = false;
+
+	while (!talk_over(b)) {
+		bool moved = false;
+
+		for (unsigned i = 0; i < 2; i++)
+			moved |= rnd() % 2 && talk_end(b, t, i);
+		if (rnd() % 2)
+			moved |= bench_round(b, quiet);
+		if (moved)
+			last_ms = clock_mono_ms();
+		quiet = !moved;
+		assert_true(clock_mono_ms() - last_ms < PATIENCE);
+	}
+}
+
+static void talk_check(const struct bench *b, const struct talk *t)
+{
+	if (b->end[0].fd < 0 || b->end[1].fd < 0) {
+		assert_int_equal(b->result, RELAY_BROKEN);
+		assert_int_equal(b->broken_side, b->end[1].fd < 0);
+		return;
+	}
+	assert_int_equal(b->result, RELAY_ENDED);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(b->end[!i].got, t->total[i]);
+		assert_int_equal(b->relay.flow[i].bytes, t->total[i]);
+		assert_int_equal(relay_held(&b->relay, i), 0);
+	}
+}
+
+static void random_conversations_arrive_whole(void **state)
+{
+	unsigned before = descriptors(), spliced = 0, broken = 0;
+
+	(void)state;
+	for (unsigned k = 0; k < N_RANDOM; k++) {
+		static const int buffers[] = { 0, 0, 0, 4096, 65536 };
+		struct talk t = { 0 };
+		struct bench b;
+
+		talk_make(&t);
+		bench_open(&b, rnd() % 3 == 0, buffers[rnd() % 5], rnd() % 4, rnd() % 3);
+		talk_run(&b, &t);
+		talk_check(&b, &t);
+		spliced += b.relay.flow[0].spliced || b.relay.flow[1].spliced;
+		broken += b.result == RELAY_BROKEN;
+		bench_close(&b);
+	}
+	assert_int_equal(descriptors(), before);
+	assert_true(spliced > N_RANDOM / 100 && broken > N_RANDOM / 100);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_half_close_is_passed_on_and_the_other_half_goes_on),
+		cmocka_unit_test(a_fin_that_comes_alone_is_seen),
+		cmocka_unit_test(a_fin_that_epoll_told_before_is_seen),
+		cmocka_unit_test(a_reset_is_reported_with_its_side),
+		cmocka_unit_test(a_reset_breaks_a_relay_that_is_stalled),
+		cmocka_unit_test(a_reader_that_went_away_breaks_it),
+		cmocka_unit_test(an_idle_relay_holds_nothing),
+		cmocka_unit_test(a_stalled_receiver_is_bounded),
+		cmocka_unit_test(bulk_is_spliced_and_what_follows_is_not),
+		cmocka_unit_test(without_a_pipe_bulk_is_copied_and_counted),
+		cmocka_unit_test(without_a_buffer_the_connection_ends),
+		cmocka_unit_test(a_run_gives_way),
+		cmocka_unit_test(what_was_read_before_goes_first),
+		cmocka_unit_test(only_what_moves_counts_as_activity),
+		cmocka_unit_test(random_conversations_arrive_whole),
+	};
+
+	return cmocka_run_group_tests_name("relay", tests, setup, NULL);
+}
