@@ -268,17 +268,11 @@ static const char *clause(int status)
 		return "no such name";
 	case ARES_ENODATA:
 		return "it has no address";
-	case ARES_ESERVFAIL:
-		return "the name server failed";
 	case ARES_ETIMEOUT:
 		return "no name server answered";
-	case ARES_ECONNREFUSED:
-		return "the name servers cannot be reached";
-	case ARES_EREFUSED:
-		return "the name server refused";
-	case ARES_ENOTIMP:
-	case ARES_EFORMERR:
-		return "the name server did not understand";
+	case ARES_ECONNREFUSED: /* of 1.18, also for SERVFAIL, REFUSED and NOTIMP from all of them
+				 */
+		return "no name server could say (unreachable, or it failed)";
 	case ARES_EBADNAME:
 		return "it cannot be a name";
 	case ARES_EBADRESP:

@@ -6,6 +6,11 @@
  * within `timeout`: a target that accepts and never answers is found by the
  * latter. `unhealthy` failures in a row take it down, `healthy` successes up
  * again. The result is target_state.down, and a call.
+ *
+ * A check needs one port: of a target whose port follows the client's ("preserve",
+ * an offset) it is the only port of its sub-match, or route_health.port; where
+ * there is neither, and for templates, there is no check. A name is up when one of its addresses
+ * is (the first 8 are tried, within one timeout). Who is not checked is up.
  */
 #ifndef DATAPLANE_HEALTH_H
 #define DATAPLANE_HEALTH_H
@@ -13,9 +18,12 @@
 #include "dataplane/loop.h"
 #include "dataplane/route.h"
 
+#define HEALTH_RUNNING_MAX 512 /* checks at a time */
+
 struct health;
 
-/* changed: in the loop's thread; why: a clause, e.g. "connect: Connection refused". resolve: the
+/* changed: in the loop's thread, may call anything here; why: a clause, e.g. "connect: Connection
+ * refused", borrowed. resolve: the
  * present addresses of a name of the table; returns how many. */
 struct health *health_new(struct loop *l,
 			  void (*changed)(void *arg, uint32_t route, uint32_t tag, bool up,
@@ -24,7 +32,8 @@ struct health *health_new(struct loop *l,
 					      unsigned cap),
 			  void *arg, struct err *e);
 void health_free(struct health *h);
-/* Checks what t has from now on (keeps a reference); targets of before go on where they were. */
+/* Checks what t has from now on (keeps a reference); targets of before go on where they were; those
+ * that left are forgotten, and up. -ENOMEM: as it was. */
 int health_follow(struct health *h, struct route_table *t);
 
 #endif

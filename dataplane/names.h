@@ -13,7 +13,10 @@
 
 #define NAMES_TTL_MIN_MS    (5 * 1000)
 #define NAMES_TTL_MAX_MS    (300 * 1000)
-#define NAMES_ADDRESSES_MAX 64
+#define NAMES_RETRY_MIN_MS  (1 * 1000)
+#define NAMES_RETRY_MAX_MS  (60 * 1000)
+#define NAMES_ADDRESSES_MAX 64	/* of one name, A and AAAA together: the lowest stay */
+#define NAMES_ASKED_MAX	    128 /* at a time; the others wait */
 
 struct names;
 
@@ -24,23 +27,29 @@ struct names_config {
 	const char *const *search; /* suffixes, in order */
 	unsigned n_search, ndots, timeout_ms, tries;
 	const char *hosts; /* the text of /etc/hosts, or NULL */
+	/* Bounds of a TTL, and of the pauses after failures (doubled each time). 0: those above. */
+	unsigned ttl_min_ms, ttl_max_ms, retry_min_ms, retry_max_ms;
 };
 
 /* changed: in the loop's thread, also for the first answer; addresses are sorted, n never 0,
- * borrowed for the call. */
+ * borrowed for the call; it may call anything here. timeout_ms and tries 0: 5000 and 2. The config
+ * is borrowed for the call. */
 struct names *names_new(struct loop *l, const struct names_config *c,
 			void (*changed)(void *arg, const char *name, const struct addr *v,
 					unsigned n, unsigned ttl_s),
 			void *arg, struct err *e);
 void names_free(struct names *n);
-/* Exactly these are followed from now on; those of before keep what they know. */
+/* Exactly these are followed from now on; those of before keep what they know. -ENOMEM: as it was.
+ */
 int names_follow(struct names *n, const char *const *v, unsigned count);
-/* What is known from before (a former dataplane, the kernel tier): counts as a last good answer. */
+/* What is known from before (a former dataplane, the kernel tier) of a name that is followed:
+ * counts as a last good answer where there is none yet; `changed` is not called for it. */
 void names_remember(struct names *n, const char *name, const struct addr *v, unsigned count);
 struct names_status {
 	const char *name, *error; /* error: of the last try, or NULL */
 	unsigned n_addresses;
-	int64_t age_ms, next_ms; /* of the last good answer, -1 = never; until the next question */
+	int64_t age_ms, next_ms; /* of the last good answer, -1 = never; until the next question, -1
+				    = never asked */
 };
 /* For i = 0 … ; false: no more. Borrowed until the next call of anything here. */
 bool names_look(const struct names *n, unsigned i, struct names_status *out);

@@ -23,7 +23,8 @@
  * "port": 443, "portKind": "fixed"|"preserve"|"offset", "weight": 1, "backup": false, "priority":
  * 0, "ports": [[443, 443]], "sendProxy": 2}], "balance":
  * "round-robin"|"random"|"least-connections"|"ip-hash"|"consistent-hash", "healthCheck":
- * {"interval": ms, "timeout": ms, "unhealthy": 3, "healthy": 2, "path": "/x"}, "sendProxy": 0|1|2,
+ * {"interval": ms, "timeout": ms, "unhealthy": 3, "healthy": 2, "path": "/x",
+ * "port": 443}, "sendProxy": 0|1|2,
  * "acceptProxy": true, "connectTimeout": ms, "initialDataTimeout": ms, "headTimeout": ms,
  * "serverFirstAfter": ms, "inactivityTimeout": ms, "maxLifetime": ms,            0 = never
  *    "keepAlive": true, "keepAliveDelay": ms, "noDelay": true
@@ -154,6 +155,9 @@ struct route {
 struct route_health {
 	unsigned interval_ms, timeout_ms, unhealthy_threshold, healthy_threshold;
 	const char *path; /* HTTP; NULL: a TCP connect */
+	/* The port that the route matches, where it is one: for targets whose port follows it. 0: several
+	 */
+	uint16_t port;
 };
 
 struct route_cell;  /* route_index.c's */
