@@ -413,6 +413,18 @@ static int begin(struct service *s, struct err *e)
 	return rc;
 }
 
+/* A regular end leaves no dataplane that could be taken over from. */
+static void remove_sockets(const struct service *s)
+{
+	static const char *const names[] = { LINK_SOCKET, LINK_SOCKET_NEW };
+	char path[PATH_MAX];
+
+	for (unsigned i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "%s/%s", s->run_dir, names[i]);
+		unlink(path);
+	}
+}
+
 static void end(struct service *s)
 {
 	if (s->loop) {
@@ -432,6 +444,8 @@ static void end(struct service *s)
 	nft_close(s->nft);
 	if (s->signal_fd >= 0)
 		close(s->signal_fd);
+	if (s->stopping)
+		remove_sockets(s);
 	if (s->lock_fd >= 0)
 		run_lock_give(s->run_dir, s->lock_fd);
 	free(s->state_dir);
