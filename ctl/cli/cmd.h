@@ -47,6 +47,9 @@ struct options {
 	bool local;
 	const char *headers[16];
 	unsigned n_headers;
+	/* run */
+	const char *user;
+	unsigned workers; /* 0 = not given */
 	/* help, schema */
 	const char *man;
 };
@@ -63,7 +66,8 @@ struct command {
 extern const struct command commands[];
 extern const size_t n_commands;
 /* Not for people: in no list and no help. */
-extern const struct command hidden_command;
+extern const struct command hidden_commands[];
+extern const size_t n_hidden_commands;
 
 int cmd_apply(const struct options *o, int argc, char **argv);
 int cmd_check(const struct options *o, int argc, char **argv);
@@ -79,9 +83,14 @@ int cmd_down(const struct options *o, int argc, char **argv);
 int cmd_explain(const struct options *o, int argc, char **argv);
 int cmd_help(const struct options *o, int argc, char **argv);
 int cmd_plan(const struct options *o, int argc, char **argv);
+int cmd_run(const struct options *o, int argc, char **argv);
+int cmd_dataplane(const struct options *o, int argc, char **argv);
 int cmd_schema(const struct options *o, int argc, char **argv);
 int cmd_status(const struct options *o, int argc, char **argv);
 int cmd_version(const struct options *o, int argc, char **argv);
+
+/* cmd_run.c: the command line as it came, for a new binary. */
+void cmd_run_keep_argv(char **argv);
 
 /* cmd_help.c: what `spctl COMMAND --help` prints. */
 void cmd_print_usage(FILE *out, const struct command *c);

@@ -8,6 +8,7 @@
 #include "ctl/base/io.h"
 #include "ctl/cli/cmd.h"
 #include "ctl/cli/version.h"
+#include "ctl/service/spawn.h"
 
 const struct command commands[] = {
 	{ "check", "FILE...", "validate route files; needs no root and changes nothing",
@@ -67,6 +68,13 @@ const struct command commands[] = {
 	  "  sudo spctl doctor routes.json       those of a file, before it is applied\n"
 	  "  spctl doctor --json | jq '.findings[] | select(.level == \"problem\")'\n",
 	  cmd_doctor },
+	{ "run", "[FILE]", "the service, in the foreground; apply starts it where a route needs it",
+	  "user workers",
+	  "  spctl run                       serves what is live\n"
+	  "  spctl run routes.json           the same, and applies this file first of all\n"
+	  "SIGTERM: connections have gracefulShutdownTimeout to end; a second one ends them.\n"
+	  "SIGUSR2: the installed binary takes over, without one lost connection.\n",
+	  cmd_run },
 	{ "down", "", "stop everything and leave the host as it was found", "drain",
 	  "  spctl down\n"
 	  "  spctl down --drain 30           let connections go on for half a minute\n",
@@ -81,13 +89,17 @@ const struct command commands[] = {
 };
 const size_t n_commands = sizeof(commands) / sizeof(*commands);
 
-const struct command hidden_command = {
-	CONFIRM_TIMER_COMMAND, "", "waits for a confirmation; started by apply --confirm", "", "",
-	cmd_confirm_timer
+const struct command hidden_commands[] = {
+	{ CONFIRM_TIMER_COMMAND, "", "waits for a confirmation; started by apply --confirm", "", "",
+	  cmd_confirm_timer },
+	{ SPAWN_COMMAND, "", "serves connections; started by run", "user", "", cmd_dataplane },
 };
+const size_t n_hidden_commands = sizeof(hidden_commands) / sizeof(*hidden_commands);
 
 static const char *without_file(const struct command *c)
 {
+	if (c->run == cmd_run)
+		return "Without FILE: what is live.\n";
 	if (c->run == cmd_doctor)
 		return "Without FILE: the routes that are live. Exit code 1: some route is "
 		       "affected.\n";

@@ -14,7 +14,10 @@ static const struct command *find_command(const char *name)
 	for (size_t i = 0; i < n_commands; i++)
 		if (!strcmp(commands[i].name, name))
 			return &commands[i];
-	return strcmp(hidden_command.name, name) ? NULL : &hidden_command;
+	for (size_t i = 0; i < n_hidden_commands; i++)
+		if (!strcmp(hidden_commands[i].name, name))
+			return &hidden_commands[i];
+	return NULL;
 }
 
 static int unknown_command(const char *name)
@@ -98,6 +101,7 @@ int main(int argc, char **argv)
 {
 	const struct command *c = find_command(command_name(argc, argv));
 
+	cmd_run_keep_argv(argv);
 	signal(SIGPIPE, SIG_IGN); /* a closed pager is an error of fflush above, not our death */
 	if (!c)
 		return unknown_command(argv[1]);

@@ -13,7 +13,15 @@
 #include "ctl/base/text.h"
 #include "ctl/cli/cmd.h"
 
-enum option_type { OPT_FLAG, OPT_TEXT, OPT_SECONDS_MS, OPT_SECONDS, OPT_SECONDS_MIN1, OPT_LIST };
+enum option_type {
+	OPT_FLAG,
+	OPT_TEXT,
+	OPT_SECONDS_MS,
+	OPT_SECONDS,
+	OPT_SECONDS_MIN1,
+	OPT_LIST,
+	OPT_COUNT
+};
 
 struct option_def {
 	char letter; /* 0 = none */
@@ -69,6 +77,10 @@ static const struct option_def defs[] = {
 	{ 0, "method", "NAME", NULL, "HTTP method", OPT_TEXT, AT(method), false },
 	{ 0, "header", "NAME:VALUE", NULL, "HTTP header, may be repeated", OPT_LIST, AT(headers),
 	  false },
+	{ 0, "user", "NAME", "SPCTL_USER",
+	  "whom connections are served as (spctl, or an unused uid)", OPT_TEXT, AT(user), false },
+	{ 0, "workers", "N", NULL, "threads that serve connections, 1-256 (one a core)", OPT_COUNT,
+	  AT(workers), false },
 	{ 0, "man", "FILE", NULL, "fill in a manual page template", OPT_TEXT, AT(man), false },
 };
 
@@ -124,6 +136,19 @@ static int parse_seconds(const char *text, unsigned unit, unsigned *out)
 	return 0;
 }
 
+static int parse_count(const char *text, unsigned *out)
+{
+	unsigned long v;
+	char *end;
+
+	errno = 0;
+	v = strtoul(text, &end, 10);
+	if (errno || *text < '0' || *text > '9' || *end || !v || v > 256)
+		return -1;
+	*out = (unsigned)v;
+	return 0;
+}
+
 static int set_value(struct options *o, const struct option_def *d, const char *value)
 {
 	void *field = (char *)o + d->offset;
@@ -141,6 +166,8 @@ static int set_value(struct options *o, const struct option_def *d, const char *
 		return parse_seconds(value, 1, field);
 	case OPT_SECONDS_MIN1:
 		return parse_seconds(value, 1, field) || !*(unsigned *)field ? -1 : 0;
+	case OPT_COUNT:
+		return parse_count(value, field);
 	case OPT_LIST:
 		if (o->n_headers == sizeof(o->headers) / sizeof(*o->headers) || !strchr(value, ':'))
 			return -1;
@@ -173,6 +200,9 @@ static int bad_value(const struct command *c, const struct options *o, const str
 {
 	bool seconds = d->type != OPT_TEXT && d->type != OPT_LIST;
 
+	if (d->type == OPT_COUNT)
+		return refuse(c, o, "%s--%s: \"%s\" is not a number from 1 to 256", where, d->name,
+			      value);
 	if (d->type == OPT_SECONDS_MIN1)
 		return refuse(c, o, "%s--%s: \"%s\" is not a number of %s from 1 to 86400", where,
 			      d->name, value, d->arg);

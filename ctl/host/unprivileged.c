@@ -123,19 +123,13 @@ static uid_t unused_uid(void)
 	return (uid_t)(UNPRIVILEGED_UID_FIRST + start % UID_COUNT);
 }
 
-static void ids_change(void)
+/* False: they cannot be changed. EPERM (setgroups denied) and EINVAL (uid not mapped) are what a
+ * user namespace with one uid says: then we stay who we are and lose the capabilities below. */
+static bool ids_change(uid_t uid, gid_t gid)
 {
-	uid_t uid;
-
-	if (geteuid() != 0)
-		return;
-	uid = unused_uid();
-	/* EPERM (setgroups denied) and EINVAL (uid not mapped) are what a user namespace with
-	 * one uid says: then we stay who we are and lose the capabilities below. */
-	if (setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0)
-		return;
-	if (setresuid(uid, uid, uid) < 0)
-		return;
+	if (geteuid() != 0 || setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0)
+		return false;
+	return setresuid(uid, uid, uid) == 0;
 }
 
 static bool caps_drop(void)
@@ -149,18 +143,77 @@ static bool caps_drop(void)
 	       capng_have_capabilities(CAPNG_SELECT_CAPS) == CAPNG_NONE;
 }
 
-int unprivileged_become(int parent_pid)
+static int privileges_end(void)
 {
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	/* May fail in a container; no_new_privs makes it a second line only. */
 	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
 		prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
-	ids_change();
+	return 0;
+}
+
+int unprivileged_become(int parent_pid)
+{
+	const int rc = privileges_end();
+
+	if (rc)
+		return rc;
+	if (geteuid() == 0) {
+		const uid_t uid = unused_uid();
+
+		ids_change(uid, uid);
+	}
 	if (!caps_drop())
 		return -EPERM;
 	/* A change of ids clears this setting, so it comes last; the parent may be gone by now. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		return -errno;
 	return getppid() == parent_pid ? 0 : -ESRCH;
+}
+
+/* The file only, as above. */
+static bool find_user(const char *name, uid_t *uid, gid_t *gid)
+{
+	FILE *f = fopen("/etc/passwd", "re");
+	struct passwd *p;
+	bool found = false;
+
+	while (f && !found && (p = fgetpwent(f))) {
+		found = !strcmp(p->pw_name, name);
+		if (found) {
+			*uid = p->pw_uid;
+			*gid = p->pw_gid;
+		}
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+int unprivileged_become_user(const char *user, bool required, struct unprivileged_result *out,
+			     struct err *e)
+{
+	uid_t uid = 0;
+	gid_t gid = 0;
+	const bool found = user && find_user(user, &uid, &gid);
+	int rc;
+
+	if (!found && required)
+		return err_set(e, -ENOENT, "/etc/passwd has no user \"%s\"", user);
+	if (found && (!uid || !gid))
+		return err_set(e, -EINVAL, "user \"%s\" is root, or of its group", user);
+	rc = privileges_end();
+	if (rc)
+		return err_sys(e, rc, "cannot give up privileges");
+	if (!found && geteuid() == 0)
+		uid = gid = unused_uid();
+	out->changed = ids_change(uid, gid);
+	if (found && required && !out->changed)
+		return err_set(e, -EPERM, "cannot become user \"%s\" here", user);
+	out->uid = geteuid();
+	out->gid = getegid();
+	if (!caps_drop())
+		return err_set(e, -EPERM, "capabilities cannot be given up");
+	return 0;
 }

@@ -6,7 +6,7 @@
 #ifndef CTL_HOST_UNPRIVILEGED_H
 #define CTL_HOST_UNPRIVILEGED_H
 
-#include <stdbool.h>
+#include "ctl/base/err.h"
 
 #define UNPRIVILEGED_UID_FIRST 64000
 #define UNPRIVILEGED_UID_LAST  64999
@@ -25,5 +25,16 @@ int unprivileged_detach(int keep_fd);
  * no capability is left.
  */
 int unprivileged_become(int parent_pid);
+
+/*
+ * The same for a process that outlives its parent: user, where /etc/passwd has it (NULL: not
+ * asked for), else as above. required: it is an error that there is no such user.
+ */
+struct unprivileged_result {
+	bool changed;	   /* false: uids cannot change here */
+	unsigned uid, gid; /* that it has now */
+};
+int unprivileged_become_user(const char *user, bool required, struct unprivileged_result *out,
+			     struct err *e);
 
 #endif

@@ -205,6 +205,9 @@ static bool parse_pong(const json_t *o, struct upcall *u)
 		u->rounds[i] = (uint64_t)json_integer_value(r);
 	}
 	u->n_rounds = (unsigned)n;
+	if (json_object_get(o, "connections") &&
+	    !get_u32(o, "connections", 0, SEQ_MAX, &u->connections))
+		return false;
 	return get_u32(o, "seq", 0, SEQ_MAX, &u->seq);
 }
 

@@ -17,7 +17,7 @@
 #define UPCALL_TEXT	 400 /* bytes of a message, escaped */
 #define UPCALL_NAME	 256
 #define UPCALL_ADDRESSES 64
-#define UPCALL_WORKERS	 64
+#define UPCALL_WORKERS	 256
 #define UPCALL_LISTENERS 64
 
 enum upcall_type {
@@ -59,7 +59,8 @@ struct upcall {
 	struct addr addresses[UPCALL_ADDRESSES];
 	unsigned n_addresses; /* name */
 	uint64_t rounds[UPCALL_WORKERS];
-	unsigned n_rounds; /* pong */
+	unsigned n_rounds;    /* pong */
+	uint32_t connections; /* pong */
 	struct upcall_listener listeners[UPCALL_LISTENERS];
 	unsigned n_listeners; /* handover: as many as descriptors came */
 };

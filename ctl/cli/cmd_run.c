@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* run: the service in the foreground; and the hidden command that its dataplane is. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/base/log.h"
+#include "ctl/cli/cmd.h"
+#include "ctl/service/seccomp.h"
+#include "ctl/service/service.h"
+#include "ctl/service/spawn.h"
+#include "dataplane/dataplane.h"
+
+/* Before the options are read, which puts them in another order. */
+static char *own_argv[64];
+
+void cmd_run_keep_argv(char **argv)
+{
+	for (unsigned i = 0; argv[i] && i + 1 < sizeof(own_argv) / sizeof(*own_argv); i++)
+		own_argv[i] = argv[i];
+}
+
+int cmd_run(const struct options *o, int argc, char **argv)
+{
+	const struct service_options so = {
+		.state_dir = o->state_dir,
+		.run_dir = o->run_dir,
+		.user = o->user,
+		.workers = o->workers,
+		.file = argc ? argv[0] : NULL,
+		.argv = own_argv,
+	};
+	struct err e = { 0 };
+	int rc = cmd_need_root(o, "the service changes the kernel's ruleset"), code = EXIT_DONE;
+
+	if (rc)
+		return rc;
+	if (o->json) {
+		err_set(&e, EINVAL, "--json makes no sense with run: it prints nothing");
+		return cmd_fail(o, &e, EXIT_USAGE);
+	}
+	rc = service_run(&so, &code, &e);
+	return rc ? cmd_fail(o, &e, cmd_exit_code(rc)) : code;
+}
+
+static int seal(void)
+{
+	struct err e = { 0 };
+
+	if (!seccomp_is_built_in())
+		return 0;
+	return seccomp_seal(seccomp_page_map(SPAWN_PAGE_FD), &e);
+}
+
+int cmd_dataplane(const struct options *o, int argc, char **argv)
+{
+	struct err e = { 0 };
+	int rc = spawn_settle(o->user, &e);
+
+	(void)argc;
+	(void)argv;
+	if (rc)
+		return cmd_fail(o, &e, EXIT_FAILED);
+	return dataplane_run(SPAWN_WIRE_FD, SPAWN_LISTEN_FD, seal);
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Whether a dataplane lives without its controller is told by locks that they
+ * hold: a connection to RUN/dataplane.sock would be taken for a new controller.
+ */
+#include "ctl/control/client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "ctl/base/clock.h"
+#include "ctl/control/run_socket.h"
+#include "ctl/host/host.h"
+
+static bool is_locked(const char *run_dir, const char *name)
+{
+	char path[PATH_MAX];
+	bool locked;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", run_dir, name);
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	locked = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+	if (fd >= 0)
+		close(fd);
+	return locked;
+}
+
+enum control_presence control_look(const char *run_dir)
+{
+	if (is_locked(run_dir, CONTROL_LOCK))
+		return CONTROL_STARTS;
+	return is_locked(run_dir, CONTROL_DP_LOCK) ? CONTROL_ORPHAN : CONTROL_NONE;
+}
+
+/* Until the wire has a message or room; 0 or -ETIMEDOUT. */
+static int wait_for(const struct wire *w, short events, int64_t until_ms, struct err *e)
+{
+	struct pollfd p = { .fd = w->fd, .events = events };
+	const int64_t left = until_ms - clock_mono_ms();
+
+	if (left > 0 && poll(&p, 1, left > INT_MAX ? INT_MAX : (int)left) > 0)
+		return 0;
+	return clock_mono_ms() < until_ms
+		       ? 0
+		       : err_set(e, -ETIMEDOUT, "the service does not answer in time");
+}
+
+static int send_all(struct wire *w, json_t *request, int64_t until_ms, struct err *e)
+{
+	int rc = wire_send(w, request, NULL, 0, false);
+
+	while (!rc && (rc = wire_flush(w)) == -EAGAIN) {
+		rc = wait_for(w, POLLOUT, until_ms, e);
+		if (rc)
+			return rc;
+	}
+	return rc ? err_sys(e, rc, "cannot ask the service") : 0;
+}
+
+static int receive_one(struct wire *w, struct wire_message *m, int64_t until_ms, struct err *e)
+{
+	int rc;
+
+	while (!(rc = wire_receive(w, m, e))) {
+		rc = wait_for(w, POLLIN, until_ms, e);
+		if (rc)
+			return rc;
+	}
+	return rc < 0 ? err_wrap(e, "the service") : 0;
+}
+
+static int says_no(const json_t *m, int *route, struct err *e)
+{
+	const char *message = json_string_value(json_object_get(m, "message"));
+	const char *hint = json_string_value(json_object_get(m, "hint"));
+	const json_int_t code = json_integer_value(json_object_get(m, "code"));
+
+	if (route)
+		*route = (int)json_integer_value(json_object_get(m, "route"));
+	err_set(e, code < 0 && code > -4096 ? (int)code : -EIO, "%s", message ? message : "?");
+	if (hint && *hint)
+		err_hint(e, "%s", hint);
+	return e && e->code ? e->code : -EIO;
+}
+
+/* The next message if it is of that type, as a new reference. */
+static int receive_answer(struct control_client *c, const char *expected, int64_t until_ms,
+			  json_t **out, int *route, struct err *e)
+{
+	struct wire_message m;
+	int rc = receive_one(&c->wire, &m, until_ms, e);
+
+	if (rc)
+		return rc;
+	if (!strcmp(wire_message_type(&m), "failed"))
+		rc = says_no(m.json, route, e);
+	else if (strcmp(wire_message_type(&m), expected))
+		rc = err_set(e, -EPROTO, "the service answers something else");
+	else
+		*out = json_incref(m.json);
+	wire_message_fini(&m);
+	return rc;
+}
+
+json_t *client_ask(struct control_client *c, json_t *request, const char *expected,
+		   unsigned timeout_ms, int *route, struct err *e)
+{
+	const int64_t until_ms = clock_mono_ms() + timeout_ms;
+	json_t *answer = NULL;
+
+	if (route)
+		*route = -1;
+	if (!send_all(&c->wire, request, until_ms, e))
+		receive_answer(c, expected, until_ms, &answer, route, e);
+	return answer;
+}
+
+int client_ask_parts(struct control_client *c, json_t *request, const char *expected,
+		     unsigned timeout_ms, int (*fn)(const json_t *part, void *arg), void *arg,
+		     struct err *e)
+{
+	int rc = send_all(&c->wire, request, clock_mono_ms() + timeout_ms, e);
+	bool more = true;
+
+	while (!rc && more) {
+		json_t *part = NULL;
+
+		/* Each part has that long. */
+		rc = receive_answer(c, expected, clock_mono_ms() + timeout_ms, &part, NULL, e);
+		if (rc)
+			return rc;
+		more = json_is_true(json_object_get(part, "more"));
+		rc = fn(part, arg);
+		json_decref(part);
+	}
+	return rc;
+}
+
+static uint64_t number(const json_t *m, const char *key)
+{
+	return (uint64_t)json_integer_value(json_object_get(m, key));
+}
+
+static int check_hello(struct control_client *c, const char *run_dir, const json_t *m,
+		       struct err *e)
+{
+	const char *boot = json_string_value(json_object_get(m, "boot"));
+	struct host_identity here, there = {
+		.ns_cookie = number(m, "cookie"),
+		.ns_dev = (dev_t)number(m, "dev"),
+		.ns_ino = (ino_t)number(m, "ino"),
+	};
+	int rc = host_identity_read(&here, e);
+
+	if (rc)
+		return rc;
+	snprintf(there.boot, sizeof(there.boot), "%s", boot ? boot : "");
+	c->pid = (int)number(m, "pid");
+	c->generation = (uint32_t)number(m, "generation");
+	if (number(m, "protocol") != CONTROL_PROTOCOL)
+		return err_set(e, -EPROTO, "the service (pid %d) is another version of spctl",
+			       c->pid);
+	if (host_same_namespace(&here, &there))
+		return 0;
+	err_set(e, -EXDEV, "%s belongs to another network namespace (pid %d, spctl run)", run_dir,
+		c->pid);
+	err_hint(e, "give --run-dir and --state-dir");
+	return -EXDEV;
+}
+
+static int greet(struct control_client *c, const char *run_dir, unsigned timeout_ms, struct err *e)
+{
+	json_t *m =
+		client_ask(c, json_pack("{s:s}", "type", "hello"), "hello", timeout_ms, NULL, e);
+	int rc = m ? check_hello(c, run_dir, m, e) : e->code;
+
+	json_decref(m);
+	return rc;
+}
+
+int client_open(struct control_client *c, const char *run_dir, unsigned timeout_ms,
+		enum control_presence *p, struct err *e)
+{
+	struct err unheard = { 0 };
+	int fd, rc;
+
+	e = e ? e : &unheard;
+	fd = run_socket_connect(run_dir, CONTROL_SOCKET, e);
+	*p = CONTROL_NONE;
+	if (fd == -ENOENT || fd == -ECONNREFUSED) {
+		*p = control_look(run_dir);
+		return err_set(e, -ENOENT, "%s",
+			       *p == CONTROL_NONE     ? "no service runs"
+			       : *p == CONTROL_ORPHAN ? "the service's controller is gone; its "
+							"connections go on"
+						      : "the service is starting");
+	}
+	if (fd < 0)
+		return fd;
+	*p = CONTROL_THERE;
+	wire_init(&c->wire, fd, WIRE_MAX_DOWN);
+	rc = greet(c, run_dir, timeout_ms, e);
+	if (rc)
+		client_close(c);
+	return rc;
+}
+
+void client_close(struct control_client *c)
+{
+	wire_fini(&c->wire);
+	if (c->wire.fd >= 0)
+		close(c->wire.fd);
+	c->wire.fd = -1;
+}

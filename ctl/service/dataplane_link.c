@@ -1,0 +1,551 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * All that a new process needs is queued at once, in order: start, pipes,
+ * sockets, table. Its answers only say how far it is. Its socket for hand-over
+ * has another name until it serves: a controller that comes in between finds
+ * both dataplanes and knows which one is still in charge.
+ *
+ * One that breaks the protocol, misses heartbeats or takes too long is killed;
+ * its end is always seen as the end of a child, and nothing else starts another.
+ */
+#include "ctl/service/dataplane_link.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ctl/base/log.h"
+#include "ctl/control/run_socket.h"
+#include "ctl/service/dns_conf.h"
+#include "ctl/service/pipes.h"
+#include "ctl/service/spawn.h"
+
+#define NAMES_MAX 65536
+
+static struct link *of_clock(struct timer *t)
+{
+	return (struct link *)((char *)t - offsetof(struct link, clock));
+}
+
+static struct link *of_watch(struct watch *w)
+{
+	return (struct link *)((char *)w - offsetof(struct link, watch));
+}
+
+void link_init(struct link *l, struct loop *loop, const struct link_config *c,
+	       const struct link_owner *owner, struct listeners *listeners)
+{
+	memset(l, 0, sizeof(*l));
+	l->loop = loop;
+	l->config = *c;
+	l->owner = *owner;
+	l->listeners = listeners;
+	l->wire.fd = l->watch.fd = l->page_fd = -1;
+	l->names = json_object();
+}
+
+static void wire_end(struct link *l)
+{
+	if (l->wire.fd < 0)
+		return;
+	watch_remove(l->loop, &l->watch);
+	wire_fini(&l->wire);
+	close(l->wire.fd);
+	l->wire.fd = -1;
+}
+
+static void page_end(struct link *l)
+{
+	if (l->page)
+		munmap(l->page, sizeof(*l->page));
+	if (l->page_fd >= 0)
+		close(l->page_fd);
+	l->page = NULL;
+	l->page_fd = -1;
+}
+
+void link_fini(struct link *l)
+{
+	wire_end(l);
+	page_end(l);
+	timer_cancel(l->loop, &l->clock);
+	json_decref(l->live);
+	json_decref(l->names);
+	l->live = l->names = NULL;
+}
+
+void link_set_live(struct link *l, json_t *load, uint32_t generation)
+{
+	json_decref(l->live);
+	l->live = load;
+	l->generation = generation;
+	/* One that is on its way gets this one instead. */
+	if (load && l->state == LINK_COMES && l->wire.fd >= 0)
+		link_load(l, load);
+}
+
+void link_kill(struct link *l, const char *why)
+{
+	if (!l->pid)
+		return;
+	snprintf(l->why, sizeof(l->why), "%s", why);
+	kill(l->pid, SIGKILL);
+	wire_end(l);
+}
+
+/* ---- what it is told ---- */
+
+static void flush(struct link *l)
+{
+	const int rc = l->wire.fd < 0 ? 0 : wire_flush(&l->wire);
+	const uint32_t events = EPOLLIN | (rc == -EAGAIN ? (uint32_t)EPOLLOUT : 0);
+
+	if (rc && rc != -EAGAIN)
+		link_kill(l, "it does not listen any more");
+	else if (l->wire.fd >= 0 && l->watch.events != events)
+		watch_change(l->loop, &l->watch, events);
+}
+
+static int say_fds(struct link *l, json_t *message, const int *fds, unsigned n)
+{
+	const int rc = l->wire.fd < 0 ? -ENOTCONN : wire_send(&l->wire, message, fds, n, true);
+
+	if (l->wire.fd < 0) {
+		json_decref(message);
+		for (unsigned i = 0; i < n; i++)
+			close(fds[i]);
+	}
+	return rc;
+}
+
+int link_say(struct link *l, json_t *message)
+{
+	const int rc = say_fds(l, message, NULL, 0);
+
+	flush(l);
+	return rc;
+}
+
+uint32_t link_ask(struct link *l, json_t *query)
+{
+	const uint32_t seq = ++l->seq ? l->seq : ++l->seq;
+
+	if (l->state != LINK_READY || !query) {
+		json_decref(query);
+		return 0;
+	}
+	json_object_set_new(query, "seq", json_integer(seq));
+	return link_say(l, query) ? 0 : seq;
+}
+
+/* The next sockets that it lacks, as one message: their number. Copies, because ours may be closed
+ * before they are sent. */
+static int say_some_listeners(struct link *l, size_t *from)
+{
+	json_t *list = json_array();
+	int fds[WIRE_MAX_FDS], rc = 0;
+	unsigned n = 0;
+
+	for (; !rc && *from < l->listeners->n && n < WIRE_MAX_FDS; ++*from) {
+		struct listener *s = &l->listeners->v[*from];
+		char address[ADDR_TEXT];
+
+		if (!s->live || s->sent)
+			continue;
+		fds[n] = fcntl(s->fd, F_DUPFD_CLOEXEC, 3);
+		rc = fds[n] < 0 ? -errno : 0;
+		n += !rc;
+		s->sent = !rc;
+		json_array_append_new(list,
+				      json_pack("{s:I,s:s,s:i,s:i}", "id", (json_int_t)s->id,
+						"address", addr_format(&s->at.address, address),
+						"port", (int)s->at.port, "worker",
+						(int)(s->slot % l->config.workers)));
+	}
+	if (!rc && n)
+		return say_fds(l, json_pack("{s:s,s:o}", "type", "listeners", "listeners", list),
+			       fds, n);
+	json_decref(list);
+	for (unsigned i = 0; i < n; i++)
+		close(fds[i]);
+	return rc;
+}
+
+static int say_listeners(struct link *l)
+{
+	size_t from = 0;
+	int rc = 0;
+
+	while (!rc && from < l->listeners->n)
+		rc = say_some_listeners(l, &from);
+	return rc;
+}
+
+int link_load(struct link *l, json_t *load)
+{
+	return link_say(l, json_incref(load));
+}
+
+void link_discard(struct link *l, uint32_t generation)
+{
+	link_say(l,
+		 json_pack("{s:s,s:I}", "type", "discard", "generation", (json_int_t)generation));
+}
+
+int link_switch(struct link *l, uint32_t generation)
+{
+	json_t *open = json_array(), *shut = json_array();
+	int rc;
+
+	for (size_t i = 0; i < l->listeners->n; i++) {
+		const struct listener *s = &l->listeners->v[i];
+
+		if (s->live && !s->sent)
+			json_array_append_new(open, json_integer(s->id));
+		else if (!s->live && s->sent)
+			json_array_append_new(shut, json_integer(s->id));
+	}
+	rc = say_listeners(l);
+	rc = rc ? rc
+		: say_fds(l,
+			  json_pack("{s:s,s:I,s:O,s:O}", "type", "switch", "generation",
+				    (json_int_t)generation, "open", open, "close", shut),
+			  NULL, 0);
+	json_decref(open);
+	json_decref(shut);
+	flush(l);
+	return rc;
+}
+
+void link_drain(struct link *l, unsigned timeout_ms)
+{
+	const bool runs = l->state == LINK_READY || l->state == LINK_ENDS;
+
+	l->state = LINK_ENDS;
+	if (!l->pid)
+		timer_cancel(l->loop, &l->clock);
+	else if (!runs)
+		link_kill(l, "it is not needed any more");
+	else
+		link_say(l, json_pack("{s:s,s:I}", "type", "drain", "timeout",
+				      (json_int_t)timeout_ms));
+}
+
+/* ---- what it says ---- */
+
+/* The owner first: what served until now is told to end before nobody finds it any more. */
+static void is_ready(struct link *l)
+{
+	char from[PATH_MAX], to[PATH_MAX];
+
+	l->state = LINK_READY;
+	l->owner.ready(l->owner.arg);
+	snprintf(from, sizeof(from), "%s/" LINK_SOCKET_NEW, l->config.run_dir);
+	snprintf(to, sizeof(to), "%s/" LINK_SOCKET, l->config.run_dir);
+	if (rename(from, to) < 0)
+		log_warn("cannot rename %s: %s", from, strerror(errno));
+}
+
+static void comes(struct link *l, const struct upcall *u)
+{
+	switch (u->type) {
+	case UPCALL_STARTED:
+		if (u->pid != (uint32_t)l->pid)
+			link_kill(l, "it says that it is another process");
+		else if (!l->live)
+			is_ready(l);
+		break;
+	case UPCALL_LOADED:
+		if (l->live && u->generation == l->generation && link_switch(l, l->generation))
+			link_kill(l, "it cannot be told what to serve");
+		break;
+	case UPCALL_SWITCHED:
+		if (u->generation == l->generation)
+			is_ready(l);
+		break;
+	case UPCALL_FAILED:
+		log_err("the dataplane cannot serve generation %u: %s", u->generation, u->text);
+		link_kill(l, "it cannot serve what is live");
+		break;
+	case UPCALL_NOTICE:
+	case UPCALL_TARGET:
+	case UPCALL_NAME_CHANGED:
+		l->owner.said(l->owner.arg, u);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Each ping makes every worker turn once more; the next answer tells whether it did. */
+static void on_pong(struct link *l, const struct upcall *u)
+{
+	char why[64];
+
+	if (u->seq != l->seq && l->pinged)
+		return;
+	l->pinged = false;
+	l->misses = 0;
+	l->connections = u->connections;
+	for (unsigned i = 0; i < u->n_rounds; i++) {
+		l->worker_misses[i] = u->rounds[i] == l->rounds[i] ? l->worker_misses[i] + 1 : 0;
+		l->rounds[i] = u->rounds[i];
+		if (l->worker_misses[i] < LINK_MISSES)
+			continue;
+		snprintf(why, sizeof(why), "worker %u missed %u heartbeats", i, LINK_MISSES);
+		link_kill(l, why);
+		return;
+	}
+}
+
+static void keep_name(struct link *l, const struct upcall *u)
+{
+	json_t *list = json_array();
+	char text[ADDR_TEXT];
+
+	if (json_object_size(l->names) >= NAMES_MAX)
+		json_object_clear(l->names);
+	for (unsigned i = 0; i < u->n_addresses; i++)
+		json_array_append_new(list, json_string(addr_format(&u->addresses[i], text)));
+	json_object_set_new(l->names, u->name, list);
+}
+
+static void heard(struct link *l, const struct upcall *u)
+{
+	if (u->type == UPCALL_NAME_CHANGED)
+		keep_name(l, u);
+	if (u->type == UPCALL_PONG)
+		on_pong(l, u);
+	else if (u->type == UPCALL_HANDOVER)
+		link_kill(l, "it hands over what nobody asked for");
+	else if (l->state == LINK_COMES)
+		comes(l, u);
+	else
+		l->owner.said(l->owner.arg, u);
+}
+
+static void receive(struct watch *w, uint32_t events)
+{
+	struct link *l = of_watch(w);
+	struct wire_message m;
+	struct err e = { 0 };
+	struct upcall u;
+	int rc = 1;
+
+	while (rc > 0 && l->wire.fd >= 0 && (events & ~(uint32_t)EPOLLOUT)) {
+		rc = wire_receive(&l->wire, &m, &e);
+		if (rc <= 0)
+			break;
+		if (upcall_parse(m.json, m.n_fds, &u, &e) < 0)
+			rc = e.code;
+		else
+			heard(l, &u);
+		wire_message_fini(&m);
+	}
+	if (rc < 0)
+		link_kill(l, rc == -EPIPE ? "it closed its end" : e.msg);
+	else
+		flush(l);
+}
+
+/* ---- its life ---- */
+
+static void pause_over(struct timer *t)
+{
+	link_start(of_clock(t));
+}
+
+static void again_later(struct link *l)
+{
+	const int64_t now = loop_now_ms(l->loop);
+	unsigned pause;
+
+	if (l->started_ms && now - l->started_ms >= LINK_STEADY_MS)
+		l->pause_ms = 0;
+	pause = l->pause_ms;
+	l->pause_ms = !pause			      ? LINK_PAUSE_MIN_MS
+		      : pause * 2 < LINK_PAUSE_MAX_MS ? pause * 2
+						      : LINK_PAUSE_MAX_MS;
+	l->restarts++;
+	timer_set(l->loop, &l->clock, now + pause, pause_over);
+}
+
+static void beat(struct timer *t)
+{
+	struct link *l = of_clock(t);
+	const int64_t now = loop_now_ms(l->loop);
+
+	timer_set(l->loop, t, now + LINK_PING_MS, beat);
+	if (l->state == LINK_COMES) {
+		if (now - l->started_ms >= LINK_START_MS)
+			link_kill(l, "it takes too long to start");
+		return;
+	}
+	if (l->pinged && ++l->misses >= LINK_MISSES) {
+		link_kill(l, "it missed its heartbeats");
+		return;
+	}
+	/* Only one is on its way: a controller that was stopped does not blame its dataplane. */
+	if (!l->pinged)
+		l->pinged = link_say(l, json_pack("{s:s,s:I}", "type", "ping", "seq",
+						  (json_int_t)++l->seq)) == 0;
+}
+
+static void queue_names(struct link *l)
+{
+	json_t *list = json_array(), *v;
+	const char *name;
+
+	json_object_foreach (l->names, name, v)
+		json_array_append_new(list, json_pack("{s:s,s:O}", "name", name, "addresses", v));
+	say_fds(l, json_pack("{s:s,s:o}", "type", "names", "names", list), NULL, 0);
+}
+
+static int queue_all(struct link *l, struct err *e)
+{
+	int rc = say_fds(l,
+			 json_pack("{s:s,s:i,s:i,s:o}", "type", "start", "workers",
+				   (int)l->config.workers, "helloMax",
+				   (int)l->config.hello_max_bytes, "dns", dns_conf_read()),
+			 NULL, 0);
+
+	if (rc)
+		return err_sys(e, rc, "cannot tell the dataplane to start");
+	rc = pipes_send(&l->wire, l->config.pipes, e);
+	if (rc < 0)
+		log_warn("%s: connections go by copy", e->msg);
+	if (json_object_size(l->names))
+		queue_names(l);
+	for (size_t i = 0; i < l->listeners->n; i++)
+		l->listeners->v[i].sent = false;
+	rc = l->live ? say_fds(l, json_incref(l->live), NULL, 0) : 0;
+	return rc ? err_sys(e, rc, "cannot tell the dataplane what to serve") : 0;
+}
+
+/* Shared: an old one that drains has it, too. */
+static int lock_open(const struct link *l, struct err *e)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/" LINK_LOCK, l->config.run_dir);
+	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd >= 0 && !flock(fd, LOCK_SH))
+		return fd;
+	err_sys(e, errno, "cannot lock %s", path);
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static int process_start(struct link *l, int pair[2], struct err *e)
+{
+	struct spawn s = { .user = l->config.user, .page_fd = seccomp_page_new(e) };
+	pid_t pid = -1;
+
+	page_end(l);
+	l->page_fd = s.page_fd;
+	if (s.page_fd < 0)
+		return e->code;
+	l->page = seccomp_page_map(s.page_fd);
+	s.wire_fd = pair[1];
+	s.lock_fd = lock_open(l, e);
+	s.listen_fd =
+		s.lock_fd < 0 ? -1 : run_socket_listen(l->config.run_dir, LINK_SOCKET_NEW, 8, e);
+	if (s.listen_fd >= 0)
+		pid = spawn_dataplane(&s, e);
+	if (s.listen_fd >= 0)
+		close(s.listen_fd);
+	if (s.lock_fd >= 0)
+		close(s.lock_fd);
+	if (pid < 0)
+		return e->code ? e->code : -EIO;
+	l->pid = pid;
+	return 0;
+}
+
+static int start(struct link *l, struct err *e)
+{
+	int pair[2], rc;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+		return err_sys(e, errno, "cannot make a socket pair");
+	rc = process_start(l, pair, e);
+	close(pair[1]);
+	if (rc) {
+		close(pair[0]);
+		return rc;
+	}
+	wire_init(&l->wire, pair[0], WIRE_MAX_UP);
+	rc = watch_add(l->loop, &l->watch, pair[0], EPOLLIN, receive);
+	rc = rc ? err_sys(e, rc, "cannot watch the dataplane") : queue_all(l, e);
+	if (rc)
+		link_kill(l, "it could not be told anything");
+	flush(l);
+	return 0; /* its end starts the next attempt */
+}
+
+void link_start(struct link *l)
+{
+	struct err e = { 0 };
+
+	if (l->pid || l->state == LINK_ENDS)
+		return;
+	l->state = LINK_COMES;
+	l->started_ms = loop_now_ms(l->loop);
+	l->pinged = false;
+	l->misses = 0;
+	l->why[0] = '\0';
+	memset(l->worker_misses, 0, sizeof(l->worker_misses));
+	memset(l->rounds, 0xff, sizeof(l->rounds));
+	if (!start(l, &e)) {
+		timer_set(l->loop, &l->clock, l->started_ms + LINK_PING_MS, beat);
+		return;
+	}
+	log_err("%s", e.msg);
+	l->state = LINK_DOWN;
+	again_later(l);
+}
+
+static void say_why(const struct link *l, int status, char *out, size_t cap)
+{
+	if (l->why[0])
+		snprintf(out, cap, "it was killed: %s", l->why);
+	else if (WIFSIGNALED(status))
+		snprintf(out, cap, "signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else
+		snprintf(out, cap, "exit code %d", WEXITSTATUS(status));
+}
+
+bool link_child_ended(struct link *l, pid_t pid, int status)
+{
+	const bool was_to_end = l->state == LINK_ENDS;
+	char why[200];
+
+	if (!pid || pid != l->pid)
+		return false;
+	/* Its last words may still be there. */
+	if (l->wire.fd >= 0)
+		receive(&l->watch, EPOLLIN);
+	l->pid = 0;
+	wire_end(l);
+	timer_cancel(l->loop, &l->clock);
+	say_why(l, status, why, sizeof(why));
+	if (!was_to_end) {
+		l->state = LINK_DOWN;
+		again_later(l);
+	}
+	l->owner.ended(l->owner.arg, why);
+	return true;
+}

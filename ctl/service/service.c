@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * There is one way to begin, whatever was before: sockets that systemd kept,
+ * sockets of dataplanes that are still there, then what STATE says is live. A new
+ * binary (SIGUSR2) is run in the same process, so that its pid and its lock stay
+ * what they are, and begins the same way, as if its forerunner had been killed.
+ */
+#include "ctl/service/service.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ctl/base/io.h"
+#include "ctl/base/log.h"
+#include "ctl/service/live.h"
+#include "ctl/service/notify.h"
+#include "ctl/service/run_lock.h"
+#include "ctl/service/service_child.h"
+#include "ctl/service/service_internal.h"
+#include "ctl/service/spawn.h"
+#include "ctl/state/state.h"
+
+#define WORKERS_MAX	 256
+#define PIPES_PER_WORKER 64
+#define HELLO_MAX	 16384
+#define SHUTDOWN_MS	 30000	   /* where nothing is live that says otherwise */
+#define OLD_MS		 INT32_MAX /* after a hand-over connections live as long as they like */
+#define FORCE_MS	 2000	   /* beyond the time that was given */
+#define COUNT_MS	 1000
+
+static unsigned cores(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof(set), &set) < 0 ? 1 : (unsigned)CPU_COUNT(&set);
+}
+
+/* ---- the end ---- */
+
+void service_check_end(struct service *s)
+{
+	if (s->stopping && !s->link.pid && !s->olds)
+		loop_stop(s->loop);
+}
+
+static void force(struct service *s)
+{
+	link_kill(&s->link, "it had to end at once");
+	olds_drain(s, 0);
+	olds_fini(s);
+	service_check_end(s);
+}
+
+static void count_down(struct timer *t)
+{
+	struct service *s = (struct service *)((char *)t - offsetof(struct service, countdown));
+	const int64_t now = loop_now_ms(s->loop), left_ms = s->stop_at_ms - now;
+
+	timer_set(s->loop, t, now + COUNT_MS, count_down);
+	if (left_ms <= -FORCE_MS)
+		force(s);
+	else if (left_ms > 0)
+		log_info("ends in %lld s at the latest: %u connection%s left",
+			 (long long)(left_ms + 999) / 1000, s->link.connections,
+			 s->link.connections == 1 ? "" : "s");
+}
+
+void service_stop(struct service *s, unsigned timeout_ms)
+{
+	const int64_t now = loop_now_ms(s->loop);
+
+	if (s->stopping && now + timeout_ms >= s->stop_at_ms)
+		return;
+	if (!s->stopping)
+		notify_say("STOPPING=1\nSTATUS=connections end");
+	s->stopping = true;
+	s->stop_at_ms = now + timeout_ms;
+	link_drain(&s->link, timeout_ms);
+	olds_drain(s, timeout_ms);
+	timer_set(s->loop, &s->countdown, now + COUNT_MS, count_down);
+	service_check_end(s);
+}
+
+/* ---- what is heard ---- */
+
+static void start_file(struct service *s)
+{
+	struct err e = { 0 };
+
+	if (!s->o.file || s->apply_pid)
+		return;
+	s->apply_pid = service_child_apply(s->o.file, s->state_dir, s->run_dir, &e);
+	if (s->apply_pid > 0)
+		return;
+	log_err("%s", e.msg);
+	s->exit_code = 1;
+	service_stop(s, 0);
+}
+
+static void is_ready(void *arg)
+{
+	struct service *s = arg;
+	char text[160];
+
+	stage_ready(s);
+	olds_drain(s, OLD_MS);
+	service_store_listeners(s);
+	snprintf(text, sizeof(text), "READY=1\nSTATUS=generation %u, %zu sockets, %u workers",
+		 s->link.generation, s->listeners.n, s->listeners.workers);
+	notify_say(text);
+	if (!s->ready)
+		log_info("the service is ready (pid %d, dataplane %d, %u workers, %zu listening "
+			 "sockets)",
+			 (int)getpid(), (int)s->link.pid, s->listeners.workers, s->listeners.n);
+	else
+		log_info("the dataplane is back (pid %d)", (int)s->link.pid);
+	s->ready = true;
+	start_file(s);
+}
+
+static bool is_of_plan(const struct service *s, const struct upcall *u)
+{
+	const json_t *routes = json_object_get(s->link.live, "routes"), *r, *t;
+	size_t i, k;
+
+	json_array_foreach (routes, i, r) {
+		const bool its = json_integer_value(json_object_get(r, "id")) == u->route;
+
+		json_array_foreach (json_object_get(r, "targets"), k, t) {
+			const char *host = json_string_value(json_object_get(t, "host"));
+
+			if (u->type == UPCALL_TARGET && its &&
+			    json_integer_value(json_object_get(t, "tag")) == u->tag)
+				return true;
+			if (u->type == UPCALL_NAME_CHANGED && host && !strcasecmp(host, u->name))
+				return true;
+		}
+	}
+	return false;
+}
+
+static void found(struct service *s, const struct upcall *u)
+{
+	if (!is_of_plan(s, u)) {
+		log_debug("the dataplane speaks of what no route has");
+		return;
+	}
+	if (u->type == UPCALL_TARGET)
+		log_warn("route id=%u target tag=%u is %s: %s", u->route, u->tag,
+			 u->up ? "up" : "down", u->text);
+	if (s->o.found)
+		s->o.found(s->o.found_arg, u);
+}
+
+static void notice(const struct upcall *u)
+{
+	if (u->level == LOG_LEVEL_ERR)
+		log_err("dataplane: %s", u->text);
+	else if (u->level == LOG_LEVEL_WARN)
+		log_warn("dataplane: %s", u->text);
+	else if (u->level == LOG_LEVEL_INFO)
+		log_info("dataplane: %s", u->text);
+	else
+		log_debug("dataplane: %s", u->text);
+}
+
+static void said(void *arg, const struct upcall *u)
+{
+	struct service *s = arg;
+
+	switch (u->type) {
+	case UPCALL_LOADED:
+	case UPCALL_FAILED:
+	case UPCALL_SWITCHED:
+		stage_heard(s, u);
+		break;
+	case UPCALL_ANSWER:
+		control_heard(s, u);
+		break;
+	case UPCALL_TARGET:
+	case UPCALL_NAME_CHANGED:
+		found(s, u);
+		break;
+	case UPCALL_NOTICE:
+		notice(u);
+		break;
+	default:
+		break;
+	}
+}
+
+static void ended(void *arg, const char *why)
+{
+	struct service *s = arg;
+
+	control_dataplane_ended(s);
+	stage_dataplane_ended(s);
+	if (!s->stopping)
+		log_err("the dataplane ended (%s): it is started again, new connections wait", why);
+	service_check_end(s);
+}
+
+/* ---- signals ---- */
+
+static void reap(struct service *s)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (link_child_ended(&s->link, pid, status) || pid != s->apply_pid)
+			continue;
+		s->apply_pid = -1;
+		s->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+		if (s->exit_code)
+			service_stop(s, 0);
+	}
+}
+
+/* Comes back only if it could not be done: then everything is as before. */
+static void upgrade(struct service *s)
+{
+	struct err e = { 0 };
+
+	if (s->stopping || s->link.state != LINK_READY || s->stage.state != STAGE_NONE) {
+		log_warn("SIGUSR2: not now, something is being changed; try again");
+		return;
+	}
+	log_info("SIGUSR2: %s takes over", s->binary);
+	if (service_child_check(s->binary, &e)) {
+		log_err("%s: it is not run, this one goes on", e.msg);
+		return;
+	}
+	run_lock_keep(s->lock_fd, true);
+	execv(s->binary, s->o.argv);
+	log_err("cannot run %s: %s; this one goes on", s->binary, strerror(errno));
+	run_lock_keep(s->lock_fd, false);
+}
+
+static void on_signal(struct service *s, unsigned sig)
+{
+	switch (sig) {
+	case SIGCHLD:
+		reap(s);
+		break;
+	case SIGHUP:
+		log_info("SIGHUP: there is nothing to read again; routes change by spctl apply");
+		break;
+	case SIGUSR2:
+		upgrade(s);
+		break;
+	default:
+		if (s->stopping) {
+			log_info("a second signal: connections end now");
+			force(s);
+			break;
+		}
+		log_info("%s: connections have %u s to end, a second signal ends them now",
+			 strsignal((int)sig), (s->shutdown_ms + 999) / 1000);
+		service_stop(s, s->shutdown_ms);
+	}
+}
+
+static void signalled(struct watch *w, uint32_t events)
+{
+	struct service *s = (struct service *)((char *)w - offsetof(struct service, signals));
+	struct signalfd_siginfo info;
+
+	(void)events;
+	while (read(w->fd, &info, sizeof(info)) == sizeof(info))
+		on_signal(s, info.ssi_signo);
+}
+
+static int signals_open(struct service *s, struct err *e)
+{
+	static const int mine[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGCHLD };
+	sigset_t set;
+	int rc;
+
+	sigemptyset(&set);
+	for (unsigned i = 0; i < sizeof(mine) / sizeof(*mine); i++)
+		sigaddset(&set, mine[i]);
+	sigprocmask(SIG_SETMASK, &set, NULL);
+	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (s->signal_fd < 0)
+		return err_sys(e, errno, "cannot receive signals");
+	rc = watch_add(s->loop, &s->signals, s->signal_fd, EPOLLIN, signalled);
+	return rc ? err_sys(e, rc, "cannot watch signals") : 0;
+}
+
+/* ---- the beginning ---- */
+
+static void adopt(void *arg, int fd, const char *name)
+{
+	struct service *s = arg;
+	struct listen_at at;
+	struct err e = { 0 };
+
+	if (!listener_name_parse(name, &at))
+		close(fd);
+	else if (listeners_adopt(&s->listeners, fd, &at, &e))
+		log_warn("kept socket: %s", e.msg);
+}
+
+/* One port that somebody else has takes no other route down. */
+static void bind_live(struct service *s, struct live *live)
+{
+	struct err e = { 0 };
+	size_t bad;
+
+	while (listeners_stage(&s->listeners, live->listeners, live->n_listeners, &bad, &e)) {
+		log_err("%s", e.msg);
+		if (bad >= live->n_listeners)
+			return;
+		memmove(live->listeners + bad, live->listeners + bad + 1,
+			(live->n_listeners - bad - 1) * sizeof(*live->listeners));
+		live->n_listeners--;
+		e = (struct err){ 0 };
+	}
+	listeners_commit(&s->listeners);
+}
+
+static void start_link(struct service *s, struct live *live)
+{
+	const struct link_owner owner = { s, is_ready, said, ended };
+	const struct link_config c = {
+		.run_dir = s->run_dir,
+		.user = s->o.user,
+		.workers = s->listeners.workers,
+		.pipes = s->listeners.workers * PIPES_PER_WORKER,
+		.hello_max_bytes = HELLO_MAX,
+	};
+
+	link_init(&s->link, s->loop, &c, &owner, &s->listeners);
+	link_set_live(&s->link, live->load ? json_incref(live->load) : NULL, live->generation);
+	link_start(&s->link);
+}
+
+static int start_with(struct service *s, struct live *live, struct err *e)
+{
+	unsigned workers = s->o.workers ? s->o.workers : live->workers ? live->workers : cores();
+
+	memcpy(s->instance, live->instance, sizeof(s->instance));
+	s->shutdown_ms = live->shutdown_ms ? live->shutdown_ms : SHUTDOWN_MS;
+	listeners_init(&s->listeners, workers < WORKERS_MAX ? workers : WORKERS_MAX);
+	notify_take(adopt, s);
+	olds_take_over(s);
+	bind_live(s, live);
+	start_link(s, live);
+	return control_open(s, e);
+}
+
+static void feed_watchdog(struct timer *t)
+{
+	struct service *s = (struct service *)((char *)t - offsetof(struct service, watchdog));
+
+	notify_say("WATCHDOG=1");
+	timer_set(s->loop, t, loop_now_ms(s->loop) + s->watchdog_ms, feed_watchdog);
+}
+
+/* The directories are this namespace's, and there is one service in them. */
+static int claim(struct service *s, struct err *e)
+{
+	struct state st;
+	char path[PATH_MAX];
+	ssize_t n;
+	int rc = state_open(&st, s->o.state_dir, s->o.run_dir, true, e);
+
+	if (rc)
+		return rc;
+	state_close(&st);
+	s->state_dir = realpath(s->o.state_dir, NULL);
+	s->run_dir = realpath(s->o.run_dir, NULL);
+	n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	if (!s->state_dir || !s->run_dir || n < 0)
+		return err_sys(e, errno, "cannot find out where %s is",
+			       n < 0 ? "this program" : s->o.run_dir);
+	path[n] = '\0';
+	s->binary = strdup(path);
+	if (!s->binary)
+		return err_set(e, -ENOMEM, "out of memory");
+	s->lock_fd = run_lock_take(s->run_dir, e);
+	return s->lock_fd < 0 ? s->lock_fd : host_identity_read(&s->identity, e);
+}
+
+static int begin(struct service *s, struct err *e)
+{
+	struct live live = { 0 };
+	int rc = claim(s, e);
+
+	if (rc)
+		return rc;
+	spawn_raise_nofile();
+	s->loop = loop_new(e);
+	if (!s->loop)
+		return e->code ? e->code : -ENOMEM;
+	rc = signals_open(s, e);
+	rc = rc ? rc : live_read(s->state_dir, s->run_dir, &live, e);
+	rc = rc ? rc : start_with(s, &live, e);
+	live_fini(&live);
+	s->watchdog_ms = notify_watchdog_ms();
+	if (!rc && s->watchdog_ms)
+		feed_watchdog(&s->watchdog);
+	return rc;
+}
+
+/* A regular end leaves no dataplane that could be taken over from. */
+static void remove_sockets(const struct service *s)
+{
+	static const char *const names[] = { LINK_SOCKET, LINK_SOCKET_NEW };
+	char path[PATH_MAX];
+
+	for (unsigned i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "%s/%s", s->run_dir, names[i]);
+		unlink(path);
+	}
+}
+
+static void end(struct service *s)
+{
+	if (s->loop) {
+		control_close(s);
+		stage_fini(s);
+		olds_fini(s);
+		timer_cancel(s->loop, &s->watchdog);
+		timer_cancel(s->loop, &s->countdown);
+		if (s->link.loop) {
+			link_kill(&s->link, "the service ends");
+			link_fini(&s->link);
+		}
+		watch_remove(s->loop, &s->signals);
+		loop_free(s->loop);
+	}
+	listeners_fini(&s->listeners);
+	nft_close(s->nft);
+	if (s->signal_fd >= 0)
+		close(s->signal_fd);
+	if (s->stopping)
+		remove_sockets(s);
+	if (s->lock_fd >= 0)
+		run_lock_give(s->run_dir, s->lock_fd);
+	free(s->state_dir);
+	free(s->run_dir);
+	free(s->binary);
+}
+
+int service_run(const struct service_options *o, int *exit_code, struct err *e)
+{
+	struct service s = { .o = *o, .lock_fd = -1, .signal_fd = -1, .control.fd = -1 };
+	int rc;
+
+	s.signals.fd = s.control.watch.fd = -1;
+	rc = begin(&s, e);
+	if (!rc)
+		rc = loop_run(s.loop);
+	end(&s);
+	*exit_code = s.exit_code;
+	return rc;
+}

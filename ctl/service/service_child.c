@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ctl/service/service_child.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ctl/base/clock.h"
+
+#define CHECK_MS 5000
+
+/* Our signals are blocked; theirs must not be. */
+static int spawn_plain(const char *binary, char *const argv[], bool silent, pid_t *pid)
+{
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	sigset_t all, none;
+	int rc;
+
+	sigfillset(&all);
+	sigemptyset(&none);
+	if (posix_spawn_file_actions_init(&files))
+		return -ENOMEM;
+	if (posix_spawnattr_init(&attr)) {
+		posix_spawn_file_actions_destroy(&files);
+		return -ENOMEM;
+	}
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+	posix_spawnattr_setsigdefault(&attr, &all);
+	posix_spawnattr_setsigmask(&attr, &none);
+	rc = silent ? posix_spawn_file_actions_addopen(&files, 1, "/dev/null", 1 /* O_WRONLY */, 0)
+		    : 0;
+	rc = rc ? rc : posix_spawn(pid, binary, &files, &attr, argv, environ);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&files);
+	return -rc;
+}
+
+pid_t service_child_apply(const char *file, const char *state_dir, const char *run_dir,
+			  struct err *e)
+{
+	char name[] = "spctl", command[] = "apply", state[] = "--state-dir", run[] = "--run-dir";
+	char *copy[3] = { strdup(file), strdup(state_dir), strdup(run_dir) };
+	char *argv[] = { name, command, copy[0], state, copy[1], run, copy[2], NULL };
+	pid_t pid = -1;
+	int rc = copy[0] && copy[1] && copy[2] ? spawn_plain("/proc/self/exe", argv, false, &pid)
+					       : -ENOMEM;
+
+	for (int i = 0; i < 3; i++)
+		free(copy[i]);
+	return rc ? err_sys(e, rc, "cannot run spctl apply %s", file) : pid;
+}
+
+/* The controller's loop stands still meanwhile; nobody's connection does. */
+static bool ends_well(pid_t pid)
+{
+	const int64_t until_ms = clock_mono_ms() + CHECK_MS;
+	int status;
+
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		if (clock_mono_ms() >= until_ms) {
+			kill(pid, SIGKILL);
+			waitpid(pid, &status, 0);
+			return false;
+		}
+		clock_sleep_ms(5);
+	}
+	return WIFEXITED(status) && !WEXITSTATUS(status);
+}
+
+int service_child_check(const char *binary, struct err *e)
+{
+	char name[] = "spctl", command[] = "version";
+	char *argv[] = { name, command, NULL };
+	pid_t pid;
+	int rc = spawn_plain(binary, argv, true, &pid);
+
+	if (rc)
+		return err_sys(e, rc, "cannot run %s", binary);
+	return ends_well(pid) ? 0 : err_set(e, -ENOEXEC, "%s does not run", binary);
+}

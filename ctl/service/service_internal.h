@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The controller's inside: service.c has start, signals and end, service_stage.c the generations,
+ * control.c the clients, service_old.c former dataplanes. Only they include this. */
+#ifndef CTL_SERVICE_SERVICE_INTERNAL_H
+#define CTL_SERVICE_SERVICE_INTERNAL_H
+
+#include "ctl/host/host.h"
+#include "ctl/nft/nft.h"
+#include "ctl/service/dataplane_link.h"
+#include "ctl/service/service.h"
+
+struct client;
+
+/* A dataplane that hands over, or has: it drains, and nobody asks it anything but to end. */
+struct old {
+	struct old *next;
+	struct service *s;
+	struct wire wire;
+	struct watch watch;
+	bool drains;
+};
+
+enum stage_state {
+	STAGE_NONE,
+	STAGE_WAITS,  /* for a dataplane that is ready */
+	STAGE_LOADS,  /* it builds the table */
+	STAGE_LOADED, /* the client may commit */
+	STAGE_ORPHAN, /* its client went: the kernel's table decides */
+};
+
+struct stage {
+	enum stage_state state;
+	struct client *client; /* NULL when it went */
+	json_t *load;
+	uint32_t generation;
+	unsigned shutdown_ms;
+	char table[RS_NAME_MAX];
+	bool answered; /* prepared was said */
+	struct timer clock;
+};
+
+struct control {
+	int fd;
+	struct watch watch;
+	struct client *clients;
+	unsigned n_clients;
+};
+
+struct service {
+	struct loop *loop;
+	struct service_options o;
+	char *state_dir, *run_dir; /* absolute, owned */
+	char *binary;		   /* path of it, for an upgrade */
+	int lock_fd, signal_fd;
+	struct watch signals;
+	struct host_identity identity;
+	struct nft *nft;
+	char instance[33];
+	struct listeners listeners;
+	struct link link;
+	struct old *olds;
+	struct stage stage;
+	struct client *committer; /* waits for "committed" */
+	struct timer commit_clock;
+	struct control control;
+	struct timer watchdog, countdown;
+	unsigned watchdog_ms, shutdown_ms;
+	int64_t stop_at_ms;
+	bool ready, stopping;
+	pid_t apply_pid; /* of `file` */
+	int exit_code;
+};
+
+/* service_stage.c */
+int stage_begin(struct service *s, struct client *c, const json_t *m, struct err *e);
+int stage_commit(struct service *s, struct client *c, uint32_t generation, struct err *e);
+int stage_abort(struct service *s, const struct client *c, uint32_t generation, struct err *e);
+void stage_client_gone(struct service *s, const struct client *c);
+void stage_heard(struct service *s, const struct upcall *u); /* loaded, failed, switched */
+void stage_ready(struct service *s);
+void stage_dataplane_ended(struct service *s);
+void stage_fini(struct service *s);
+void service_store_listeners(struct service *s); /* in systemd's store */
+
+/* service_old.c */
+void olds_take_over(struct service *s);
+void olds_drain(struct service *s, unsigned timeout_ms);
+void olds_fini(struct service *s);
+unsigned olds_count(const struct service *s);
+
+/* control.c */
+int control_open(struct service *s, struct err *e);
+void control_close(struct service *s);
+void client_prepared(struct client *c, uint32_t generation);
+void client_failed(struct client *c, const char *request, const struct err *e, int route);
+void client_committed(struct client *c, uint32_t generation, bool late);
+void control_heard(struct service *s, const struct upcall *u); /* answer */
+void control_dataplane_ended(struct service *s);
+
+/* service.c */
+void service_stop(struct service *s, unsigned timeout_ms);
+void service_check_end(struct service *s);
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ctl/service/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ctl/host/unprivileged.h"
+#include "ctl/service/seccomp.h"
+
+#define USUAL_USER  "spctl"
+#define NOFILE_WISH (1u << 20)
+#define N_FDS	    4
+
+/* Sources out of the way first: dup2 onto 3 must not close what belongs on 4. */
+static int add_fds(posix_spawn_file_actions_t *files, const int fds[N_FDS])
+{
+	int rc = 0;
+
+	for (int i = 0; !rc && i < N_FDS; i++)
+		rc = posix_spawn_file_actions_adddup2(files, fds[i], SPAWN_WIRE_FD + i);
+	rc = rc ? rc : posix_spawn_file_actions_addopen(files, 0, "/dev/null", O_RDONLY, 0);
+	rc = rc ? rc : posix_spawn_file_actions_addopen(files, 1, "/dev/null", O_WRONLY, 0);
+	rc = rc ? rc : posix_spawn_file_actions_addclosefrom_np(files, SPAWN_WIRE_FD + N_FDS);
+	return rc ? rc : posix_spawn_file_actions_addchdir_np(files, "/");
+}
+
+static int add_attributes(posix_spawnattr_t *attr)
+{
+	const short flags = POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
+	sigset_t all, none;
+	int rc;
+
+	sigfillset(&all);
+	sigemptyset(&none);
+	rc = posix_spawnattr_setflags(attr, flags);
+	rc = rc ? rc : posix_spawnattr_setsigdefault(attr, &all);
+	return rc ? rc : posix_spawnattr_setsigmask(attr, &none);
+}
+
+static int run(const int fds[N_FDS], const char *user, pid_t *pid)
+{
+	char name[] = "spctl", command[] = SPAWN_COMMAND, option[] = "--user";
+	char *of = user ? strdup(user) : NULL, lang[] = "LC_ALL=C";
+	char *argv[] = { name, command, of ? option : NULL, of, NULL };
+	char *env[] = { lang, NULL }; /* nothing of root's surroundings */
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	int rc = user && !of ? ENOMEM : posix_spawn_file_actions_init(&files);
+
+	if (rc)
+		goto out;
+	rc = posix_spawnattr_init(&attr);
+	if (!rc) {
+		rc = add_fds(&files, fds);
+		rc = rc ? rc : add_attributes(&attr);
+		rc = rc ? rc : posix_spawn(pid, "/proc/self/exe", &files, &attr, argv, env);
+		posix_spawnattr_destroy(&attr);
+	}
+	posix_spawn_file_actions_destroy(&files);
+out:
+	free(of);
+	return -rc;
+}
+
+pid_t spawn_dataplane(const struct spawn *s, struct err *e)
+{
+	const int from[N_FDS] = { s->wire_fd, s->listen_fd, s->page_fd, s->lock_fd };
+	int fds[N_FDS] = { -1, -1, -1, -1 }, rc = 0;
+	pid_t pid = -1;
+
+	for (int i = 0; !rc && i < N_FDS; i++) {
+		fds[i] = fcntl(from[i], F_DUPFD_CLOEXEC, 64);
+		rc = fds[i] < 0 ? -errno : 0;
+	}
+	rc = rc ? rc : run(fds, s->user, &pid);
+	for (int i = 0; i < N_FDS; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	return rc ? err_sys(e, rc, "cannot start the dataplane") : pid;
+}
+
+void spawn_raise_nofile(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+		return;
+	if (l.rlim_max < NOFILE_WISH) {
+		const struct rlimit wish = { NOFILE_WISH, NOFILE_WISH };
+
+		if (!setrlimit(RLIMIT_NOFILE, &wish))
+			return;
+	}
+	l.rlim_cur = l.rlim_max < NOFILE_WISH ? l.rlim_max : NOFILE_WISH;
+	setrlimit(RLIMIT_NOFILE, &l);
+}
+
+/* Who runs the hidden command by hand has none of these. */
+static bool fds_are_there(void)
+{
+	struct stat st;
+	int domain = 0;
+	socklen_t len = sizeof(domain);
+
+	for (int i = SPAWN_WIRE_FD; i <= SPAWN_LISTEN_FD; i++)
+		if (getsockopt(i, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0 || domain != AF_UNIX)
+			return false;
+	return !fstat(SPAWN_PAGE_FD, &st) && st.st_size == sizeof(struct seccomp_page);
+}
+
+int spawn_settle(const char *user, struct err *e)
+{
+	const struct rlimit no_core = { 0, 0 };
+	struct unprivileged_result who;
+	struct seccomp_page *page;
+	int rc;
+
+	if (!fds_are_there())
+		return err_set(e, -EINVAL, "only spctl run starts this");
+	for (int i = SPAWN_WIRE_FD; i < SPAWN_WIRE_FD + N_FDS; i++)
+		fcntl(i, F_SETFD, FD_CLOEXEC);
+	signal(SIGPIPE, SIG_IGN);
+	spawn_raise_nofile();
+	if (setrlimit(RLIMIT_CORE, &no_core) < 0)
+		return err_sys(e, errno, "cannot forbid core dumps");
+	rc = unprivileged_become_user(user ? user : USUAL_USER, user != NULL, &who, e);
+	if (rc)
+		return rc;
+	/* A change of ids clears it, so it comes last. */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return err_sys(e, errno, "cannot become undumpable");
+	page = seccomp_page_map(SPAWN_PAGE_FD);
+	if (page)
+		atomic_store(&page->uid, who.uid);
+	return page ? 0 : err_sys(e, errno, "cannot map the page for counters");
+}
