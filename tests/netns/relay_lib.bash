@@ -81,7 +81,7 @@ backend() {
 	greets) serve "$ns" "$tag" -t "$at" --greet "$tag ready" ;;
 	mute | deaf) serve "$ns" "$tag" -t "$at" "--$kind" ;;
 	resets) serve "$ns" "$tag" -t "$at" --reset "${arg:-0}" ;;
-	pours) serve "$ns" "$tag" -t "$at" --source $((2 * ${arg:-65536} + 1)) --reset "${arg:-65536}" ;;
+	pours) serve "$ns" "$tag" -t "$at" --source "${arg:-65536}" --reset "${arg:-65536}" ;;
 	refuses)
 		[[ -z $(srv "$ns" ss -Hltn "sport = ${at##*:}") ]] || fail "port ${at##*:} of $ns is served"
 		;;

@@ -52,7 +52,7 @@ expect_cn reset one.example.test 10.20.0.2:7007
 backend pours a P 10.20.0.2:7008 4096
 lab_start cl "$T/poured" "$LAB_TOOLS/probe" tcp 10.20.0.2:7008 --drain
 wait "$lab_pid" || :
-expect_match "$(cat "$T/poured")" '^reset$'
+expect_eq "$(tail -n 1 "$T/poured")" reset
 
 backend answers a L 10.20.0.2:7009
 backend lost a L 10.20.0.2:7009
