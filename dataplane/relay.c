@@ -15,15 +15,15 @@
  *
  * Copy or splice. Measured over veth on two cores that others used too, so by the
  * processor time of this process (haproxy 2.6.12 and nginx 1.22.1 in the same runs):
- *   one stream       s/GB    0.28 splice  0.46-0.58 copy  0.45-0.57 haproxy, also with
- *                            splice-auto  0.53-0.75 nginx
+ *   one stream       s/GB    0.28-0.29 splice  0.50-0.58 copy  0.47-0.61 haproxy, the
+ *                            same with splice-auto  0.60-0.75 nginx
  *   64 B, 32 conns   us/req  10.4-11.8  11.8-12.6 haproxy  10.9-11.7 nginx
  *   16 KiB messages  us/req  15.0 copy  15.8 splice     (both ways, 16 connections)
  *   32 KiB                   16.5       16.4
  *   64 KiB                   28.2       26.0, but fewer a second: they leave in parts
  * So a direction begins to splice after three reads of 32 KiB with none below 16
- * between, and copies again after one below 16. A pipe of 64 KiB took half as much
- * again for one stream as one of 1 MiB, at best. SO_RCVLOWAT would make reads larger
+ * between, and copies again after one below 16. Pipes of 64 KiB, 256 KiB and 1 MiB: at
+ * best 0.41, 0.32 and 0.28 s/GB. SO_RCVLOWAT would make reads larger
  * and delay whatever is smaller, which a relay cannot tell: not used.
  *
  * SPLICE_F_MORE and MSG_MORE are never set: a relay does not know what follows, and
