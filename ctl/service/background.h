@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* background: starts the service for a command that needs it, and waits until it can be asked. */
+#ifndef CTL_SERVICE_BACKGROUND_H
+#define CTL_SERVICE_BACKGROUND_H
+
+#include "ctl/base/err.h"
+
+#define BACKGROUND_UNIT "spctl-run.service"
+#define BACKGROUND_LOG	"service.log" /* in RUN: the words of one that was not started by systemd \
+				       */
+
+enum background_how {
+	BACKGROUND_WAS_THERE,
+	BACKGROUND_PROCESS, /* in a session of its own */
+	BACKGROUND_SYSTEMD,
+};
+
+struct background {
+	const char *state_dir, *run_dir;
+	const char *user; /* may be NULL */
+	unsigned workers; /* 0 = not said */
+	unsigned timeout_ms;
+};
+
+/* 0: control.sock answers. Else e has what the service itself said, where it said something. Both
+ * directories exist (state_open). */
+int service_start_background(const struct background *b, enum background_how *how, struct err *e);
+
+#endif
