@@ -145,8 +145,10 @@ lint:
 # systemd reads /usr/local/lib/systemd/system, too.
 install-unit:
 	install -d $(DESTDIR)$(UNITDIR)
-	sed 's|@SBINDIR@|$(SBINDIR)|' packaging/spctl.service.in > $(DESTDIR)$(UNITDIR)/spctl.service
-	chmod 0644 $(DESTDIR)$(UNITDIR)/spctl.service
+	for unit in spctl spctl-run; do \
+		sed 's|@SBINDIR@|$(SBINDIR)|' packaging/$$unit.service.in > $(DESTDIR)$(UNITDIR)/$$unit.service && \
+		chmod 0644 $(DESTDIR)$(UNITDIR)/$$unit.service || exit 1; \
+	done
 install: all install-unit
 	install -D -m 0755 $(O)/spctl $(DESTDIR)$(SBINDIR)/spctl
 	install -D -m 0644 $(O)/spctl.8 $(DESTDIR)$(MANDIR)/man8/spctl.8
@@ -154,7 +156,7 @@ install: all install-unit
 	install -d $(DESTDIR)$(DOCDIR)/examples
 	install -m 0644 examples/* $(DESTDIR)$(DOCDIR)/examples/
 uninstall:
-	rm -f $(DESTDIR)$(SBINDIR)/spctl $(DESTDIR)$(UNITDIR)/spctl.service $(DESTDIR)$(MANDIR)/man8/spctl.8 $(DESTDIR)$(MANDIR)/man5/spctl-routes.5
+	rm -f $(DESTDIR)$(SBINDIR)/spctl $(DESTDIR)$(UNITDIR)/spctl.service $(DESTDIR)$(UNITDIR)/spctl-run.service $(DESTDIR)$(MANDIR)/man8/spctl.8 $(DESTDIR)$(MANDIR)/man5/spctl-routes.5
 	rm -rf $(DESTDIR)$(DOCDIR)
 dist:
 	git archive --prefix=spctl-$(VERSION)/ -o spctl-$(VERSION).tar.gz HEAD

@@ -104,6 +104,15 @@ void link_kill(struct link *l, const char *why)
 	wire_end(l);
 }
 
+static void beat(struct timer *t);
+
+/* It ends, most likely; how, its parent learns in a moment. */
+static void wire_lost(struct link *l)
+{
+	wire_end(l);
+	timer_set(l->loop, &l->clock, loop_now_ms(l->loop) + LINK_PING_MS, beat);
+}
+
 /* ---- what it is told ---- */
 
 static void flush(struct link *l)
@@ -112,7 +121,7 @@ static void flush(struct link *l)
 	const uint32_t events = EPOLLIN | (rc == -EAGAIN ? (uint32_t)EPOLLOUT : 0);
 
 	if (rc && rc != -EAGAIN)
-		link_kill(l, "it does not listen any more");
+		wire_lost(l);
 	else if (l->wire.fd >= 0 && l->watch.events != events)
 		watch_change(l->loop, &l->watch, events);
 }
@@ -353,8 +362,10 @@ static void receive(struct watch *w, uint32_t events)
 			heard(l, &u);
 		wire_message_fini(&m);
 	}
-	if (rc < 0)
-		link_kill(l, rc == -EPIPE ? "it closed its end" : e.msg);
+	if (rc == -EPIPE)
+		wire_lost(l);
+	else if (rc < 0)
+		link_kill(l, e.msg);
 	else
 		flush(l);
 }
@@ -387,6 +398,10 @@ static void beat(struct timer *t)
 	const int64_t now = loop_now_ms(l->loop);
 
 	timer_set(l->loop, t, now + LINK_PING_MS, beat);
+	if (l->wire.fd < 0) {
+		link_kill(l, "it closed its end and went on");
+		return;
+	}
 	if (l->state == LINK_COMES) {
 		if (now - l->started_ms >= LINK_START_MS)
 			link_kill(l, "it takes too long to start");

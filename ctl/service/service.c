@@ -86,6 +86,10 @@ void service_stop(struct service *s, unsigned timeout_ms)
 	s->stop_at_ms = now + timeout_ms;
 	link_drain(&s->link, timeout_ms);
 	olds_drain(s, timeout_ms);
+	/* Nobody waits for who does not come. Copies in systemd's store live: for a restart. */
+	listeners_unstage(&s->listeners);
+	listeners_commit(&s->listeners);
+	listeners_close_idle(&s->listeners);
 	timer_set(s->loop, &s->countdown, now + COUNT_MS, count_down);
 	service_check_end(s);
 }

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "ctl/service/dns_conf.h"
+#include "ctl/service/listeners.h"
+#include "tests/unit/netns.h"
+
+static struct listen_at at(const char *address, uint16_t port)
+{
+	struct listen_at a = { .port = port };
+
+	if (address)
+		assert_true(addr_parse(address, &a.address));
+	return a;
+}
+
+static int stage(struct listeners *l, const struct listen_at *v, size_t n)
+{
+	size_t bad;
+
+	return listeners_stage(l, v, n, &bad, NULL);
+}
+
+static bool accepts(uint16_t port)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port) };
+	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool yes;
+
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	yes = connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0;
+	close(fd);
+	return yes;
+}
+
+static void each_worker_has_a_socket_and_keeps_it(void **state)
+{
+	const struct listen_at one[] = { at(NULL, 5001), at("127.0.0.1", 5002) };
+	const struct listen_at two[] = { at("127.0.0.1", 5003), at(NULL, 5001), at(NULL, 5001) };
+	struct listeners l;
+	uint32_t ids[2];
+
+	(void)state;
+	ns_need();
+	listeners_init(&l, 2);
+	assert_int_equal(stage(&l, one, 2), 0);
+	assert_int_equal(l.n, 4);
+	assert_true(accepts(5001) && accepts(5002));
+	listeners_commit(&l);
+	ids[0] = l.v[0].id;
+	ids[1] = l.v[1].id;
+	assert_int_equal(l.v[0].at.port, 5001);
+	assert_int_equal(stage(&l, two, 3), 0);
+	assert_int_equal(l.n, 6);
+	listeners_commit(&l);
+	listeners_close_idle(&l);
+	assert_int_equal(l.n, 4);
+	assert_true(l.v[0].id == ids[0] && l.v[1].id == ids[1]);
+	assert_true(accepts(5001) && accepts(5003) && !accepts(5002));
+	listeners_fini(&l);
+	assert_false(accepts(5001));
+}
+
+static void what_was_staged_goes_without_a_trace(void **state)
+{
+	const struct listen_at one = at(NULL, 5001), two = at(NULL, 5002);
+	struct listeners l;
+
+	(void)state;
+	ns_need();
+	listeners_init(&l, 3);
+	assert_int_equal(stage(&l, &one, 1), 0);
+	listeners_commit(&l);
+	assert_int_equal(stage(&l, &two, 1), 0);
+	assert_int_equal(l.n, 6);
+	listeners_unstage(&l);
+	assert_int_equal(l.n, 3);
+	assert_true(accepts(5001) && !accepts(5002));
+	assert_true(l.v[0].live && !l.v[0].staged);
+	listeners_fini(&l);
+}
+
+static int somebody(int family, const char *address, uint16_t port)
+{
+	const struct listen_at a = at(address, port);
+	socklen_t len;
+	struct sockaddr_storage sa = addr_to_sockaddr(&a.address, port, &len);
+	const int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+
+	/* The worst case: bind() alone would let us share it. */
+	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, len), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	return fd;
+}
+
+static void a_port_that_somebody_shares_is_not_shared(void **state)
+{
+	const struct listen_at v[] = { at(NULL, 5001), at(NULL, 5009) };
+	struct listeners l;
+	struct err e = { 0 };
+	size_t bad = 9;
+	int fd;
+
+	(void)state;
+	ns_need();
+	fd = somebody(AF_INET, "127.0.0.1", 5009);
+	listeners_init(&l, 2);
+	assert_int_equal(listeners_stage(&l, v, 2, &bad, &e), -EADDRINUSE);
+	assert_int_equal(bad, 1);
+	assert_int_equal(l.n, 0);
+	assert_non_null(strstr(e.msg, "cannot listen on *:5009: "));
+	assert_non_null(strstr(e.msg, " listens on 127.0.0.1:5009"));
+	assert_false(accepts(5001));
+	/* Another address of the same port is free. */
+	assert_int_equal(stage(&l, (struct listen_at[]){ at("127.0.0.2", 5009) }, 1), 0);
+	/* And so is what we have ourselves: all addresses, and one of them. */
+	close(fd);
+	listeners_commit(&l);
+	assert_int_equal(stage(&l, (struct listen_at[]){ at("127.0.0.2", 5009), at(NULL, 5009) },
+			       2),
+			 0);
+	listeners_fini(&l);
+}
+
+static void an_address_that_is_not_there_yet_is_bound(void **state)
+{
+	const struct listen_at one = at("192.0.2.77", 5001);
+	struct listeners l;
+
+	(void)state;
+	ns_need();
+	listeners_init(&l, 1);
+	assert_int_equal(stage(&l, &one, 1), 0);
+	listeners_fini(&l);
+}
+
+static void a_socket_from_before_is_taken_only_for_what_it_is(void **state)
+{
+	const struct listen_at here = at("127.0.0.1", 5004), there = at("127.0.0.1", 5005);
+	struct listeners l;
+	struct err e = { 0 };
+	int fd, again;
+	uint32_t id;
+
+	(void)state;
+	ns_need();
+	listeners_init(&l, 2);
+	fd = somebody(AF_INET, "127.0.0.1", 5004);
+	assert_int_equal(listeners_adopt(&l, fcntl(fd, F_DUPFD_CLOEXEC, 3), &there, &e), -EINVAL);
+	assert_string_equal(e.msg, "no socket that listens on 127.0.0.1:5005");
+	assert_int_equal(listeners_adopt(&l, open("/dev/null", O_RDWR | O_CLOEXEC), &here, NULL),
+			 -EINVAL);
+	again = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	assert_int_equal(listeners_adopt(&l, fd, &here, NULL), 0);
+	assert_int_equal(listeners_adopt(&l, again, &here, NULL), -EEXIST);
+	assert_int_equal(l.n, 1);
+	id = l.v[0].id;
+	/* The second worker gets a new one, the first keeps that one. */
+	assert_int_equal(stage(&l, &here, 1), 0);
+	assert_int_equal(l.n, 2);
+	assert_true(l.v[0].id == id && l.v[1].slot == 1);
+	listeners_fini(&l);
+}
+
+static void names_of_the_store_lead_back(void **state)
+{
+	static const char *const bad[] = { "",		 "x",		"any",
+					   "any/0/1",	 "any/65536/1", "10.0.0/1/1",
+					   "any/443/1x", "any/443" };
+	const struct listen_at v[] = { at(NULL, 443), at("10.0.0.1", 1), at("fd00::1:2", 65535) };
+	char name[LISTENER_NAME_MAX];
+	struct listen_at back;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		const struct listener l = { .at = v[i], .slot = 7 };
+
+		assert_null(strchr(listener_name(&l, name), ':'));
+		assert_true(listener_name_parse(name, &back));
+		assert_int_equal(addr_cmp(&back.address, &v[i].address), 0);
+		assert_int_equal(back.port, v[i].port);
+	}
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_false(listener_name_parse(bad[i], &back));
+}
+
+static void resolv_conf_is_read_as_libc_reads_it(void **state)
+{
+	json_t *got = dns_conf_parse("# x\nnameserver 10.0.0.53\r\n nameserver fd00::53\n"
+				     "domain old.test\nsearch a.test b.test\n"
+				     "options ndots:3 timeout:1 attempts:9 rotate\n",
+				     "127.0.0.1 localhost\n");
+	json_t *want = json_pack("{s:[ss],s:[ss],s:i,s:i,s:i,s:s}", "servers", "10.0.0.53",
+				 "fd00::53", "search", "a.test", "b.test", "ndots", 3, "timeout",
+				 1000, "tries", 5, "hosts", "127.0.0.1 localhost\n");
+
+	(void)state;
+	assert_true(json_equal(got, want));
+	json_decref(got);
+	json_decref(want);
+	got = dns_conf_parse("", NULL);
+	want = json_pack("{s:[s],s:[],s:i,s:i,s:i}", "servers", "127.0.0.1", "search", "ndots", 1,
+			 "timeout", 5000, "tries", 2);
+	assert_true(json_equal(got, want));
+	json_decref(got);
+	json_decref(want);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_worker_has_a_socket_and_keeps_it),
+		cmocka_unit_test(what_was_staged_goes_without_a_trace),
+		cmocka_unit_test(a_port_that_somebody_shares_is_not_shared),
+		cmocka_unit_test(an_address_that_is_not_there_yet_is_bound),
+		cmocka_unit_test(a_socket_from_before_is_taken_only_for_what_it_is),
+		cmocka_unit_test(names_of_the_store_lead_back),
+		cmocka_unit_test(resolv_conf_is_read_as_libc_reads_it),
+	};
+	int failed;
+
+	ns_enter();
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	ns_leave();
+	return failed;
+}
