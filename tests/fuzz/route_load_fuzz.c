@@ -109,16 +109,10 @@ static void ask_cell(const struct route_table *t, const struct route_cell *c, un
 	}
 }
 
-/* Least connections with a weight above that of the seed: a number has to be changed, and no more.
- */
+/* Another number than that of all seeds, in a table that is whole. */
 static bool is_planted(const struct route_table *t)
 {
-	for (unsigned i = 0; i < t->n_routes; i++)
-		for (unsigned k = 0; k < t->routes[i]->n_targets; k++)
-			if (t->routes[i]->balance == BALANCE_LEAST_CONNECTIONS &&
-			    t->routes[i]->targets[k].weight > 3)
-				return true;
-	return false;
+	return t->generation != 1 && t->n_cells;
 }
 
 static void check_table(const json_t *json, struct route_table *t, struct route_registry *g)
