@@ -302,7 +302,7 @@ static void on_pong(struct link *l, const struct upcall *u)
 {
 	char why[64];
 
-	if (u->seq != l->seq && l->pinged)
+	if (u->seq != l->ping_seq && l->pinged)
 		return;
 	l->pinged = false;
 	l->misses = 0;
@@ -412,9 +412,11 @@ static void beat(struct timer *t)
 		return;
 	}
 	/* Only one is on its way: a controller that was stopped does not blame its dataplane. */
-	if (!l->pinged)
-		l->pinged = link_say(l, json_pack("{s:s,s:I}", "type", "ping", "seq",
-						  (json_int_t)++l->seq)) == 0;
+	if (l->pinged)
+		return;
+	l->ping_seq = ++l->seq;
+	l->pinged = link_say(l, json_pack("{s:s,s:I}", "type", "ping", "seq",
+					  (json_int_t)l->ping_seq)) == 0;
 }
 
 static void queue_names(struct link *l)
@@ -427,13 +429,21 @@ static void queue_names(struct link *l)
 	say_fds(l, json_pack("{s:s,s:o}", "type", "names", "names", list), NULL, 0);
 }
 
+static int queue_start(struct link *l)
+{
+	const int fd =
+		l->config.access_fd < 0 ? -1 : fcntl(l->config.access_fd, F_DUPFD_CLOEXEC, 3);
+
+	return say_fds(l,
+		       json_pack("{s:s,s:i,s:i,s:o}", "type", "start", "workers",
+				 (int)l->config.workers, "helloMax", (int)l->config.hello_max_bytes,
+				 "dns", dns_conf_read()),
+		       &fd, fd >= 0);
+}
+
 static int queue_all(struct link *l, struct err *e)
 {
-	int rc = say_fds(l,
-			 json_pack("{s:s,s:i,s:i,s:o}", "type", "start", "workers",
-				   (int)l->config.workers, "helloMax",
-				   (int)l->config.hello_max_bytes, "dns", dns_conf_read()),
-			 NULL, 0);
+	int rc = queue_start(l);
 
 	if (rc)
 		return err_sys(e, rc, "cannot tell the dataplane to start");

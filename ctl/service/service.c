@@ -342,6 +342,7 @@ static void start_link(struct service *s, struct live *live)
 		.workers = s->listeners.workers,
 		.pipes = s->listeners.workers * PIPES_PER_WORKER,
 		.hello_max_bytes = HELLO_MAX,
+		.access_fd = s->log.access_fd,
 	};
 
 	link_init(&s->link, s->loop, &c, &owner, &s->listeners);
@@ -355,6 +356,7 @@ static int start_with(struct service *s, struct live *live, struct err *e)
 
 	memcpy(s->instance, live->instance, sizeof(s->instance));
 	s->shutdown_ms = live->shutdown_ms ? live->shutdown_ms : SHUTDOWN_MS;
+	service_log_follow(&s->log, live->load);
 	listeners_init(&s->listeners, workers < WORKERS_MAX ? workers : WORKERS_MAX);
 	notify_take(adopt, s);
 	olds_take_over(s);
@@ -404,6 +406,7 @@ static int begin(struct service *s, struct err *e)
 	if (rc)
 		return rc;
 	spawn_raise_nofile();
+	service_log_init(&s->log);
 	s->loop = loop_new(e);
 	if (!s->loop)
 		return e->code ? e->code : -ENOMEM;
@@ -446,6 +449,7 @@ static void end(struct service *s)
 	}
 	listeners_fini(&s->listeners);
 	nft_close(s->nft);
+	service_log_fini(&s->log);
 	if (s->signal_fd >= 0)
 		close(s->signal_fd);
 	if (s->stopping)
@@ -459,7 +463,9 @@ static void end(struct service *s)
 
 int service_run(const struct service_options *o, int *exit_code, struct err *e)
 {
-	struct service s = { .o = *o, .lock_fd = -1, .signal_fd = -1, .control.fd = -1 };
+	struct service s = {
+		.o = *o, .lock_fd = -1, .signal_fd = -1, .control.fd = -1, .log.access_fd = -1
+	};
 	int rc;
 
 	s.signals.fd = s.control.watch.fd = -1;

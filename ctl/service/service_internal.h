@@ -8,6 +8,7 @@
 #include "ctl/nft/nft.h"
 #include "ctl/service/dataplane_link.h"
 #include "ctl/service/service.h"
+#include "ctl/service/service_log.h"
 
 struct client;
 
@@ -57,6 +58,7 @@ struct service {
 	struct nft *nft;
 	char instance[33];
 	struct listeners listeners;
+	struct service_log log;
 	struct link link;
 	struct old *olds;
 	struct stage stage;
