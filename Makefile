@@ -77,6 +77,8 @@ $(O)/%.o: %.c Makefile
 $(O)/tests/unit/%: $(O)/tests/unit/%.o $(O)/libspctl.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(ALL_LDLIBS) -lcmocka
+# What real clients send: OpenSSL's hellos.
+$(O)/tests/unit/hello_client_test: LDLIBS += $(shell $(PKG_CONFIG) --libs openssl)
 $(LAB): %: %.o $(O)/tests/netns/packets_lab.o $(O)/tests/netns/packets_expect.o $(O)/libspctl.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(ALL_LDLIBS)

@@ -259,6 +259,7 @@ static int write_out(struct access_log *a)
 }
 
 static void room_ready(struct watch *w, uint32_t events);
+static void flush_due(struct timer *t);
 
 static void flush(struct access_log *a)
 {
@@ -271,9 +272,9 @@ static void flush(struct access_log *a)
 		timer_cancel(a->loop, &a->flush);
 		return;
 	}
-	/* Whoever cannot be watched is asked again with the next line. */
-	if (a->room.fd < 0)
-		watch_add(a->loop, &a->room, a->fd, EPOLLOUT, room_ready);
+	/* Who cannot be watched (twice in one loop) is asked again. */
+	if (a->room.fd < 0 && watch_add(a->loop, &a->room, a->fd, EPOLLOUT, room_ready))
+		timer_set(a->loop, &a->flush, loop_now_ms(a->loop) + FLUSH_MS, flush_due);
 }
 
 static void room_ready(struct watch *w, uint32_t events)

@@ -135,6 +135,7 @@ static void check_try(struct check *c)
 	socklen_t len = address_next(c, &to);
 
 	left_ms /= c->n - c->at;
+	c->probe.send_proxy = c->target->send_proxy;
 	health_probe_start(&c->probe, (void *)&to, len, c->route->health->path, c->host,
 			   left_ms > 0 ? (unsigned)left_ms : 0, probe_done);
 }
@@ -323,8 +324,13 @@ no_memory:
 static void check_keep(struct check *old, const struct check *new)
 {
 	bool again = old->runs && old->route != new->route;
+	int64_t next_ms = loop_now_ms(old->all->loop) + new->route->health->interval_ms;
 
 	check_point(old, new->route, new->target);
+	if (timer_is_set(&old->due) && old->due_ms > next_ms) { /* of a longer interval */
+		old->due_ms = next_ms;
+		timer_set(old->all->loop, &old->due, next_ms, check_due);
+	}
 	if (!again)
 		return;
 	health_probe_stop(&old->probe);

@@ -112,26 +112,47 @@ static void probe_wait(struct health_probe *p, uint32_t events,
 		probe_failed(p, -rc);
 }
 
+/* The header of a connection that is nobody's but our own (PROXY protocol, 2.1 and 2.2). */
+static size_t preface_put(const struct health_probe *p, char *out)
+{
+	static const char v1[] = "PROXY UNKNOWN\r\n";
+	static const char v2[] = "\r\n\r\n\0\r\nQUIT\n\x20\0\0"; /* and the NUL at its end */
+	const char *from = p->send_proxy == 2 ? v2 : v1;
+	size_t n = p->send_proxy == 2 ? sizeof(v2) : p->send_proxy == 1 ? sizeof(v1) - 1 : 0;
+
+	memcpy(out, from, n);
+	return n;
+}
+
+/* 0: it is too long. */
+static size_t request_format(const struct health_probe *p, char out[REQUEST_MAX])
+{
+	size_t at = preface_put(p, out);
+	int n = snprintf(out + at, REQUEST_MAX - at,
+			 "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: spctl\r\n"
+			 "Accept: */*\r\nConnection: close\r\n\r\n",
+			 p->path, p->host);
+
+	return at + (size_t)n < REQUEST_MAX ? at + (size_t)n : 0;
+}
+
 static void request_send(struct health_probe *p)
 {
 	char text[REQUEST_MAX];
-	int len = snprintf(text, sizeof(text),
-			   "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: spctl\r\n"
-			   "Accept: */*\r\nConnection: close\r\n\r\n",
-			   p->path, p->host);
+	size_t len = request_format(p, text);
 	ssize_t n;
 
-	if (len >= (int)sizeof(text)) {
+	if (!len) {
 		probe_end(p, false, "request: its path is too long");
 		return;
 	}
-	n = send(p->fd, text + p->sent, (size_t)len - p->sent, MSG_NOSIGNAL);
+	n = send(p->fd, text + p->sent, len - p->sent, MSG_NOSIGNAL);
 	if (n < 0 && errno != EAGAIN && errno != EINTR) {
 		probe_failed(p, errno);
 		return;
 	}
 	p->sent += n > 0 ? (size_t)n : 0;
-	if (p->sent < (size_t)len) {
+	if (p->sent < len) {
 		probe_wait(p, EPOLLOUT, request_ready);
 		return;
 	}

@@ -17,8 +17,10 @@ struct health_probe {
 	struct loop *loop;
 	int fd;			 /* -1: not running */
 	const char *path, *host; /* as given */
-	size_t sent;		 /* of the request */
-	const char *doing;	 /* for the clause of a timeout */
+	int send_proxy;	   /* 0, 1, 2: a PROXY header of this version before a request; set by the
+			      owner */
+	size_t sent;	   /* of the request */
+	const char *doing; /* for the clause of a timeout */
 	struct health_answer answer;
 	struct watch watch;
 	struct timer deadline;

@@ -19,8 +19,9 @@
 struct hello {
 	/* With SNIFF_YES: */
 	char name[HELLO_NAME_MAX + 1]; /* server_name, lower case, no trailing dot; "" = none */
-	uint16_t max_version;	       /* highest offered: 0x0304 = TLS 1.3 (GREASE left out) */
-	bool has_ech;		       /* encrypted_client_hello (the outer name is in `name`) */
+	uint16_t max_version; /* highest offered: 0x0304 = TLS 1.3 (GREASE left out); 0 = none of
+				 TLS */
+	bool has_ech;	      /* encrypted_client_hello (the outer name is in `name`) */
 	bool has_alpn;
 	char alpn[256]; /* offered protocols, comma-separated, as many as fit; unprintable left out
 			 */

@@ -45,7 +45,7 @@ static enum sniff scheme_sniff(const uint8_t *bytes, size_t n)
 	return i < n ? SNIFF_NO : SNIFF_MORE;
 }
 
-/* n is not 0. "PRI *" is how HTTP/2 begins (RFC 9113 3.4). */
+/* n: bytes of the target, not 0. "PRI *" is how HTTP/2 begins (RFC 9113 3.4). */
 static enum sniff target_sniff(const uint8_t *bytes, size_t method, size_t n)
 {
 	const uint8_t *target = bytes + method + 1;

@@ -9,8 +9,9 @@
 
 #include "dataplane/sniff.h"
 
-/* SNIFF_YES: a method token, a space and the first byte of a target, or the HTTP/2 preface. Never
- * SNIFF_BAD. */
+/* SNIFF_YES: a method token of up to 32 bytes, a space and the start of a target: "/", "http://",
+ * "https://"; "*" of OPTIONS and of the HTTP/2 preface; the first byte of CONNECT's host. (Any
+ * other first byte could be SSH's or SMTP's.) Never SNIFF_BAD. */
 enum sniff http_head_sniff(const uint8_t *bytes, size_t n);
 
 #endif

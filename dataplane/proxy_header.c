@@ -106,9 +106,11 @@ static enum sniff v1_read(struct proxy_header *h, const uint8_t *bytes, size_t n
 	char line[PROXY_V1_MAX];
 	size_t len;
 
+	if (!end && n < PROXY_V1_MAX)
+		return SNIFF_MORE;
 	if (!end) {
 		h->why = "its line does not end within 107 bytes";
-		return n < PROXY_V1_MAX ? SNIFF_MORE : SNIFF_BAD;
+		return SNIFF_BAD;
 	}
 	len = (size_t)(end - bytes) - V1_START_LEN;
 	memcpy(line, bytes + V1_START_LEN, len);

@@ -25,7 +25,8 @@ struct proxy_header {
 	const char *why; /* with SNIFF_BAD, a clause */
 };
 
-/* *used: bytes of the header, with SNIFF_YES. A CRC32C TLV (2.2.3) is checked. */
+/* *used: bytes of the header, with SNIFF_YES. A CRC32C TLV (2.2.3) is checked, except behind LOCAL
+ * or what is unspecified, where nothing is read. */
 enum sniff proxy_header_read(struct proxy_header *h, const uint8_t *bytes, size_t n, size_t *used);
 
 /* version 1 or 2; authority and unique_id only in 2. Returns the length, 0 when cap is too small

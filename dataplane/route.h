@@ -155,7 +155,8 @@ struct route {
 struct route_health {
 	unsigned interval_ms, timeout_ms, unhealthy_threshold, healthy_threshold;
 	const char *path; /* HTTP; NULL: a TCP connect */
-	/* The port that the route matches, where it is one: for targets whose port follows it. 0: several
+	/* The port that the route matches, where it is one: for targets whose port follows it. 0:
+	 * several
 	 */
 	uint16_t port;
 };

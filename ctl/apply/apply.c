@@ -3,10 +3,12 @@
  * The order of steps, and why it is safe to die between any two:
  *   guard      a chain that drops foreign forwarding: no effect while forwarding is off
  *   sysctls    journalled first; forwarding is on, the guard is up: nothing opens
+ *   prepare    the service, if any is needed, binds and loads N beside what it serves
  *   pending    generation N on disk, fsynced: still the old routes. It says whether it waits
  *              for confirmation, and until when; the timer for that runs already
  *   batch      one transaction: the new routes. It carries N, so recovery knows
  *   read back  what the kernel has is what was written, or the old generation goes back
+ *   commit     the service serves N; if this command dies before, it asks the kernel
  *   live, image, prune: bookkeeping that recovery redoes
  */
 #include "ctl/apply/apply_internal.h"
@@ -271,15 +273,20 @@ static void make_live(struct apply_job *j)
 static int repair_live(struct apply_job *j)
 {
 	char what[128];
-	int rc;
+	int rc = 0;
 
 	j->out->generation = j->s->live;
+	if (!j->r->dry_run)
+		rc = user_space_prepare(j);
+	if (rc)
+		return rc;
 	if (!j->preparing && j->own.n <= j->s->have->exists &&
 	    !strcmp(j->s->have->table, j->want->table) &&
 	    ruleset_equal(j->s->have, j->want, what, sizeof(what))) {
 		/* Somebody's commit made the image stale: renewed, the next apply is fast again. */
 		if (!j->s->from_image && !j->r->dry_run)
 			session_write_image(j->s, j->want, &j->ids, j->s->genid);
+		user_space_commit(j);
 		/* The command that made this generation live may have been killed before it. */
 		apply_end_flows(j, false);
 		return 0;
@@ -297,6 +304,7 @@ static int repair_live(struct apply_job *j)
 	rc = apply_read_back(j);
 	if (rc)
 		return rc;
+	user_space_commit(j);
 	session_write_image(j->s, j->want, &j->ids, j->seen_genid);
 	apply_end_flows(j, true);
 	return 0;
@@ -314,7 +322,9 @@ static int apply_new(struct apply_job *j)
 			apply_end_flows(j, false);
 		return rc;
 	}
-	rc = j->r->stored ? 0 : write_pending(j);
+	rc = user_space_prepare(j);
+	if (!rc && !j->r->stored)
+		rc = write_pending(j);
 	if (!rc)
 		apply_write_ids(j);
 	lap(j, &j->out->times.write_us);
@@ -324,6 +334,7 @@ static int apply_new(struct apply_job *j)
 	if (rc)
 		return rc;
 	j->out->generation = j->compile.generation;
+	user_space_commit(j);
 	make_live(j);
 	apply_end_flows(j, true);
 	lap(j, &j->out->times.finish_us);
@@ -397,13 +408,17 @@ int apply_run(struct session *s, const struct apply_request *r, struct apply_res
 		rc = rc ? rc : apply_prepared(&j);
 	}
 	/* Before its files go: until then it may be what the kernel has. */
-	if (rc == -EBADE)
+	if (rc == -EBADE) {
+		user_space_end(&j);
 		rc = apply_put_back(&j);
+	}
 	/* The new files go first: a full disk needs their room for what is put back. */
 	if (rc && rc != -ENOTRECOVERABLE && !j.again && !r->stored && !r->dry_run)
 		drop_generation(&j);
 	if (rc && rc != -ENOTRECOVERABLE)
 		rc = apply_unprepare_host(&j) ? -ENOTRECOVERABLE : rc;
+	out->service_started = j.user.started;
+	user_space_end(&j);
 	nft_on_sending(s->nft, NULL, NULL);
 	ruleset_free(j.want);
 	route_ids_fini(&j.ids);

@@ -19,6 +19,7 @@ struct apply_request {
 	const char *file;
 	const char *table;
 	bool dry_run, lenient;
+	bool no_daemon; /* what needs the service is an error where none runs */
 	/* Connections that the new routes would not make any more: without these TCP goes on, and
 	 * UDP is ended. */
 	bool kill;  /* all are ended at once */
@@ -46,6 +47,7 @@ struct apply_result {
 	struct apply_times {
 		int64_t read_us, compile_us, write_us, kernel_us, verify_us, finish_us;
 	} times;
+	bool service_started;			     /* by this apply */
 	bool forward_v4, forward_v6, route_localnet; /* sysctls that this apply turned on */
 };
 

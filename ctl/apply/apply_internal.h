@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "ctl/apply/apply.h"
+#include "ctl/apply/user_space.h"
 #include "ctl/nft/ruleset_compile.h"
 
 struct config_writer {
@@ -36,7 +37,8 @@ struct apply_job {
 	struct ruleset *want;
 	bool again; /* the live generation is meant: same file, names, table */
 	struct config_writer writer;
-	int64_t lap_us;	     /* when the last phase ended */
+	int64_t lap_us; /* when the last phase ended */
+	struct user_space user;
 	uint32_t seen_genid; /* the kernel's counter when it was known to have `want` */
 };
 

@@ -11,11 +11,14 @@
 #include "ctl/apply/apply.h"
 #include "ctl/apply/confirm.h"
 #include "ctl/apply/failpoint.h"
+#include "ctl/apply/user_space.h"
 #include "ctl/base/clock.h"
 #include "ctl/base/io.h"
 #include "ctl/base/log.h"
 #include "ctl/host/conntrack.h"
 #include "ctl/nft/ruleset_compile.h"
+
+#define SERVICE_END_MS 10000 /* after its connections had their time */
 
 struct counting {
 	uint32_t instance;
@@ -202,6 +205,7 @@ static int go_down(struct session *s, unsigned drain_s, flows_tick *tick, bool t
 	const char *table = session_table(s);
 	struct nft_tables own = { 0 };
 	int rc = session_read_kernel(s, table, e);
+	bool service;
 
 	memset(out, 0, sizeof(*out));
 	rc = rc ? rc : nft_find_owned(s->nft, s->state.instance, &own, e);
@@ -212,7 +216,8 @@ static int go_down(struct session *s, unsigned drain_s, flows_tick *tick, bool t
 	}
 	if (rc)
 		return rc;
-	out->was_up = s->live || s->have->exists || sysctl_journal_count(s->journal);
+	out->was_up = s->live || s->have->exists || sysctl_journal_count(s->journal) ||
+		      control_look(s->state.run_dir) != CONTROL_NONE;
 	if (!out->was_up)
 		return 0;
 	rc = can_go_through(s, taken_back, e);
@@ -224,9 +229,12 @@ static int go_down(struct session *s, unsigned drain_s, flows_tick *tick, bool t
 	if (rc)
 		return rc;
 	FAILPOINT(down_drained);
+	service = user_space_stop(s, drain_s);
 	if (s->have->exists)
 		rc = taken_back ? end_flows_if_possible(s, out)
 				: end_flows(s, drain_s, tick, out, e);
+	if (!rc && service)
+		rc = user_space_await_end(s, drain_s * 1000 + SERVICE_END_MS, e);
 	rc = rc ? rc : take_away(s, table, out, e);
 	/* The routes are gone already: that is not "nothing changed". */
 	if (rc) {

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "ctl/apply/taken_ports.h"
+#include "ctl/control/compile.h"
 
 /* ---- names ---- */
 
@@ -205,8 +206,13 @@ static bool has_standby(const struct cfg_action *a)
 	return false;
 }
 
+static bool follows(const struct gathered *g, const struct plan *p)
+{
+	return g->have_service || control_needs_service(p);
+}
+
 /* Keys that a kernel route has and that only the service could follow. */
-static void warn_unfollowed(const struct plan *p, struct diags *d)
+static void warn_unfollowed(const struct plan *p, bool follows_health, struct diags *d)
 {
 	for (unsigned i = 0; i < p->n_routes; i++) {
 		const struct plan_route *r = &p->routes[i];
@@ -214,15 +220,17 @@ static void warn_unfollowed(const struct plan *p, struct diags *d)
 
 		if (r->tier != TIER_NFTABLES)
 			continue;
-		if (a->health_check)
-			diags_add(d, DIAG_WARNING, a->health_check->loc, NULL, NULL,
-				  "route \"%s\": healthCheck needs the service, which this version "
-				  "does not have: targets are not checked",
+		if (a->health_check && !follows_health)
+			diags_add(d, DIAG_WARNING, a->health_check->loc, NULL,
+				  "forwardingEngine \"relay\" starts it",
+				  "route \"%s\": healthCheck needs the service, and no route here "
+				  "does: targets are not checked",
 				  r->route->name);
 		if (has_standby(a))
-			diags_add(d, DIAG_WARNING, a->loc, NULL, NULL,
-				  "route \"%s\": backup and lower-priority targets stand by until "
-				  "health checks come: they get no connections",
+			diags_add(d, DIAG_WARNING, a->loc, NULL,
+				  "forwardingEngine \"relay\" uses them",
+				  "route \"%s\": backup and lower-priority targets stand by: they "
+				  "get no connections from the kernel tier",
 				  r->route->name);
 	}
 }
@@ -267,14 +275,14 @@ void gather_warn_lasting(const struct gathered *g, const struct plan *p, struct 
 		const struct cfg_host *user = first_user(p, name->name);
 		char list[RESOLVE_MAX_ADDRS * (ADDR_TEXT + 2)];
 
-		if (is_localhost(name->name) || !user)
+		if (is_localhost(name->name) || !user || follows(g, p))
 			continue;
 		list_addresses(name, list, sizeof(list));
 		diags_add(d, DIAG_WARNING, user->loc, NULL, NULL,
 			  "target \"%s\" was resolved once to %s and is not followed", name->name,
 			  list);
 	}
-	warn_unfollowed(p, d);
+	warn_unfollowed(p, follows(g, p), d);
 	warn_time_limits(p, d);
 }
 

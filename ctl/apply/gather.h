@@ -16,6 +16,7 @@ struct gathered {
 	struct resolved_name *names;
 	unsigned n_names;
 	struct plan_facts facts; /* points into this object */
+	bool have_service;	 /* it runs, also where no route needs it to listen */
 };
 
 /* Distinct names of the config's targets are resolved within timeout_ms. One that fails now keeps
@@ -31,8 +32,8 @@ int gather_past_facts(struct gathered *g, const struct state_meta *past, struct 
 /* Does some target have a name, so that gather_facts() has to ask? */
 bool gather_asks_names(const struct config *c);
 void gather_fini(struct gathered *g);
-/* Warns for each name in use that it was resolved once and is not followed, and for what else
- * kernel routes do not get without the service. */
+/* Warns for what kernel routes do not get: names and health checks are followed where the service
+ * runs, or is going to because a route needs it. */
 /* The part of that which stays true as long as the routes are live: what status says. */
 void gather_warn_lasting(const struct gathered *g, const struct plan *p, struct diags *d);
 void gather_warn(const struct gathered *g, const struct plan *p, struct diags *d);

@@ -23,6 +23,9 @@ static const struct plan_route *winner_over(const struct plan_cell *cell,
 	bool v4 = l->addr.family == ADDR_V4 || (wild && !l->v6_only);
 	const struct plan_route *r = v4 ? first_winner(&cell->v4) : NULL;
 
+	/* There the service listens beside the kernel route, or cannot, and says so. */
+	if (cell->user)
+		return NULL;
 	return r || l->addr.family == ADDR_V4 ? r : first_winner(&cell->v6);
 }
 

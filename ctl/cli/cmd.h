@@ -33,7 +33,7 @@ struct options {
 	unsigned timeout_ms;
 	bool json, quiet, verbose, no_color;
 	/* apply */
-	bool dry_run, kill, force, boot;
+	bool dry_run, kill, force, boot, no_daemon;
 	/* apply, rollback */
 	unsigned confirm_s; /* 0 = not given */
 	/* check */

@@ -293,6 +293,7 @@ static int run(struct apply_job *j)
 		.file = j->l.file,
 		.dry_run = j->o->dry_run,
 		.lenient = j->o->lenient,
+		.no_daemon = j->o->no_daemon,
 		.kill = j->o->kill,
 		.drain = j->o->drain_s != OPTIONS_NO_DRAIN,
 		.drain_s = j->o->drain_s,

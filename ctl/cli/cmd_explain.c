@@ -188,6 +188,15 @@ static void put_missing(struct buf *b, const struct answers *v)
 	}
 }
 
+/* Is it the TLS hello that what they wait for stands in? */
+static bool hello_decides(const struct answers *v)
+{
+	for (unsigned i = 0; i < v->n && &v->v[i] != v->winner; i++)
+		if (v->v[i].match == MATCH_NEED_MORE && v->v[i].route->own_tier == TIER_RELAY)
+			return true;
+	return false;
+}
+
 /* A refusal because of another route may concern other ports than that of the question. */
 static bool own_refusal(const struct plan_route *r)
 {
@@ -205,10 +214,13 @@ static void print_winner(const struct answers *v, const struct question *q)
 	printf("route:   %s (priority %d, line %u)\n", r->route->name, r->route->priority,
 	       r->route->loc.line);
 	if (missing.len)
-		printf("         unless one before it takes it: %s\n", missing.data);
+		printf("         unless one before it takes it: %s%s\n", missing.data,
+		       hello_decides(v) ? "; the TLS hello decides" : "");
 	printf("tier:    %s: %s\n", tier_name(v->service.tier), v->service.reason);
 	if (own_refusal(r))
 		printf("         %s\n", r->refusal);
+	else if (!v->service.runs && v->service.tier == TIER_RELAY)
+		printf("         nobody listens there: forwardingEngine \"relay\" serves it\n");
 	else if (!v->service.runs)
 		printf("         not in this version\n");
 	printf("targets: %s%s%s\n", targets.data ? targets.data : "-", notes.len ? "  " : "",
@@ -219,15 +231,24 @@ static void print_winner(const struct answers *v, const struct question *q)
 	buf_fini(&missing);
 }
 
-static void print_no_winner(const struct answers *v)
+/* Whom no route takes, and somebody listens for: defaults.target has him. */
+static bool falls_to_default(const struct plan *p, const struct plan_cell *cell)
+{
+	return cell && cell->user && p->config->default_target;
+}
+
+static void print_no_winner(const struct answers *v, bool falls)
 {
 	struct buf missing = { 0 };
 
 	put_missing(&missing, v);
 	if (missing.len)
-		printf("no route takes it for sure: %s\n", missing.data);
+		printf("no route takes it for sure: %s%s\n", missing.data,
+		       hello_decides(v) ? "; the TLS hello decides" : "");
 	else
 		printf("no route takes it\n");
+	if (falls)
+		printf("%s defaults.target does (relay)\n", missing.len ? "else" : "but");
 	buf_fini(&missing);
 }
 
@@ -249,7 +270,7 @@ static void print_order(const struct answers *v)
 	table_fini(&t);
 }
 
-static void print_text(const struct answers *v, const struct question *q)
+static void print_text(const struct answers *v, const struct question *q, bool falls)
 {
 	if (!v->n) {
 		printf("no route listens on %s/%u%s: the kernel's own listener, if any, answers\n",
@@ -260,7 +281,7 @@ static void print_text(const struct answers *v, const struct question *q)
 	if (v->winner)
 		print_winner(v, q);
 	else
-		print_no_winner(v);
+		print_no_winner(v, falls);
 	print_order(v);
 }
 
@@ -276,7 +297,8 @@ static json_t *winner_json(const struct answers *v)
 			 describe_targets_json(v->winner->route));
 }
 
-static void print_json(const struct answers *v, const struct question *q, const struct explained *x)
+static void print_json(const struct answers *v, const struct question *q, bool falls,
+		       const struct explained *x)
 {
 	json_t *order = json_array();
 
@@ -285,10 +307,11 @@ static void print_json(const struct answers *v, const struct question *q, const 
 						       v->v[i].route->route->name, "tier",
 						       tier_name(v->v[i].tier), "answer",
 						       answer_word(&v->v[i]), "why", v->v[i].why));
-	describe_print_json(json_pack("{s:i,s:s,s:i,s:o,s:o,s:o,s:o}", "schema", 1, "protocol",
+	describe_print_json(json_pack("{s:i,s:s,s:i,s:o,s:b,s:o,s:o,s:o}", "schema", 1, "protocol",
 				      describe_proto(q->conn.proto), "port", (int)q->conn.port,
-				      "winner", winner_json(v), "routes", order, "steps",
-				      explain_steps_json(x), "kernel", explain_kernel_json(x)));
+				      "winner", winner_json(v), "default", !v->winner && falls,
+				      "routes", order, "steps", explain_steps_json(x), "kernel",
+				      explain_kernel_json(x)));
 }
 
 /* Without an address the wildcard's cell is asked, else any cell of that port. */
@@ -332,9 +355,9 @@ static int explain(const struct options *o, const struct plan *p, const struct g
 	if (!o->quiet)
 		explain_walk(o, &ask, &x);
 	if (o->json)
-		print_json(&v, q, &x);
+		print_json(&v, q, falls_to_default(p, cell), &x);
 	else
-		print_text(&v, q);
+		print_text(&v, q, falls_to_default(p, cell));
 	if (!o->json && !o->quiet)
 		explain_walk_print(&x);
 	explain_walk_fini(&x);

@@ -22,7 +22,7 @@ const struct command commands[] = {
 	  "  spctl plan routes.json --json | jq '.routes[].tier'\n",
 	  cmd_plan },
 	{ "apply", "[FILE]", "make the routes true, in one transaction",
-	  "dry-run confirm boot drain kill force lenient",
+	  "dry-run confirm boot no-daemon drain kill force lenient",
 	  "  spctl apply routes.json\n"
 	  "  spctl apply routes.json --dry-run\n"
 	  "  spctl apply routes.json --confirm 60   back by itself unless confirmed\n"

@@ -153,12 +153,45 @@ static void print_limits(const struct config *c)
 	buf_fini(&b);
 }
 
+/* Runs of ports, in their order. Returns the first listener behind the run. */
+static unsigned put_run(struct buf *b, const struct plan *p, unsigned i)
+{
+	const struct plan_listener *v = p->listeners;
+	char address[ADDR_TEXT];
+	unsigned end = i + 1;
+
+	while (end < p->n_listeners && v[end].port == v[end - 1].port + 1 &&
+	       !addr_cmp(&v[end].address, &v[i].address))
+		end++;
+	if (v[i].address.family != ADDR_NONE)
+		buf_printf(b, "%s ", addr_format(&v[i].address, address));
+	buf_printf(b, "tcp/%u", v[i].port);
+	if (end > i + 1)
+		buf_printf(b, "-%u", v[end - 1].port);
+	return end;
+}
+
+/* Where the service listens; apply starts it. */
+static void print_listeners(const struct plan *p)
+{
+	struct buf b = { 0 };
+
+	for (unsigned i = 0; i < p->n_listeners;) {
+		buf_puts(&b, i ? ", " : "");
+		i = put_run(&b, p, i);
+	}
+	if (p->n_listeners && b.data && !b.failed)
+		printf("the service listens on %s\n", b.data);
+	buf_fini(&b);
+}
+
 static void print_routes(const struct plan *p)
 {
 	print_table(p);
 	for (unsigned i = 0; i < p->n_routes; i++)
 		if (is_shared(&p->routes[i]))
 			print_shared(&p->routes[i]);
+	print_listeners(p);
 	if (p->n_enabled > p->refused)
 		print_limits(p->config);
 	if (p->refused)
@@ -221,18 +254,31 @@ static json_t *disabled_json(const struct config *c)
 	return list;
 }
 
+static json_t *listeners_json(const struct plan *p)
+{
+	json_t *list = json_array();
+	char text[ADDR_TEXT];
+
+	for (unsigned i = 0; i < p->n_listeners; i++)
+		json_array_append_new(list, json_pack("{s:s,s:s,s:i}", "address",
+						      addr_format(&p->listeners[i].address, text),
+						      "protocol", "tcp", "port",
+						      (int)p->listeners[i].port));
+	return list;
+}
+
 static void print_json(const struct live *v, const struct plan *p, const struct diags *d)
 {
 	json_t *routes = json_array();
 
 	for (unsigned i = 0; i < p->n_routes; i++)
 		json_array_append_new(routes, route_json(&p->routes[i]));
-	describe_print_json(json_pack("{s:i,s:i,s:b,s:o,s:o,s:o,s:o,s:o}", "schema", 1,
-				      "generation", (int)v->generation, "drift", v->drift, "limits",
-				      describe_limits_json(p->config), "routes", routes, "disabled",
-				      disabled_json(p->config), "changes",
-				      route_diff_json(v->p.plan, p), "warnings",
-				      describe_warnings_json(d)));
+	describe_print_json(
+		json_pack("{s:i,s:i,s:b,s:o,s:o,s:o,s:o,s:o,s:o}", "schema", 1, "generation",
+			  (int)v->generation, "drift", v->drift, "limits",
+			  describe_limits_json(p->config), "listeners", listeners_json(p), "routes",
+			  routes, "disabled", disabled_json(p->config), "changes",
+			  route_diff_json(v->p.plan, p), "warnings", describe_warnings_json(d)));
 }
 
 static int show(const struct options *o, struct loaded *l, const struct plan *p)

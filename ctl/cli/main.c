@@ -8,6 +8,7 @@
 #include "ctl/base/log.h"
 #include "ctl/base/text.h"
 #include "ctl/cli/cmd.h"
+#include "ctl/service/background.h"
 
 static const struct command *find_command(const char *name)
 {
@@ -102,6 +103,7 @@ int main(int argc, char **argv)
 	const struct command *c = find_command(command_name(argc, argv));
 
 	cmd_run_keep_argv(argv);
+	control_set_starter(service_start_background);
 	signal(SIGPIPE, SIG_IGN); /* a closed pager is an error of fflush above, not our death */
 	if (!c)
 		return unknown_command(argv[1]);

@@ -54,6 +54,8 @@ static const struct option_def defs[] = {
 	  AT(confirm_s), false },
 	{ 0, "boot", NULL, NULL, "the last confirmed generation again, as after a reboot", OPT_FLAG,
 	  AT(boot), false },
+	{ 0, "no-daemon", NULL, NULL, "do not start the service: routes that need it are an error",
+	  OPT_FLAG, AT(no_daemon), false },
 	{ 0, "drain", "SECONDS", NULL,
 	  "let established connections go on for so long, then end them", OPT_SECONDS, AT(drain_s),
 	  false },

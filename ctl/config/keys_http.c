@@ -343,7 +343,7 @@ static const struct key advanced_keys[] = {
 	  .min = 0,
 	  .max = 2147483647,
 	  .def = "0",
-	  .help = "Instead of inactivityTimeout; 0 = as the top level." },
+	  .help = "Instead of inactivityTimeout, and never multiplied; 0 = as the top level." },
 	{ .name = "keepAlive",
 	  .type = KEY_BOOL,
 	  .flags = KEY_TIME,

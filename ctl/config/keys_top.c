@@ -621,7 +621,8 @@ static const struct key root_keys[] = {
 	  .min = 0,
 	  .max = MS_MAX,
 	  .def = "604800000",
-	  .help = "maxConnectionLifetime of extended connections." },
+	  .help = "maxConnectionLifetime of extended connections; one that is written holds "
+		  "unless this is written, too." },
 	{ .name = "disableInactivityCheck",
 	  .type = KEY_BOOL,
 	  .flags = KEY_LIMITS | KEY_TIME,

@@ -101,8 +101,7 @@ static void rule_bare_syn(struct compiler *c, struct rs_chain *dec)
 	comp_rule(c, dec, &x, "a connection that lives already is left alone", RS_NO_PLACE);
 }
 
-/* The key into R8..: [daddr .] l4proto . port */
-static void load_key(struct nx *x, int f, bool keyed)
+void comp_load_key(struct nx *x, int f, bool keyed)
 {
 	if (!keyed) {
 		nx_load_proto_port(x, 8);
@@ -121,7 +120,7 @@ void comp_plain_end(struct compiler *c, struct rs_chain *chain, int f, bool keye
 	comp_count_connection(c, chain, RS_NO_PLACE);
 	x = nx_new();
 	comp_is_family(&x, f);
-	load_key(&x, f, keyed);
+	comp_load_key(&x, f, keyed);
 	nx_lookup_map(&x, to, NX_R(8), NX_R(4));
 	nx_dnat(&x, nfproto(f), NX_R(4), NX_R(4 + addr_bytes(f) / 4), 0);
 	comp_rule(c, chain, &x, NULL, RS_NO_PLACE);
@@ -137,7 +136,7 @@ static void rule_vmap(struct compiler *c, struct rs_chain *dec, int f, const cha
 		return;
 	x = nx_new();
 	comp_is_family(&x, f);
-	load_key(&x, f, keyed);
+	comp_load_key(&x, f, keyed);
 	nx_vmap(&x, map, NX_R(8));
 	comp_rule(c, dec, &x, NULL, RS_NO_PLACE);
 }
@@ -164,7 +163,7 @@ static void rule_plain(struct compiler *c, struct rs_chain *dec, int f, bool key
 		return;
 	x = nx_new();
 	comp_is_family(&x, f);
-	load_key(&x, f, keyed);
+	comp_load_key(&x, f, keyed);
 	nx_lookup_map(&x, id, NX_R(8), NX_R(0));
 	nx_ct_set(&x, NFT_CT_LABELS, NX_R(0));
 	nx_verdict(&x, NFT_GOTO, chain);
@@ -319,7 +318,7 @@ static void post_chain(struct compiler *c)
 }
 
 /*
- * No route: flows that live go on only while a nat base chain and one ct
+ * No kernel route: flows that live go on only while a nat base chain and one ct
  * expression exist (without them the kernel unhooks NAT and conntrack).
  */
 static void drain_chain(struct compiler *c)
@@ -346,13 +345,17 @@ static void compile(struct compiler *c)
 	for (int f = 0; f < N_FAMILIES; f++)
 		if (c->used[f])
 			decision_chain(c, f);
+	for (int f = 0; f < N_FAMILIES; f++)
+		if (c->users[f])
+			comp_user_limits(c, f);
 	if (any) {
 		entry_chain(c, "pre", &hook_pre);
 		entry_chain(c, "out", &hook_out);
-		post_chain(c);
-	} else {
-		drain_chain(c);
 	}
+	if (c->translates)
+		post_chain(c);
+	else
+		drain_chain(c);
 	comp_packet_chains(c);
 	comp_refusals(c);
 	if (any)

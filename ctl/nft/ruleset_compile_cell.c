@@ -6,6 +6,12 @@
  * ranges. Plain ports whose route has a policy stand in pol4 as well. A local address with keys of
  * its own is looked up first and never falls back: where user space decides there, the key leads to
  * an empty chain.
+ *
+ * What a client may do over all routes is counted for ports of user space as
+ * well, and only here. Their keys lead to a chain with the limits and nothing
+ * behind them: the connection goes on to the socket that listens. Only what is
+ * refused gets a label, that of a route of that port, to be counted by: a label
+ * can be added to, but never taken off, and a flow of the kernel tier is what has one.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -183,10 +189,50 @@ static void add_client_map(struct compiler *c, const struct plan_family *pf, int
 	}
 }
 
-/* One chain per distinct cutting of the clients, named by what it says. */
-static void client_chain(struct compiler *c, const struct plan_family *pf, int f,
-			 char name[RS_NAME_MAX])
+/* ---- ports of user space ---- */
+
+/* Are there connections for user space which the kernel counts? */
+static bool counts_for_user(const struct compiler *c, const struct plan_cell *cell)
 {
+	const struct config *cfg = c->p->config;
+
+	return cell->user && cfg &&
+	       (cfg->max_connections_per_ip || cfg->connection_rate_per_minute);
+}
+
+/* Whose refusals there are: the chain that leads to user space looks for it when it refuses. */
+static const char *user_chain(struct compiler *c, const struct plan_cell *cell, int f)
+{
+	const struct plan_route *r = plan_user_route(cell);
+	const uint32_t label[4] = { comp_route_id(c, r), 0, label_instance(c->o->owner), 0 };
+	struct rs_set *s = key_map(c, cell, STEM_USER, f, RS_TYPE_IP6, LABEL_BYTES);
+
+	for (uint32_t port = cell->from; port <= cell->to && s; port++) {
+		struct key k = make_key(cell, f, port);
+
+		rs_set_add(s, c->rs, k.bytes, 0, label, r->route->index);
+	}
+	c->users[f] = true;
+	return f == V4 ? STEM_USER "4" : STEM_USER "6";
+}
+
+/* Whom no interval of the kernel has. */
+static void rule_goto_user(struct compiler *c, struct rs_chain *chain, const char *user,
+			   uint32_t place)
+{
+	struct nx x = nx_new();
+
+	nx_verdict(&x, NFT_GOTO, user);
+	comp_rule(c, chain, &x, NULL, place);
+}
+
+/* One chain per distinct cutting of the clients, named by what it says. */
+static void client_chain(struct compiler *c, const struct plan_cell *cell,
+			 const struct plan_family *pf, int f, char name[RS_NAME_MAX])
+{
+	const char *user = counts_for_user(c, cell) ? user_chain(c, cell, f) : NULL;
+	uint32_t place = pf->v[0].winner->route->index;
+	struct rs_chain *chain;
 	uint64_t h = 0;
 	struct nx x;
 
@@ -196,6 +242,8 @@ static void client_chain(struct compiler *c, const struct plan_family *pf, int f
 		h = text_hash(&pf->v[i].clients, sizeof(pf->v[i].clients), h);
 		h = text_hash(&id, sizeof(id), h);
 	}
+	if (user)
+		h = text_hash(user, strlen(user), h);
 	snprintf(name, RS_NAME_MAX, "c%016llx_%c", (unsigned long long)h, f == V4 ? '4' : '6');
 	if (ruleset_find_chain(c->rs, name))
 		return;
@@ -203,14 +251,17 @@ static void client_chain(struct compiler *c, const struct plan_family *pf, int f
 	x = nx_new();
 	nx_load_saddr(&x, nfproto(f), 8);
 	nx_vmap(&x, name, NX_R(8));
-	comp_rule(c, comp_chain(c, name, pf->v[0].winner->route->index), &x, "by client address",
-		  pf->v[0].winner->route->index);
+	chain = comp_chain(c, name, place);
+	comp_rule(c, chain, &x, "by client address", place);
+	if (user)
+		rule_goto_user(c, chain, user, place);
 }
 
 static void note_winner(struct compiler *c, const struct plan_route *r)
 {
 	size_t i = (size_t)(r - c->p->routes);
 
+	c->translates = true;
 	c->preserves |= r->preserve_source;
 	if (!(c->chain_made[i] & ROUTE_NOTED))
 		comp_police(c, r);
@@ -243,7 +294,7 @@ static void add_intervals(struct compiler *c, const struct plan_cell *cell, int 
 		note_winner(c, pf->v[i].winner);
 		comp_route_ports(c, pf->v[i].winner, cell->from, cell->to);
 	}
-	client_chain(c, pf, f, chain);
+	client_chain(c, cell, pf, f, chain);
 	add_goto(c, cell, f, chain, pf->v[0].winner->route->index);
 }
 
@@ -251,8 +302,9 @@ static void comp_family(struct compiler *c, const struct plan_cell *cell, int f,
 			const struct plan_family *pf)
 {
 	bool here = !by_address(cell) || cell->address.family == addr_family(f);
+	bool user = counts_for_user(c, cell);
 
-	if (!here || (!pf->all && !pf->n && !by_address(cell)))
+	if (!here || (!pf->all && !pf->n && !by_address(cell) && !user))
 		return;
 	c->used[f] = true;
 	c->tcp[f] |= cell->proto == IPPROTO_TCP;
@@ -260,6 +312,8 @@ static void comp_family(struct compiler *c, const struct plan_cell *cell, int f,
 		add_all(c, cell, f, pf->all);
 	} else if (pf->n) {
 		add_intervals(c, cell, f, pf);
+	} else if (user) {
+		add_goto(c, cell, f, user_chain(c, cell, f), cell->order[0]->route->index);
 	} else {
 		comp_chain(c, CHAIN_USER, RS_NO_PLACE);
 		add_goto(c, cell, f, CHAIN_USER, cell->order[0]->route->index);

@@ -17,6 +17,8 @@
 
 /* pol4, pola4: where plain ports go whose route has lists or limits of its own. */
 #define STEM_POLICY "pol"
+/* user4, usera4: by which label a port of user space counts its refusals; and the chain it has. */
+#define STEM_USER "user"
 
 enum { V4, V6, N_FAMILIES };
 
@@ -72,6 +74,8 @@ struct compiler {
 	bool used[N_FAMILIES];	/* some key of that family exists */
 	bool tcp[N_FAMILIES];	/* ... for TCP */
 	bool keyed[N_FAMILIES]; /* keys by local address exist */
+	bool users[N_FAMILIES]; /* some port of user space is counted */
+	bool translates;	/* some route is the kernel's; else keys lead to user space only */
 	bool preserves;		/* some route keeps the client's address */
 	bool refuses[N_REFUSALS];
 	bool polices; /* some route has a maxRate */
@@ -106,6 +110,8 @@ void comp_rule(struct compiler *c, struct rs_chain *chain, struct nx *x, const c
 void comp_plain_end(struct compiler *c, struct rs_chain *chain, int f, bool keyed);
 struct rs_chain *comp_base_chain(struct compiler *c, const char *name, const struct rs_hook *hook);
 void comp_is_family(struct nx *x, int f);
+/* The key into R8..: [daddr .] l4proto . port */
+void comp_load_key(struct nx *x, int f, bool keyed);
 
 /* ruleset_compile_packet.c: what every packet of a flow meets. */
 extern const struct rs_hook comp_hook_forward, comp_hook_raw;
@@ -145,6 +151,8 @@ bool comp_list_rules(struct compiler *c, struct rs_chain *chain, int f, const st
 /* ruleset_compile_limit.c: how many. */
 /* What a client may do over all routes. */
 void comp_shared_limits(struct compiler *c, struct rs_chain *chain, int f, uint32_t place);
+/* The same for ports of user space: where it leads on, and what it refuses by. */
+void comp_user_limits(struct compiler *c, int f);
 /* The route's own. */
 void comp_route_limits(struct compiler *c, struct rs_chain *chain, int f, const struct policy *p,
 		       uint32_t place);

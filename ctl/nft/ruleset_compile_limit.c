@@ -75,6 +75,9 @@ static const char *client_set(struct compiler *c, const char *stem, uint32_t lim
 
 /* ---- rules ---- */
 
+/* Whose connections a rule counts. */
+enum whose { OF_ROUTE, OF_ALL, OF_USER };
+
 static struct rs_set *trusted_set(struct compiler *c, int f)
 {
 	const struct config *cfg = c->p->config;
@@ -107,25 +110,45 @@ static struct nx client_rule(struct compiler *c, int f, bool of_route)
 	return x;
 }
 
-static void rule_rate(struct compiler *c, struct rs_chain *chain, int f, bool of_route,
+/* user_ip4: gives what is refused the label of its port. */
+static void user_refusal(struct nx *x, int f, enum refusal_kind k)
+{
+	char name[RS_NAME_MAX];
+
+	snprintf(name, sizeof(name), STEM_USER "_%s%c", k == REFUSED_RATE ? "rate" : "ip",
+		 f == V4 ? '4' : '6');
+	nx_verdict(x, NFT_GOTO, name);
+}
+
+static void refuse(struct compiler *c, struct nx *x, int f, enum whose whose, enum refusal_kind k)
+{
+	if (whose == OF_USER)
+		user_refusal(x, f, k);
+	else
+		comp_refuse(c, x, k);
+}
+
+static void rule_rate(struct compiler *c, struct rs_chain *chain, int f, enum whose whose,
 		      uint32_t per_minute, uint32_t place)
 {
+	bool of_route = whose == OF_ROUTE;
 	const char *set = client_set(c, "rate", per_minute, f, of_route, NFT_SET_TIMEOUT);
 	struct nx x = client_rule(c, f, of_route);
 
 	nx_dynset_rate_over(&x, set, NX_R(8), per_minute, RATE_TIMEOUT_MS);
-	comp_refuse(c, &x, REFUSED_RATE);
+	refuse(c, &x, f, whose, REFUSED_RATE);
 	comp_rule(c, chain, &x, NULL, place);
 }
 
-static void rule_per_client(struct compiler *c, struct rs_chain *chain, int f, bool of_route,
+static void rule_per_client(struct compiler *c, struct rs_chain *chain, int f, enum whose whose,
 			    uint32_t max, uint32_t place)
 {
+	bool of_route = whose == OF_ROUTE;
 	const char *set = client_set(c, "conn", max, f, of_route, 0);
 	struct nx x = client_rule(c, f, of_route);
 
 	nx_dynset_connlimit_over(&x, set, NX_R(8), max);
-	comp_refuse(c, &x, REFUSED_IP);
+	refuse(c, &x, f, whose, REFUSED_IP);
 	comp_rule(c, chain, &x, NULL, place);
 }
 
@@ -154,9 +177,9 @@ void comp_route_limits(struct compiler *c, struct rs_chain *chain, int f, const 
 		       uint32_t place)
 {
 	if (p->per_minute)
-		rule_rate(c, chain, f, true, p->per_minute, place);
+		rule_rate(c, chain, f, OF_ROUTE, p->per_minute, place);
 	if (p->per_client)
-		rule_per_client(c, chain, f, true, p->per_client, place);
+		rule_per_client(c, chain, f, OF_ROUTE, p->per_client, place);
 	if (p->at_once)
 		rule_at_once(c, chain, p->at_once, place);
 }
@@ -177,11 +200,21 @@ static void rule_trusted_return(struct compiler *c, struct rs_chain *chain, int 
 	comp_rule(c, chain, &x, "proxyIPs", RS_NO_PLACE);
 }
 
+static void shared_rules(struct compiler *c, struct rs_chain *chain, int f, enum whose whose)
+{
+	const struct config *cfg = c->p->config;
+
+	rule_trusted_return(c, chain, f);
+	if (cfg->connection_rate_per_minute)
+		rule_rate(c, chain, f, whose, cfg->connection_rate_per_minute, RS_NO_PLACE);
+	if (cfg->max_connections_per_ip)
+		rule_per_client(c, chain, f, whose, cfg->max_connections_per_ip, RS_NO_PLACE);
+}
+
 void comp_shared_limits(struct compiler *c, struct rs_chain *chain, int f, uint32_t place)
 {
 	const struct config *cfg = c->p->config;
 	const char *name = f == V4 ? "lim4" : "lim6";
-	struct rs_chain *lim;
 	struct nx x;
 
 	if (!cfg || (!cfg->max_connections_per_ip && !cfg->connection_rate_per_minute))
@@ -189,12 +222,50 @@ void comp_shared_limits(struct compiler *c, struct rs_chain *chain, int f, uint3
 	x = nx_new();
 	nx_verdict(&x, NFT_JUMP, name);
 	comp_rule(c, chain, &x, NULL, place);
-	if (ruleset_find_chain(c->rs, name))
+	if (!ruleset_find_chain(c->rs, name))
+		shared_rules(c, comp_chain(c, name, RS_NO_PLACE), f, OF_ALL);
+}
+
+/* ---- ports of user space ---- */
+
+static void rule_refuse_by(struct compiler *c, struct rs_chain *chain, int f, bool keyed,
+			   enum refusal_kind k)
+{
+	char map[RS_NAME_MAX];
+	struct nx x;
+
+	snprintf(map, sizeof(map), STEM_USER "%s%c", keyed ? "a" : "", f == V4 ? '4' : '6');
+	if (!ruleset_find_set(c->rs, map))
 		return;
-	lim = comp_chain(c, name, RS_NO_PLACE);
-	rule_trusted_return(c, lim, f);
+	x = nx_new();
+	comp_is_family(&x, f);
+	comp_load_key(&x, f, keyed);
+	nx_lookup_map(&x, map, NX_R(8), NX_R(0));
+	nx_ct_set(&x, NFT_CT_LABELS, NX_R(0));
+	comp_refuse(c, &x, k);
+	comp_rule(c, chain, &x, NULL, RS_NO_PLACE);
+}
+
+/* An address that has keys of its own has all of its ports among them. */
+static void user_refusals(struct compiler *c, int f, const char *stem, enum refusal_kind k)
+{
+	struct rs_chain *chain;
+	char name[RS_NAME_MAX];
+
+	snprintf(name, sizeof(name), STEM_USER "_%s%c", stem, f == V4 ? '4' : '6');
+	chain = comp_chain(c, name, RS_NO_PLACE);
+	rule_refuse_by(c, chain, f, true, k);
+	rule_refuse_by(c, chain, f, false, k);
+}
+
+void comp_user_limits(struct compiler *c, int f)
+{
+	const struct config *cfg = c->p->config;
+
+	shared_rules(c, comp_chain(c, f == V4 ? STEM_USER "4" : STEM_USER "6", RS_NO_PLACE), f,
+		     OF_USER);
 	if (cfg->connection_rate_per_minute)
-		rule_rate(c, lim, f, false, cfg->connection_rate_per_minute, RS_NO_PLACE);
+		user_refusals(c, f, "rate", REFUSED_RATE);
 	if (cfg->max_connections_per_ip)
-		rule_per_client(c, lim, f, false, cfg->max_connections_per_ip, RS_NO_PLACE);
+		user_refusals(c, f, "ip", REFUSED_IP);
 }

@@ -292,7 +292,7 @@ static void forward_chain(struct compiler *c)
 {
 	struct rs_chain *chain = guarded_chain(c, "forw");
 
-	if (!c->used[V4] && !c->used[V6])
+	if (!c->translates)
 		return;
 	rule_not_ours(c, chain);
 	if (c->preserves)
@@ -322,11 +322,9 @@ static void host_chains(struct compiler *c)
 
 void comp_packet_chains(struct compiler *c)
 {
-	bool any = c->used[V4] || c->used[V6];
-
-	if (any || c->o->guard_v4 || c->o->guard_v6)
+	if (c->translates || c->o->guard_v4 || c->o->guard_v6)
 		forward_chain(c);
-	if (!any)
+	if (!c->translates)
 		return;
 	host_chains(c);
 	if (c->polices)

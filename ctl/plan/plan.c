@@ -137,6 +137,8 @@ struct plan *plan_build(const struct config *c, const struct plan_facts *f, stru
 	if (!rc)
 		rc = plan_build_cells(p, d);
 	if (!rc)
+		plan_check_accepting(p, d);
+	if (!rc)
 		rc = decide_cells(p);
 	if (!rc)
 		rc = plan_settle_tiers(p, d);
@@ -146,6 +148,8 @@ struct plan *plan_build(const struct config *c, const struct plan_facts *f, stru
 		rc = plan_check_conflicts(p, d);
 	if (!rc)
 		plan_check_security(p, d);
+	if (!rc)
+		plan_check_kept(p, d);
 out:
 	if (rc == -ENOMEM)
 		diags_add(d, DIAG_ERROR, LOC_NONE, NULL, NULL, "out of memory");

@@ -129,8 +129,8 @@ struct plan {
 	struct plan_cell *cells; /* sorted by address (all addresses first), proto, from */
 	unsigned n_cells, cap_cells;
 	bool needs_forward_v4, needs_forward_v6, needs_route_localnet;
-	/* Sorted by address (all addresses first) and port. A port of all addresses has none besides
-	 * it: the socket gets what comes to each of them. */
+	/* Sorted by address (all addresses first) and port. A port of all addresses has none
+	 * besides it: the socket gets what comes to each of them. */
 	struct plan_listener *listeners;
 	unsigned n_listeners;
 	bool have_relay, have_proxy;
@@ -165,7 +165,7 @@ bool plan_lets_in(const struct plan_route *r, const struct addr *client);
 /* How the connections that a route gets are served, for those who ask about one. */
 struct plan_service {
 	enum tier tier;
-	bool runs; /* this build has that tier */
+	bool runs; /* this build has that tier, and it listens there */
 	char reason[400];
 };
 
@@ -189,13 +189,18 @@ const char *plan_ports_text(const struct plan_behind *b, char out[PLAN_PORTS_TEX
 
 /* The port of target t for a connection to `port`; 0 when the offset leaves 1..65535. */
 uint16_t plan_target_port(const struct plan_target *t, uint16_t port);
-/* What makes a target the same in every plan, and the tags of n such keys: equal ones for equal keys,
- * others for others, never 0. 0 or -ENOMEM. */
+/* What makes a target the same in every plan, and the tags of n such keys: equal ones for equal
+ * keys, others for others, never 0. 0 or -ENOMEM. */
 uint64_t plan_target_key(const struct cfg_target *t, const struct addr *a);
 int plan_tag_keys(const uint64_t *keys, unsigned n, uint32_t *tags);
 /* Competitors of a cell that can have connections: what stands behind one that takes whoever comes
  * has none. */
 unsigned plan_count_reachable(const struct plan_cell *cell);
+/* Does a connection there begin with a PROXY header where its peer is in proxyIPs? */
+bool plan_cell_accepts(const struct plan *p, const struct plan_cell *cell);
+/* Of a cell with `user`: on whose behalf user space listens, as long as no connection has said
+ * more. The best of its routes that are not the kernel's; where none is, the best. */
+const struct plan_route *plan_user_route(const struct plan_cell *cell);
 /* Targets of one family in r. */
 unsigned plan_count_targets(const struct plan_route *r, int family);
 

@@ -72,10 +72,10 @@ static void add_claim(struct walk *w, unsigned order, struct plan_route *r,
 
 /* Order 0 is kept for the peers that announce others by the PROXY protocol: on every TCP port
  * they are user space's. */
-static void add_claims(struct walk *w, const struct config *c, const struct plan_cell *cell)
+static void add_claims(struct walk *w, const struct plan_cell *cell)
 {
-	if (c->accept_proxy_protocol && cell->proto == IPPROTO_TCP)
-		add_claim(w, 0, NULL, &c->proxy_ips);
+	if (plan_cell_accepts(w->p, cell))
+		add_claim(w, 0, NULL, &w->p->config->proxy_ips);
 	for (unsigned i = 0; i < cell->n_order; i++) {
 		struct plan_route *r = cell->order[i];
 
@@ -283,7 +283,7 @@ static int decide_family(struct plan *p, struct plan_cell *cell, int family,
 		return 0;
 	rc = walk_init(&w, cell->n_order + 1);
 	if (!rc) {
-		add_claims(&w, p->config, cell);
+		add_claims(&w, cell);
 		rc = sweep(&w);
 	}
 	if (!rc)
@@ -297,7 +297,7 @@ static bool decide_simple(struct plan *p, struct plan_cell *cell)
 {
 	struct plan_route *r = cell->order[0];
 
-	if (cell->n_order > 1 || r->route->match.has_client_ip || p->config->accept_proxy_protocol)
+	if (cell->n_order > 1 || r->route->match.has_client_ip || plan_cell_accepts(p, cell))
 		return false;
 	r->reached = true;
 	if (serves_in_kernel(r, ADDR_V4) && cell->address.family != ADDR_V6)

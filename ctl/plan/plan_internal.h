@@ -48,8 +48,15 @@ void plan_check_security(struct plan *p, struct diags *d);
 /* plan_cell.c: fills p->cells without their families. 0, -ENOMEM, -E2BIG (in d). */
 int plan_build_cells(struct plan *p, struct diags *d);
 
-/* plan_user.c: which cells need user space, and the ports that it listens on. 0, -ENOMEM, -E2BIG (in
- * d). */
+/* plan_kept.c: routes of one port that differ in whether a PROXY header comes first: an error. */
+void plan_check_accepting(struct plan *p, struct diags *d);
+/* What cannot be kept where routes have landed: errors; what nobody follows yet: warnings. */
+void plan_check_kept(struct plan *p, struct diags *d);
+/* plan_tier.c: one clause, into out; returns it. */
+const char *plan_behind_reason(const struct plan_behind *b, char *out, size_t cap);
+
+/* plan_user.c: which cells need user space, and the ports that it listens on. 0, -ENOMEM, -E2BIG
+ * (in d). */
 int plan_find_listeners(struct plan *p, struct diags *d);
 
 /* plan_client.c: fills v4 and v6 of a cell. 0 or -ENOMEM. */

@@ -141,7 +141,7 @@ void plan_note_taken(const struct plan_cell *cell, struct plan_route *r,
 
 /* ---- the whole route ---- */
 
-static const char *reason_of(const struct plan_behind *b, char *out, size_t cap)
+const char *plan_behind_reason(const struct plan_behind *b, char *out, size_t cap)
 {
 	char ports[PLAN_PORTS_TEXT];
 
@@ -169,7 +169,7 @@ static int move(struct plan *p, struct plan_route *r, const struct plan_behind *
 {
 	char reason[300];
 
-	r->reason = arena_strdup(&p->arena, reason_of(b, reason, sizeof(reason)));
+	r->reason = arena_strdup(&p->arena, plan_behind_reason(b, reason, sizeof(reason)));
 	if (!r->reason)
 		return -ENOMEM;
 	r->tier = tier_before(b->before);
@@ -193,7 +193,7 @@ static void share(struct plan *p, struct plan_route *r, const struct plan_behind
 	refuse(p, r,
 	       arena_printf(&p->arena, "needs the %s tier in part: %s (not in this version)",
 			    tier_name(tier_before(b->before)),
-			    reason_of(b, reason, sizeof(reason))));
+			    plan_behind_reason(b, reason, sizeof(reason))));
 }
 
 /* A file that demands the kernel tier does not get another one because of a neighbour. */
@@ -208,7 +208,7 @@ static void check_demand(struct plan *p, const struct plan_route *r, const struc
 	plan_error(p, d, r->route, a->engine_loc,
 		   "give it a higher priority or a port of its own, or leave forwardingEngine out",
 		   "forwardingEngine \"nftables\" cannot be had: %s (%s:%u:%u)",
-		   reason_of(b, reason, sizeof(reason)), b->before->reason_loc.file,
+		   plan_behind_reason(b, reason, sizeof(reason)), b->before->reason_loc.file,
 		   b->before->reason_loc.line, b->before->reason_loc.col);
 }
 
@@ -266,8 +266,8 @@ struct plan_border plan_find_border(const struct plan *p, const struct plan_cell
 {
 	struct plan_border b = { 0 };
 
-	if (p->config->accept_proxy_protocol && cell->proto == IPPROTO_TCP &&
-	    client->family != ADDR_NONE && addr_set_has(&p->config->proxy_ips, client))
+	if (plan_cell_accepts(p, cell) && client->family != ADDR_NONE &&
+	    addr_set_has(&p->config->proxy_ips, client))
 		return b;
 	for (; b.order < cell->n_order; b.order++) {
 		b.route = cell->order[b.order];
@@ -288,8 +288,7 @@ static bool clients_overlap(const struct cfg_match *a, const struct cfg_match *b
 static bool peers_are_clients(const struct plan *p, const struct plan_cell *cell,
 			      const struct cfg_match *m)
 {
-	return p->config->accept_proxy_protocol && cell->proto == IPPROTO_TCP &&
-	       p->config->proxy_ips.n &&
+	return plan_cell_accepts(p, cell) &&
 	       (!m->has_client_ip || addr_set_overlaps(&p->config->proxy_ips, &m->client_ip));
 }
 
@@ -344,7 +343,7 @@ static void serve_anybody(const struct plan *p, const struct plan_cell *cell, un
 	if (!find_before(p, cell, i, &before))
 		return;
 	b = behind_in(cell, before);
-	reason_of(&b, reason, sizeof(reason));
+	plan_behind_reason(&b, reason, sizeof(reason));
 	if (!wins_in(cell, r))
 		say(out, tier_before(before), reason);
 	else
@@ -381,7 +380,8 @@ void plan_serve(const struct plan *p, const struct plan_cell *cell, unsigned i,
 	if (r->own_tier != TIER_NFTABLES)
 		say(out, r->tier, r->reason);
 	else if (i >= b->order)
-		say(out, tier_before(behind.before), reason_of(&behind, reason, sizeof(reason)));
+		say(out, tier_before(behind.before),
+		    plan_behind_reason(&behind, reason, sizeof(reason)));
 	else if (to_loopback_v6(c))
 		say(out, TIER_RELAY, "addressed to ::1 (IPv6 has no route_localnet)");
 	else if (lacks_family(r, c))
@@ -390,5 +390,6 @@ void plan_serve(const struct plan *p, const struct plan_cell *cell, unsigned i,
 		serve_anybody(p, cell, i, out);
 	else
 		say(out, r->tier, r->reason);
-	out->runs = plan_has_tier(p, out->tier);
+	/* What the kernel leaves of a route of its own is served where user space listens. */
+	out->runs = plan_has_tier(p, out->tier) && (out->tier != TIER_RELAY || cell->user);
 }

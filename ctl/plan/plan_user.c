@@ -44,7 +44,7 @@ static bool is_for_user_space(const struct plan *p, const struct plan_cell *cell
 
 	if (cell->proto != IPPROTO_TCP || (!has_gap(cell, ADDR_V4) && !has_gap(cell, ADDR_V6)))
 		return false;
-	if (p->config->accept_proxy_protocol && p->config->proxy_ips.n)
+	if (plan_cell_accepts(p, cell))
 		return true;
 	for (unsigned i = 0; i < n; i++)
 		if (cell->order[i]->own_tier != TIER_NFTABLES && cell->order[i]->reached)
@@ -52,13 +52,12 @@ static bool is_for_user_space(const struct plan *p, const struct plan_cell *cell
 	return p->config->default_target && n && !takes_whoever_comes(cell->order[n - 1]);
 }
 
-/* Whose ports they are: the best of those that need user space, else the best. */
-static const struct cfg_route *cause_of(const struct plan_cell *cell)
+const struct plan_route *plan_user_route(const struct plan_cell *cell)
 {
 	for (unsigned i = 0; i < cell->n_order; i++)
 		if (cell->order[i]->own_tier != TIER_NFTABLES)
-			return cell->order[i]->route;
-	return cell->order[0]->route;
+			return cell->order[i];
+	return cell->order[0];
 }
 
 struct listening {
@@ -71,7 +70,7 @@ struct listening {
 
 static int add_listener(struct listening *l, const struct plan_cell *cell, uint32_t port)
 {
-	const struct cfg_route *r = cause_of(cell);
+	const struct cfg_route *r = plan_user_route(cell)->route;
 
 	if (l->everywhere[port / 8] & 1u << port % 8)
 		return 0;

@@ -4,33 +4,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/sysinfo.h>
 
 #include "ctl/apply/gather.h"
 #include "ctl/apply/session.h"
 #include "ctl/config/config_groups.h"
+#include "ctl/control/bounds.h"
 #include "ctl/control/compile.h"
-
-#define NOFILE_MAX     (1u << 20) /* what spawn.c raises it to */
-#define NOFILE_OTHERS  8192	  /* sockets that listen, pipes, name servers */
-#define FDS_OF_ONE     2
-#define MEMORY_PART    4 /* of the host's */
-#define UNDECIDED_PART 4
-
-void live_bounds(struct control_options *o)
-{
-	struct rlimit l = { NOFILE_MAX, NOFILE_MAX };
-	struct sysinfo si = { 0 };
-	unsigned fds;
-
-	getrlimit(RLIMIT_NOFILE, &l);
-	fds = l.rlim_max < NOFILE_MAX ? (unsigned)l.rlim_max : NOFILE_MAX;
-	o->max_connections = (fds > 2 * NOFILE_OTHERS ? fds - NOFILE_OTHERS : fds / 2) / FDS_OF_ONE;
-	o->max_undecided = o->max_connections / UNDECIDED_PART;
-	if (!sysinfo(&si))
-		o->max_memory_bytes = (uint64_t)si.totalram * si.mem_unit / MEMORY_PART;
-}
 
 struct reading {
 	struct session s;
@@ -113,7 +92,7 @@ static int compile(struct reading *r, struct live *out, struct err *e)
 				    : id_of(r, r->plan->routes[i].route->name, &next);
 	o.ids = r->ids;
 	o.default_id = id_of(r, CONTROL_DEFAULT_NAME, &next);
-	live_bounds(&o);
+	control_bounds(&o);
 	rc = control_compile(r->plan, &o, &t, e);
 	if (rc)
 		return rc;

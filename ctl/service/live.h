@@ -24,8 +24,5 @@ struct live {
 /* -ENOENT: nothing was ever applied here. */
 int live_read(const char *state_dir, const char *run_dir, struct live *out, struct err *e);
 void live_fini(struct live *l);
-/* The bounds of a dataplane on this host, for every compiled table. */
-struct control_options;
-void live_bounds(struct control_options *o);
 
 #endif

@@ -23,10 +23,24 @@ expect_no_table
 expect_eq "$(sysctls)" "$before" sysctls
 
 # A route that needs a tier which this version does not have is no success either.
-config relay <<'EOF'
-{"routes":[{"name":"sni","match":{"ports":8443,"domains":"a.test"},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":443}],"tls":{"mode":"passthrough"}}}]}
+config proxy <<'EOF'
+{"routes":[{"name":"web","match":{"ports":8080,"path":"/x"},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":80}]}}]}
 EOF
-run spctl apply "$T/relay.json"
+run spctl apply "$T/proxy.json"
 [[ $code == 1 || $code == 2 ]] || fail "expected exit 1 or 2, got $code"
-expect_match "$err" 'relay'
+expect_match "$err" 'proxy'
+expect_no_table
+
+# What others on its ports take from the kernel cannot be kept.
+config moved <<'EOF'
+{"routes":[
+ {"name":"sni","match":{"ports":8443,"domains":"a.test"},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":443}],"tls":{"mode":"passthrough"}}},
+ {"name":"rest","match":{"ports":8443},"action":{"type":"forward","targets":[{"host":"10.20.0.2","port":443}],"nftables":{"maxRate":"10mbps","preserveSourceIP":true}}}]}
+EOF
+for command in check plan apply; do
+	expect_exit 2 spctl "$command" "$T/moved.json"
+	expect_match "$err" 'moved\.json:3:.*routes\[1\]\.action\.nftables\.maxRate: exists in the kernel tier only, but .*route "sni" before it on tcp/8443 needs the first bytes'
+	expect_match "$err" 'routes\[1\]\.action\.nftables\.preserveSourceIP: exists in the kernel tier only'
+	expect_match "$err" 'hint: sendProxyProtocol'
+done
 expect_no_table

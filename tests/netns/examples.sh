@@ -16,10 +16,10 @@ for name in quickstart.json ports.yaml balance.yaml; do
 	expect_exit 0 spctl apply "$ROOT/examples/$name"
 	expect_exit 0 spctl status
 done
-for name in smartproxy.json sni.yaml; do
-	expect_exit 1 spctl apply "$ROOT/examples/$name"
-	expect_match "$err" 'not in this version'
-done
+expect_exit 0 spctl plan "$ROOT/examples/sni.yaml"
+expect_no_match "$out" 'cannot run'
+expect_exit 1 spctl apply "$ROOT/examples/smartproxy.json"
+expect_match "$err" 'not in this version'
 expect_exit 0 spctl down
 
 for file in "$ROOT"/README.md "$ROOT"/docs/*.md; do

@@ -97,11 +97,11 @@ for question in '--client 10.10.0.2' '--client 10.10.0.2 --sni b.test' '--client
 	# shellcheck disable=SC2086 # words
 	expect_exit 0 spctl explain "$T/few.json" --port 1201 $question
 	expect_match "$out" '^route:   behind '
-	expect_match "$out" $'\ntier:    relay: route "sni" before it on tcp/1200-1201 needs the first bytes\n +not in this version'
+	expect_match "$out" $'\ntier:    relay: route "sni" before it on tcp/1200-1201 needs the first bytes\n'
 	expect_match "$out" '2 +behind +relay +WINS'
 	# shellcheck disable=SC2086 # words
 	expect_exit 0 spctl explain "$T/few.json" --port 1201 $question --json
-	expect_json "$out" '.winner | .route == "behind" and .tier == "relay" and .runs == false'
+	expect_json "$out" '.winner | .route == "behind" and .tier == "relay" and .runs'
 	expect_json "$out" '.routes[1].tier == "relay"'
 done
 expect_exit 0 spctl explain "$T/few.json" --port 1201 --client 10.30.0.2 --json
@@ -113,6 +113,8 @@ expect_exit 0 spctl explain "$T/names.json" --port 80 --host other.example --pat
 expect_match "$out" $'\ntier:    proxy: route "api" before it on tcp/80 needs the first bytes'
 expect_exit 0 spctl explain "$ROOT/examples/sni.yaml" --port 443
 expect_match "$out" $'^route:   nameless .*\ntier:    relay: route "api" before it on tcp/443 needs the first bytes'
+expect_match "$out" 'unless one before it takes it: depends on the name .*; the TLS hello decides'
+expect_eq "$(winner "$ROOT/examples/sni.yaml" --port 443 --sni api.example.test)" api
 
 # Questions that are none.
 for bad in '' '--port 0' '--port 65536' '--port x' '--port 80 --proto sctp' '--port 80 --client 10.0.0.256' \

@@ -218,7 +218,7 @@ expect_json "$out" '.winner | .tier == "relay" and .runs == false and (.reason |
 expect_json "$out" '.routes[0].tier == "relay"'
 expect_refused_in gw tcp '[::1]:9000'
 expect_exit 0 spctl explain --port 9000 --local --address ::1
-expect_match "$out" $'\ntier:    relay: addressed to ::1 .*\n +not in this version'
+expect_match "$out" $'\ntier:    relay: addressed to ::1 .*\n +nobody listens there'
 ask --port 9000 --local --address fd10::1
 expect_eq "$walk" 'led fd20::2:7000*1'
 expect_answer_in gw 'A|fd20::1|hi' tcp '[fd10::1]:9000'

@@ -31,24 +31,29 @@ struct conn {
 	char peer[INET6_ADDRSTRLEN];
 	char *in, *out;
 	size_t in_len, out_len, out_done;
-	uint64_t received, to_send;
+	uint64_t received, sent, to_send;
 	bool eof;
 };
 
 static const char usage[] =
 	"usage: echod TAG [-t ADDR:PORT[-PORT]]... [-u ADDR:PORT[-PORT]]... [-r PORT-PORT]...\n"
-	"             [--greet TEXT] [--sink] [--source BYTES]\n"
+	"             [--greet TEXT] [--sink] [--source BYTES] [--mute] [--deaf]\n"
+	"             [--reset BYTES]\n"
 	"  -t, -u       listen on TCP, UDP; ADDR is an address, [v6], or * for all of both "
 	"families\n"
 	"  -r           TCP and UDP on a range of ports of all addresses\n"
 	"  --greet      send TEXT as a line before anything is read\n"
 	"  --sink       count what comes, answer TAG|PEER|COUNT at end of file\n"
 	"  --source     send BYTES, then close\n"
+	"  --mute       take what comes, never answer\n"
+	"  --deaf       take nothing of what comes\n"
+	"  --reset      reset a connection on which BYTES have gone, both ways together\n"
 	"Prints \"ready\" when everything listens. Exit: 1 = could not listen, 2 = usage.";
 
 static const char *tag;
 static const char *greet;
-static bool sink;
+static bool sink, mute, deaf, reset;
+static uint64_t reset_after;
 static uint64_t source_bytes;
 static int epoll_fd;
 static char zeros[65536];
@@ -184,10 +189,15 @@ static void answer_lines(struct conn *c)
 	c->in_len -= done;
 }
 
+static bool reset_is_due(const struct conn *c)
+{
+	return reset && c->received + c->sent >= reset_after;
+}
+
 /* false = the connection is over. */
 static bool flush_out(struct conn *c)
 {
-	while (c->out_done < c->out_len || c->to_send) {
+	while ((c->out_done < c->out_len || c->to_send) && !reset_is_due(c)) {
 		bool text = c->out_done < c->out_len;
 		size_t want = text			  ? c->out_len - c->out_done
 			      : c->to_send < sizeof zeros ? (size_t)c->to_send
@@ -197,6 +207,7 @@ static bool flush_out(struct conn *c)
 
 		if (n < 0)
 			return errno == EAGAIN || errno == EINTR;
+		c->sent += (uint64_t)n;
 		if (text)
 			c->out_done += (size_t)n;
 		else
@@ -217,9 +228,17 @@ static bool read_in(struct conn *c)
 		return true;
 	}
 	c->received += (uint64_t)n;
-	if (!sink)
+	if (!sink && !mute)
 		c->in_len += (size_t)n;
 	return true;
+}
+
+/* Closed without lingering, a connection ends in a RST. */
+static void conn_reset(struct conn *c)
+{
+	struct linger none = { .l_onoff = 1 };
+
+	setsockopt(c->node.fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
 }
 
 static bool conn_step(struct conn *c, uint32_t events)
@@ -239,12 +258,16 @@ static bool conn_step(struct conn *c, uint32_t events)
 	answer_lines(c);
 	if (!flush_out(c))
 		return false;
+	if (reset_is_due(c)) {
+		conn_reset(c);
+		return false;
+	}
 	answer_lines(c);
 	if (source_bytes && !c->to_send && !c->out_len)
 		return false;
 	if (c->eof && !c->in_len && !c->out_len)
 		return false;
-	if (!c->eof && c->in_len < LINE_MAX_BYTES)
+	if (!c->eof && !deaf && c->in_len < LINE_MAX_BYTES)
 		want |= EPOLLIN;
 	if (c->out_len || c->to_send)
 		want |= EPOLLOUT;
@@ -329,6 +352,9 @@ static void parse_args(int argc, char **argv)
 	static const struct option longs[] = { { "greet", required_argument, NULL, 'g' },
 					       { "sink", no_argument, NULL, 'k' },
 					       { "source", required_argument, NULL, 'o' },
+					       { "mute", no_argument, NULL, 'm' },
+					       { "deaf", no_argument, NULL, 'd' },
+					       { "reset", required_argument, NULL, 'x' },
 					       { "help", no_argument, NULL, 'h' },
 					       { NULL, 0, NULL, 0 } };
 	unsigned listeners = 0;
@@ -366,6 +392,18 @@ static void parse_args(int argc, char **argv)
 			continue;
 		case 'k':
 			sink = true;
+			continue;
+		case 'm':
+			mute = true;
+			continue;
+		case 'd':
+			deaf = true;
+			continue;
+		case 'x':
+			reset = true;
+			if (!number_parse(optarg, 1UL << 40, &bytes))
+				die_usage("echod: --reset wants a number of bytes");
+			reset_after = bytes;
 			continue;
 		case 'o':
 			if (!number_parse(optarg, 1UL << 40, &bytes))

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -554,6 +555,35 @@ static void changed_may_free_everything(void **state)
 	assert_int_equal(said.calls, 1);
 }
 
+/* In a child that may not open files any more: as after the dataplane's own filter. */
+static int resolve_sealed(void)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+
+	names_start_with((struct names_config){ .timeout_ms = 1000, .tries = 2 });
+	seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(openat), 0);
+	seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(open), 0);
+	if (seccomp_load(filter) || names_follow(names, (const char *[]){ "web.test" }, 1))
+		return 2;
+	for (unsigned i = 0; i < 1000 && !said.calls; i++)
+		run_ms(5);
+	return !said_is("10.0.0.1");
+}
+
+static void no_file_is_opened_once_it_runs(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	zone_is("web.test mode truncated\nweb.test A 10.0.0.1\n");
+	pid = fork();
+	if (!pid)
+		_exit(resolve_sealed());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 static void servers_that_are_none_are_named(void **state)
 {
 	static const char *const bad[] = {
@@ -619,6 +649,7 @@ int main(void)
 		claim(names_that_leave_while_they_are_asked_are_not_told),
 		claim(many_names_are_all_answered),
 		claim(changed_may_free_everything),
+		claim(no_file_is_opened_once_it_runs),
 		claim(servers_that_are_none_are_named),
 		claim(hosts_lines_that_are_none_are_skipped),
 	};

@@ -71,6 +71,18 @@ static inline unsigned descriptors(void)
 	return n;
 }
 
+/* Small buffers want small segments: else each side waits for room for a whole one. */
+static inline void buffers_set(int fd, int bytes)
+{
+	int mss = 1400;
+
+	if (!bytes)
+		return;
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+	setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &mss, sizeof(mss));
+}
+
 /* v[0] has connected to v[1]; both non-blocking. buffers: of both, 0 = the system's. */
 static inline void tcp_pair(int v[2], int buffers)
 {
@@ -81,18 +93,12 @@ static inline void tcp_pair(int v[2], int buffers)
 
 	/* Many addresses: those in TIME_WAIT must not use up the ports of one. */
 	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK + count++ % 200);
-	if (buffers) {
-		setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &buffers, sizeof(buffers));
-		setsockopt(listener, SOL_SOCKET, SO_SNDBUF, &buffers, sizeof(buffers));
-	}
+	buffers_set(listener, buffers);
 	assert_int_equal(bind(listener, (struct sockaddr *)&a, len), 0);
 	assert_int_equal(listen(listener, 1), 0);
 	assert_int_equal(getsockname(listener, (struct sockaddr *)&a, &len), 0);
 	v[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (buffers) {
-		setsockopt(v[0], SOL_SOCKET, SO_RCVBUF, &buffers, sizeof(buffers));
-		setsockopt(v[0], SOL_SOCKET, SO_SNDBUF, &buffers, sizeof(buffers));
-	}
+	buffers_set(v[0], buffers);
 	assert_int_equal(connect(v[0], (struct sockaddr *)&a, len), 0);
 	v[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	assert_true(v[1] >= 0);

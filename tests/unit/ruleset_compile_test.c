@@ -574,6 +574,8 @@ GOLDEN(keep_source)
 GOLDEN(local)
 GOLDEN(empty)
 GOLDEN(guard)
+GOLDEN(user)
+GOLDEN(user_clients)
 
 static void open_kernel(void)
 {
@@ -628,6 +630,8 @@ int main(void)
 		cmocka_unit_test(golden_local),
 		cmocka_unit_test(golden_empty),
 		cmocka_unit_test(golden_guard),
+		cmocka_unit_test(golden_user),
+		cmocka_unit_test(golden_user_clients),
 	};
 	int rc;
 

@@ -98,13 +98,28 @@ static bool right_targets(const struct cfg_route *r, const struct plan_conn *c,
 	return w->n_targets == n && w->shares == n && w->masqueraded && !w->redirected;
 }
 
+/* What the kernel does not serve: it counts those that go to user space, and nobody else. A route
+ * that needs the name is always user space's. */
+static bool right_pass(const struct config *cfg, const struct plan *p, const struct plan_conn *c,
+		       const struct walk *w)
+{
+	const struct cfg_route *best = oracle_best(cfg, c, false);
+	const struct plan_cell *cell = plan_find_cell(p, c);
+	bool user = cell && cell->user && c->proto == IPPROTO_TCP;
+
+	if (best && best->match.domains.n && c->proto == IPPROTO_TCP && !user)
+		return false;
+	if (!user || live_now(0, &c->client, NULL) < ALL_ROUTES_LIMIT)
+		return w->verdict == WALK_PASSES && !w->label[0];
+	return w->verdict == WALK_REFUSED && w->refusal == REFUSED_IP &&
+	       w->label[0] == plan_user_route(cell)->route->index + 1;
+}
+
 static bool right_walk(const struct cfg_route *want, const struct plan_conn *c,
 		       const struct walk *w)
 {
-	int refusal = want ? oracle_refusal(want, &c->client) : -1;
+	int refusal = oracle_refusal(want, &c->client);
 
-	if (!want)
-		return w->verdict == WALK_PASSES && !w->label[0];
 	if (w->label[0] != want->index + 1)
 		return false;
 	if (refusal >= 0)
@@ -189,8 +204,8 @@ static void count_walk(const struct walk *w)
 	walks_unknown += w->verdict == WALK_UNKNOWN;
 }
 
-static bool walk_is_right(const struct config *c, const struct walk_world *world,
-			  const struct plan_conn *conn, bool local)
+static bool walk_is_right(const struct config *c, const struct plan *p,
+			  const struct walk_world *world, const struct plan_conn *conn, bool local)
 {
 	struct walk_packet packet = { .local = local,
 				      .family = conn->client.family,
@@ -205,7 +220,7 @@ static bool walk_is_right(const struct config *c, const struct walk_world *world
 	if (walk_run(world, &packet, &w))
 		return false;
 	count_walk(&w);
-	right = right_walk(want, conn, &w);
+	right = want ? right_walk(want, conn, &w) : right_pass(c, p, conn, &w);
 	if (!right && getenv("PLAN_PROPERTY_SHOW"))
 		show_walk(c, conn, &w, want);
 	walk_fini(&w);
@@ -231,7 +246,7 @@ static unsigned walk_everything(const struct config *c, const struct plan *p, un
 			addr_parse(world_clients[k / 2 / N(world_locals)], &conn.client);
 			if (conn.local.family != conn.client.family)
 				continue;
-			wrong += !walk_is_right(c, &world, &conn, k % 7 == 0);
+			wrong += !walk_is_right(c, p, &world, &conn, k % 7 == 0);
 			(*asked)++;
 		}
 	}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The service is asked twice: before the batch, when it can still say no (a port
+ * that somebody has, a table that its dataplane refuses), and after it. If this
+ * command dies in between, the service asks the kernel which generation is true. So
+ * nothing that it says after the batch can be an error of the apply.
+ */
+#include "ctl/apply/user_space.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "ctl/apply/apply_internal.h"
+#include "ctl/apply/failpoint.h"
+#include "ctl/base/clock.h"
+#include "ctl/base/log.h"
+#include "ctl/config/config_groups.h"
+#include "ctl/control/bounds.h"
+#include "ctl/control/compile.h"
+#include "ctl/control/start.h"
+
+#define CONNECT_MS 10000
+#define PREPARE_MS 60000
+#define COMMIT_MS  15000
+#define LOOK_MS	   20
+
+/* ---- to the service ---- */
+
+static int open_client(struct apply_job *j, enum control_presence *p)
+{
+	int64_t end = clock_mono_ms() + CONNECT_MS;
+	int rc;
+
+	do {
+		rc = client_open(&j->user.client, j->s->state.run_dir, CONNECT_MS, p, j->e);
+		if (rc != -ENOENT || *p != CONTROL_STARTS)
+			break;
+		clock_sleep_ms(LOOK_MS);
+	} while (clock_mono_ms() < end);
+	j->user.connected = !rc;
+	return rc;
+}
+
+static int start_service(struct apply_job *j)
+{
+	const struct control_start start = { .state_dir = j->s->state.state_dir,
+					     .run_dir = j->s->state.run_dir,
+					     .timeout_ms = CONNECT_MS };
+	enum control_presence p;
+	int rc;
+
+	apply_phase(j, "starting the service");
+	*j->e = (struct err){ 0 };
+	rc = control_start(&start, j->e);
+	if (rc)
+		return rc;
+	j->user.started = true;
+	rc = open_client(j, &p);
+	return rc ? err_wrap(j->e, "the service was started") : 0;
+}
+
+static int refuse_daemon(struct apply_job *j)
+{
+	const struct plan *p = j->r->plan;
+
+	for (unsigned i = 0; i < p->n_routes; i++) {
+		const struct plan_route *r = &p->routes[i];
+
+		if (r->tier == TIER_NFTABLES)
+			continue;
+		err_at(j->e, EINVAL, r->reason_loc,
+		       "route \"%s\" needs the service: %s, which --no-daemon excludes",
+		       r->route->name, r->reason);
+		err_hint(j->e, "start it yourself: spctl run");
+		return j->e->code;
+	}
+	return err_set(j->e, EINVAL, "the routes need the service, which --no-daemon excludes");
+}
+
+/* 0 with user.connected false: nobody is there, and nobody is needed. */
+static int reach(struct apply_job *j, bool needed)
+{
+	enum control_presence p = CONTROL_NONE;
+	int rc = open_client(j, &p);
+
+	if (!rc || rc != -ENOENT)
+		return rc;
+	/* A dataplane without a controller serves the former routes: somebody has to tell it. */
+	if (!needed && p != CONTROL_ORPHAN) {
+		*j->e = (struct err){ 0 };
+		return 0;
+	}
+	return needed && j->r->no_daemon ? refuse_daemon(j) : start_service(j);
+}
+
+/* ---- prepare ---- */
+
+static json_t *listeners_json(const struct control_table *t)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < t->n_listeners; i++) {
+		const struct control_listener *l = &t->listeners[i];
+		char text[ADDR_TEXT];
+
+		json_array_append_new(list, json_pack("{s:s,s:i}", "address",
+						      addr_format(&l->address, text), "port",
+						      (int)l->port));
+	}
+	return list;
+}
+
+/* The dataplane names a route by its index in the table. */
+static void blame(struct apply_job *j, const json_t *load, int index)
+{
+	const json_t *r =
+		index < 0 ? NULL : json_array_get(json_object_get(load, "routes"), (size_t)index);
+	const char *name = json_string_value(json_object_get(r, "name"));
+	const struct config *c = j->r->plan->config;
+
+	for (unsigned i = 0; name && i < c->n_routes; i++) {
+		if (strcmp(c->routes[i].name, name))
+			continue;
+		err_wrap(j->e, "route \"%s\"", name);
+		err_place(j->e, c->routes[i].loc, NULL);
+	}
+}
+
+static int ask_prepare(struct apply_job *j, const struct control_table *t)
+{
+	const struct config *c = j->r->plan->config;
+	json_t *answer;
+	int route = -1;
+
+	apply_phase(j, "the service loads %u listeners", t->n_listeners);
+	answer = client_ask(&j->user.client,
+			    json_pack("{s:s,s:I,s:s,s:O,s:o,s:I}", "type", "prepare", "generation",
+				      (json_int_t)j->compile.generation, "table", j->compile.table,
+				      "load", t->load, "listeners", listeners_json(t),
+				      "gracefulShutdownTimeout",
+				      (json_int_t)c->extra->limits->graceful_shutdown_timeout_ms),
+			    "prepared", PREPARE_MS, &route, j->e);
+	if (!answer) {
+		blame(j, t->load, route);
+		return j->e->code;
+	}
+	json_decref(answer);
+	j->user.prepared = true;
+	return 0;
+}
+
+static int prepare(struct apply_job *j, bool needed)
+{
+	struct control_options o = { .generation = j->compile.generation,
+				     .ids = j->route_ids,
+				     .default_id = j->default_id };
+	struct control_table t = { 0 };
+	int rc = reach(j, needed);
+
+	/* Who was started just now, or runs already, has what is live from STATE. */
+	if (rc || !j->user.connected || (j->again && j->user.client.generation == j->s->live))
+		return rc;
+	control_bounds(&o);
+	rc = control_compile(j->r->plan, &o, &t, j->e);
+	rc = rc ? rc : ask_prepare(j, &t);
+	control_table_fini(&t);
+	FAILPOINT(prepared);
+	return rc;
+}
+
+int user_space_prepare(struct apply_job *j)
+{
+	bool needed = control_needs_service(j->r->plan);
+
+	if (!needed && control_look(j->s->state.run_dir) == CONTROL_NONE)
+		return 0;
+	return prepare(j, needed);
+}
+
+/* ---- commit ---- */
+
+void user_space_commit(struct apply_job *j)
+{
+	struct err e = { 0 };
+	json_t *answer;
+
+	if (!j->user.prepared)
+		return;
+	j->user.prepared = false;
+	apply_phase(j, "the service takes over");
+	answer = client_ask(&j->user.client,
+			    json_pack("{s:s,s:I}", "type", "commit", "generation",
+				      (json_int_t)j->compile.generation),
+			    "committed", COMMIT_MS, NULL, &e);
+	if (!answer)
+		log_warn("the routes are in effect, but the service has not said so: %s", e.msg);
+	else if (json_is_true(json_object_get(answer, "late")))
+		log_warn("the dataplane is late: it serves the new routes as soon as it is back");
+	json_decref(answer);
+}
+
+void user_space_end(struct apply_job *j)
+{
+	struct err e = { 0 };
+
+	if (j->user.prepared)
+		json_decref(client_ask(&j->user.client,
+				       json_pack("{s:s,s:I}", "type", "abort", "generation",
+						 (json_int_t)j->compile.generation),
+				       "aborted", COMMIT_MS, NULL, &e));
+	if (j->user.connected)
+		client_close(&j->user.client);
+	j->user = (struct user_space){ 0 };
+}
+
+/* ---- down ---- */
+
+bool user_space_stop(const struct session *s, unsigned drain_s)
+{
+	const struct control_start start = { .state_dir = s->state.state_dir,
+					     .run_dir = s->state.run_dir,
+					     .timeout_ms = CONNECT_MS };
+	struct control_client c;
+	enum control_presence p = CONTROL_NONE;
+	struct err e = { 0 };
+	int rc = client_open(&c, s->state.run_dir, CONNECT_MS, &p, &e);
+	json_t *answer;
+
+	if (rc == -ENOENT && p == CONTROL_NONE)
+		return false;
+	/* Nobody else can tell a dataplane whose controller died to end. */
+	if (rc == -ENOENT && p == CONTROL_ORPHAN && !control_start(&start, &e))
+		rc = client_open(&c, s->state.run_dir, CONNECT_MS, &p, &e);
+	if (rc) {
+		log_warn("the service cannot be asked to end: %s", e.msg);
+		return false;
+	}
+	answer = client_ask(&c, json_pack("{s:s,s:i}", "type", "stop", "timeout", (int)drain_s),
+			    "done", COMMIT_MS, NULL, &e);
+	if (!answer)
+		log_warn("the service does not end: %s", e.msg);
+	json_decref(answer);
+	client_close(&c);
+	return answer != NULL;
+}
+
+int user_space_await_end(const struct session *s, unsigned timeout_ms, struct err *e)
+{
+	int64_t end = clock_mono_ms() + timeout_ms;
+
+	while (control_look(s->state.run_dir) != CONTROL_NONE) {
+		if (clock_mono_ms() > end)
+			return err_set(e, ETIMEDOUT, "the service has not ended within %u s",
+				       timeout_ms / 1000);
+		clock_sleep_ms(LOOK_MS);
+	}
+	return 0;
+}
