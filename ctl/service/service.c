@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,6 +37,8 @@
 #define OLD_MS		 INT32_MAX /* after a hand-over connections live as long as they like */
 #define FORCE_MS	 2000	   /* beyond the time that was given */
 #define COUNT_MS	 1000
+#define LOG_LOOK_MS	 60000
+#define LOG_MAX_BYTES	 (1 << 20)
 
 static unsigned cores(void)
 {
@@ -131,35 +134,44 @@ static void is_ready(void *arg)
 	start_file(s);
 }
 
-static bool is_of_plan(const struct service *s, const struct upcall *u)
+/* The target of what is served that this is about; NULL: there is none. */
+static const json_t *find_target(const struct service *s, const struct upcall *u,
+				 const json_t **route)
 {
-	const json_t *routes = json_object_get(s->link.live, "routes"), *r, *t;
+	const json_t *t;
 	size_t i, k;
 
-	json_array_foreach (routes, i, r) {
-		const bool its = json_integer_value(json_object_get(r, "id")) == u->route;
+	json_array_foreach (json_object_get(s->link.live, "routes"), i, *route) {
+		const bool its = json_integer_value(json_object_get(*route, "id")) == u->route;
 
-		json_array_foreach (json_object_get(r, "targets"), k, t) {
+		json_array_foreach (json_object_get(*route, "targets"), k, t) {
 			const char *host = json_string_value(json_object_get(t, "host"));
 
 			if (u->type == UPCALL_TARGET && its &&
 			    json_integer_value(json_object_get(t, "tag")) == u->tag)
-				return true;
+				return t;
 			if (u->type == UPCALL_NAME_CHANGED && host && !strcasecmp(host, u->name))
-				return true;
+				return t;
 		}
 	}
-	return false;
+	return NULL;
 }
 
 static void found(struct service *s, const struct upcall *u)
 {
-	if (!is_of_plan(s, u)) {
+	const json_t *route, *target = find_target(s, u, &route);
+	const char *name, *host;
+
+	if (!target) {
 		log_debug("the dataplane speaks of what no route has");
 		return;
 	}
+	name = json_string_value(json_object_get(route, "name"));
+	host = json_string_value(json_object_get(target, "host"));
 	if (u->type == UPCALL_TARGET)
-		log_warn("route id=%u target tag=%u is %s: %s", u->route, u->tag,
+		log_warn("route \"%s\": target %s:%lld is %s: %s", name ? name : "?",
+			 host ? host : "?",
+			 (long long)json_integer_value(json_object_get(target, "port")),
 			 u->up ? "up" : "down", u->text);
 	if (s->o.found)
 		s->o.found(s->o.found_arg, u);
@@ -363,6 +375,18 @@ static int start_with(struct service *s, struct live *live, struct err *e)
 	return control_open(s, e);
 }
 
+/* A file that nobody rotates (RUN is in memory) is begun again. */
+static void cut_log(struct timer *t)
+{
+	struct service *s = (struct service *)((char *)t - offsetof(struct service, log_clock));
+	struct stat st;
+
+	timer_set(s->loop, t, loop_now_ms(s->loop) + LOG_LOOK_MS, cut_log);
+	if (!fstat(STDERR_FILENO, &st) && S_ISREG(st.st_mode) && st.st_size > LOG_MAX_BYTES &&
+	    (fcntl(STDERR_FILENO, F_GETFL) & O_APPEND) && ftruncate(STDERR_FILENO, 0) < 0)
+		return;
+}
+
 static void feed_watchdog(struct timer *t)
 {
 	struct service *s = (struct service *)((char *)t - offsetof(struct service, watchdog));
@@ -411,6 +435,8 @@ static int begin(struct service *s, struct err *e)
 	rc = rc ? rc : live_read(s->state_dir, s->run_dir, &live, e);
 	rc = rc ? rc : start_with(s, &live, e);
 	live_fini(&live);
+	if (!rc)
+		cut_log(&s->log_clock);
 	s->watchdog_ms = notify_watchdog_ms();
 	if (!rc && s->watchdog_ms)
 		feed_watchdog(&s->watchdog);
@@ -437,6 +463,7 @@ static void end(struct service *s)
 		olds_fini(s);
 		timer_cancel(s->loop, &s->watchdog);
 		timer_cancel(s->loop, &s->countdown);
+		timer_cancel(s->loop, &s->log_clock);
 		if (s->link.loop) {
 			link_kill(&s->link, "the service ends");
 			link_fini(&s->link);

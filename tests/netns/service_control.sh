@@ -62,14 +62,14 @@ expect_json "$(ask "$(prepare 3 8003 10.20.0.3:7000)")" \
 
 # Two commands do not mix.
 coproc FIRST { "$ASK" "$RUN/control.sock"; }
-FIRST_ID=$FIRST_PID
+first=$FIRST_PID
 prepare 4 8004 10.20.0.3:7000 >&"${FIRST[1]}"
 read -r -t 10 line <&"${FIRST[0]}"
 expect_match "$line" prepared
 expect_json "$(ask "$(prepare 5 8005 10.20.0.3:7000)")" '.message == "generation 4 is being prepared by another command"'
 
 # One that ends in between: the kernel has no generation 4, so it is dropped.
-kill -9 "$FIRST_ID"
+kill -9 "$first"
 eventually grep -q 'generation 4 is dropped' "$T/service.log"
 expect_refused tcp 10.10.0.1:8004
 
@@ -81,11 +81,11 @@ EOF
 apply kernel
 generation=$(spctl status --json | jq .generation)
 coproc SECOND { "$ASK" "$RUN/control.sock"; }
-SECOND_ID=$SECOND_PID
+second=$SECOND_PID
 prepare "$generation" 8006 10.20.0.3:7000 >&"${SECOND[1]}"
 read -r -t 10 line <&"${SECOND[0]}"
 expect_match "$line" prepared
-kill -9 "$SECOND_ID"
+kill -9 "$second"
 eventually grep -q "generation $generation is in the kernel" "$T/service.log"
 expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:8006
 eventually expect_no_listener 8000

@@ -33,6 +33,7 @@ unit=${unit%/*}/spctl-run.service
 expect_no_match "$(cat "$unit")" '@[A-Z]+@' 'what make puts in'
 has Service Type notify
 has Service ExecStart '/usr/sbin/spctl run'
+# shellcheck disable=SC2016 # $MAINPID is systemd's
 has Service ExecReload '/bin/kill -USR2 $MAINPID'
 has Service KillMode mixed
 expect_match "$(sed -n 's/^FileDescriptorStoreMax=//p' "$unit")" '^[1-9][0-9]+$'
