@@ -97,6 +97,17 @@ static bool is_orderly(const struct conn *c, enum reason why)
 	       c->state == CONN_LINGER;
 }
 
+/* Counted out before anybody can see that it has ended. */
+static void count_out(struct conn *c)
+{
+	limits_release(c->w->plane->limits, &c->hold);
+	limits_drop_connection(c->w->plane->limits);
+	if (!c->route)
+		return;
+	conn_target_count_out(c);
+	atomic_fetch_sub_explicit(&c->route->stats->active, 1, memory_order_relaxed);
+}
+
 void conn_end(struct conn *c, enum reason why)
 {
 	struct worker *w = c->w;
@@ -109,16 +120,13 @@ void conn_end(struct conn *c, enum reason why)
 	turn_cancel(w->loop, &c->turn);
 	if (c->state == CONN_RELAY)
 		relay_fini(&c->relay, &w->pool);
-	conn_target_drop(c, hard);
-	close_client(c, hard);
 	conn_first_free(c);
-	limits_release(w->plane->limits, &c->hold);
-	limits_drop_connection(w->plane->limits);
-	if (c->route) {
-		atomic_fetch_sub_explicit(&c->route->stats->active, 1, memory_order_relaxed);
-		route_unref(c->route);
-	}
+	count_out(c);
 	list_remove(c);
+	conn_target_close(c, hard);
+	close_client(c, hard);
+	if (c->route)
+		route_unref(c->route);
 	free(c->name);
 	free(c);
 }

@@ -95,7 +95,8 @@ void conn_linger_ready(struct conn *c, uint32_t events);
 /* conn_target.c */
 void conn_connect(struct conn *c); /* to the next target */
 void conn_client_while_connecting(struct conn *c, uint32_t events);
-void conn_target_drop(struct conn *c, bool hard);
+void conn_target_close(struct conn *c, bool hard);
+void conn_target_count_out(struct conn *c);
 /* conn_relay.c */
 void conn_connected(struct conn *c, uint32_t target_events);
 void conn_relay_ready(struct conn *c, unsigned side, uint32_t events);

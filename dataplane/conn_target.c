@@ -33,7 +33,7 @@ static void count_in(struct conn *c)
 	atomic_fetch_add_explicit(&s->active, 1, memory_order_relaxed);
 }
 
-static void count_out(struct conn *c)
+void conn_target_count_out(struct conn *c)
 {
 	if (c->target_index < 0)
 		return;
@@ -41,7 +41,7 @@ static void count_out(struct conn *c)
 	c->target_index = -1;
 }
 
-static void target_close(struct conn *c, bool hard)
+void conn_target_close(struct conn *c, bool hard)
 {
 	const struct linger now = { .l_onoff = 1 };
 	int fd = c->target.fd;
@@ -53,12 +53,6 @@ static void target_close(struct conn *c, bool hard)
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	close(fd);
 	c->target.fd = -1;
-}
-
-void conn_target_drop(struct conn *c, bool hard)
-{
-	target_close(c, hard);
-	count_out(c);
 }
 
 /* ---- where to ---- */
@@ -130,17 +124,17 @@ static void try_failed(struct conn *c, int error)
 {
 	struct target_state *s = target_of(c)->state;
 
-	target_close(c, true);
+	conn_target_close(c, true);
 	c->timed_out = error == ETIMEDOUT;
 	if (c->more_addresses) {
-		count_out(c);
+		conn_target_count_out(c);
 		return;
 	}
-	c->tried |= 1ull << (unsigned)(c->target_index % BALANCE_TRIED_MAX);
+	c->tried |= balance_tried_bit((unsigned)c->target_index);
 	atomic_fetch_add_explicit(&s->failed, 1, memory_order_relaxed);
 	if (!is_our_fault(error))
 		balance_failed(s, loop_now_ms(c->w->loop));
-	count_out(c);
+	conn_target_count_out(c);
 	c->address_tries = 0;
 }
 
@@ -241,7 +235,7 @@ static unsigned targets_left(const struct conn *c)
 	unsigned left = 0;
 
 	for (unsigned i = 0; i < c->route->n_targets; i++)
-		left += !(c->tried >> (i % BALANCE_TRIED_MAX) & 1);
+		left += !(c->tried & balance_tried_bit(i));
 	return left;
 }
 

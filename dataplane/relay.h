@@ -36,7 +36,7 @@ struct relay_flow {
 	uint64_t bytes;	     /* written to the other side so far */
 	uint64_t skipped;    /* of those: not the sender's own bytes (a PROXY header) */
 	size_t to_skip;	     /* of the buffer: the same, still to be sent */
-	unsigned full_reads; /* in a row */
+	unsigned full_reads; /* with no quiet one between */
 	bool eof, shut;	     /* FIN read; FIN passed on */
 	bool spliced;	     /* has been moved by splice at least once */
 };

@@ -158,7 +158,7 @@ struct route_health {
 	/* The port that the route matches, where it is one: for targets whose port follows it. 0:
 	 * several
 	 */
-	uint16_t port;
+	unsigned port;
 };
 
 struct route_cell;  /* route_index.c's */

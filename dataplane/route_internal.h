@@ -80,6 +80,8 @@ struct cell_list {
 	uint32_t *routes;
 	uint32_t n;
 };
+/* Cells and index of a table that has its routes. */
+int route_cells_load(struct route_table *t, const json_t *load, struct err *e);
 int route_index_build(struct route_table *t, const struct cell_list *lists, struct err *e);
 void route_index_free(struct route_index *x);
 

@@ -215,6 +215,7 @@ int json_list(const json_t *o, const char *key, size_t max, const json_t **out,
 	const json_t *v = json_object_get(o, key);
 	char seen[SEEN_BYTES];
 
+	*out = NULL;
 	if (v && !json_is_array(v))
 		return json_refuse(at, key, e, "must be a list, not %s", json_seen(v, seen));
 	if (json_array_size(v) > max)

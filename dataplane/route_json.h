@@ -46,7 +46,7 @@ const char *json_seen(const json_t *v, char out[SEEN_BYTES]);
 /* All members of o as f says into base. Texts that were read stay in base on errors, too. */
 int json_read(const json_t *o, const struct json_field *f, size_t n, void *base,
 	      const struct json_at *at, struct err *e);
-/* o[key] as a list of at most max; *out is NULL where it is absent. */
+/* o[key] as a list of at most max; *out is NULL where it is absent or wrong. */
 int json_list(const json_t *o, const char *key, size_t max, const json_t **out,
 	      const struct json_at *at, struct err *e);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A load: its sets, its routes, its cells. What the table before has already is taken
- * over: a set with the same ranges, a route with the same text and the same
- * sets. Both are found by hash and compared whole. A route's text leaves out the
- * numbers of its sets, which change when another set comes; a route whose text was
- * taken before is not read again, so an apply that changes little costs little.
+ * A load: its sets and its routes (its cells: route_cells.c). What the table before has already is
+ * taken over: a set with the same ranges, a route with the same text and the same sets. Both are
+ * found by hash and compared whole. A route's text leaves out the numbers of its sets, which change
+ * when another set comes; a route whose text was taken before is not read again, so an apply that
+ * changes little costs little.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -26,8 +26,7 @@ struct job {
 	struct route_registry *g;
 	struct route_table *t;
 	struct finder sets, routes; /* of before */
-	struct cell_list *lists;
-	int route; /* to blame */
+	int route;		    /* to blame */
 	struct err *e;
 };
 
@@ -358,135 +357,6 @@ static int collect_names(struct job *j)
 	return 0;
 }
 
-/* ---- cells ---- */
-
-static int read_list(struct job *j, const json_t *json, struct cell_list *out,
-		     const struct json_at *at)
-{
-	const struct json_at routes = { .up = at, .key = "routes" };
-	const json_t *list;
-	int rc = json_list(json, "routes", j->t->n_routes, &list, at, j->e);
-	size_t n = json_array_size(list);
-	char seen[SEEN_BYTES];
-
-	if (rc)
-		return rc;
-	if (!n)
-		return json_refuse(at, "routes", j->e, "must name a route");
-	out->routes = calloc(n, sizeof(*out->routes));
-	if (!out->routes)
-		return no_memory(j);
-	for (; out->n < n; out->n++) {
-		const struct json_at one = { .up = &routes, .index = out->n };
-		const json_t *v = json_array_get(list, out->n);
-		json_int_t i = json_is_integer(v) ? json_integer_value(v) : -1;
-
-		if (i < 0 || i >= j->t->n_routes)
-			return json_refuse(&one, NULL, j->e, "%s is none of the %u routes",
-					   json_seen(v, seen), j->t->n_routes);
-		out->routes[out->n] = (uint32_t)i;
-	}
-	return 0;
-}
-
-struct raw_cell {
-	unsigned from, to;
-	char *address;
-};
-
-static const struct json_field cell_fields[] = {
-	{ .key = "address",
-	  .kind = FIELD_TEXT,
-	  .off = offsetof(struct raw_cell, address),
-	  .min = 1,
-	  .max = 64 },
-	{ .key = "from",
-	  .kind = FIELD_UINT,
-	  .off = offsetof(struct raw_cell, from),
-	  .min = 1,
-	  .max = 65535,
-	  .required = true },
-	{ .key = "to",
-	  .kind = FIELD_UINT,
-	  .off = offsetof(struct raw_cell, to),
-	  .min = 1,
-	  .max = 65535,
-	  .required = true },
-	{ .key = "routes", .kind = FIELD_OTHER, .required = true },
-};
-
-static int check_cell(struct job *j, const struct raw_cell *raw, struct route_cell *cell,
-		      const struct json_at *at)
-{
-	if (raw->from > raw->to)
-		return json_refuse(at, NULL, j->e, "%u to %u is no range of ports", raw->from,
-				   raw->to);
-	if (raw->address &&
-	    (!addr_parse(raw->address, &cell->address) || addr_is_unspecified(&cell->address)))
-		return json_refuse(at, "address", j->e, "\"%.64s\" is no address of a host",
-				   raw->address);
-	cell->from = (uint16_t)raw->from;
-	cell->to = (uint16_t)raw->to;
-	return 0;
-}
-
-static int read_cell(struct job *j, const json_t *json, uint32_t i, const struct json_at *at)
-{
-	struct raw_cell raw = { 0 };
-	int rc = json_read(json, cell_fields, N_OF(cell_fields), &raw, at, j->e);
-
-	if (!rc)
-		rc = check_cell(j, &raw, &j->t->cells[i], at);
-	if (!rc)
-		rc = read_list(j, json, &j->lists[i], at);
-	j->t->cells[i].order = i; /* which of the lists, until they have become orders */
-	free(raw.address);
-	return rc;
-}
-
-static int cell_cmp(const void *a, const void *b)
-{
-	const struct route_cell *x = a, *y = b;
-	int rc = addr_cmp(&x->address, &y->address);
-
-	return rc ? rc : (x->from > y->from) - (x->from < y->from);
-}
-
-static int sort_cells(struct job *j)
-{
-	struct route_cell *v = j->t->cells;
-
-	qsort(v, j->t->n_cells, sizeof(*v), cell_cmp);
-	for (uint32_t i = 1; i < j->t->n_cells; i++)
-		if (!addr_cmp(&v[i - 1].address, &v[i].address) && v[i].from <= v[i - 1].to)
-			return err_set(j->e, EINVAL, "cells[%u]: overlaps cells[%u]", v[i].order,
-				       v[i - 1].order);
-	return 0;
-}
-
-static int load_cells(struct job *j)
-{
-	const struct json_at cells = { .key = "cells" };
-	const json_t *list;
-	int rc = json_list(j->load, "cells", CELLS_MAX, &list, NULL, j->e);
-	size_t n = json_array_size(list);
-
-	if (rc)
-		return rc;
-	j->t->cells = calloc(n + 1, sizeof(*j->t->cells));
-	j->lists = calloc(n + 1, sizeof(*j->lists));
-	if (!j->t->cells || !j->lists)
-		return no_memory(j);
-	for (; j->t->n_cells < n && !rc; j->t->n_cells++) {
-		const struct json_at one = { .up = &cells, .index = j->t->n_cells };
-
-		rc = read_cell(j, json_array_get(list, one.index), j->t->n_cells, &one);
-	}
-	if (!rc)
-		rc = sort_cells(j);
-	return rc ? rc : route_index_build(j->t, j->lists, j->e);
-}
-
 /* ---- all of it ---- */
 
 static int load_top(struct job *j)
@@ -534,14 +404,11 @@ static int load_all(struct job *j)
 		rc = collect_names(j);
 	if (!rc)
 		rc = load_fallback(j);
-	return rc ? rc : load_cells(j);
+	return rc ? rc : route_cells_load(j->t, j->load, j->e);
 }
 
 static void job_fini(struct job *j)
 {
-	for (uint32_t i = 0; j->lists && i < j->t->n_cells; i++)
-		free(j->lists[i].routes);
-	free(j->lists);
 	free(j->sets.slots);
 	free(j->routes.slots);
 }

@@ -131,6 +131,7 @@ static const struct json_field health_fields[] = {
 	UINT_FIELD("unhealthy", unhealthy_threshold, 1, 3),
 	UINT_FIELD("healthy", healthy_threshold, 1, 2),
 	{ .key = "path", .kind = FIELD_TEXT, .off = OF(path), .min = 1, .max = 2048 },
+	{ .key = "port", .kind = FIELD_UINT, .off = OF(port), .max = 65535 },
 };
 #undef OF
 

@@ -103,7 +103,7 @@ int main(int argc, char **argv)
 	const struct command *c = find_command(command_name(argc, argv));
 
 	cmd_run_keep_argv(argv);
-	control_set_starter(service_start_background);
+	control_set_starter(background_start);
 	signal(SIGPIPE, SIG_IGN); /* a closed pager is an error of fflush above, not our death */
 	if (!c)
 		return unknown_command(argv[1]);

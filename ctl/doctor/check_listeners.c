@@ -32,7 +32,8 @@ static const struct plan_route *taker_of(const struct plan *p, const struct host
 		const struct plan_cell *cell = &p->cells[i];
 		const struct plan_route *r;
 
-		if (!cell_takes(cell, l))
+		/* Where user space has a part, the service listens there itself. */
+		if (!cell_takes(cell, l) || cell->user)
 			continue;
 		r = v4 ? winner_of(&cell->v4) : NULL;
 		r = r || !v6 ? r : winner_of(&cell->v6);

@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The process is a grandchild, so that nobody has to wait for it, in a session
- * of its own. Its lines go to RUN/service.log; when it ends before it answers,
- * its last line there is what the command says.
+ * Through systemd only where it is really the one: it runs, it has our unit, it
+ * is in this network namespace, and the instance is the one that the unit names.
+ * A lab or a container's second instance must not start the host's.
+ *
+ * Otherwise a child in a session of its own, with nothing of the terminal: it is
+ * waited for as long as it has not answered, so that its error is the command's.
  */
 #include "ctl/service/background.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,126 +24,226 @@
 #include "ctl/base/clock.h"
 #include "ctl/base/io.h"
 #include "ctl/control/client.h"
-#include "ctl/service/systemd_unit.h"
+#include "ctl/state/state.h"
 
-#define LOOK_MS 20
-#define LOG_MAX 65536
+#define LOOK_MS	 20
+#define HELLO_MS 2000
+#define LOG_MAX	 65536
 
-static int open_log(const char *run_dir, char *path, size_t cap, struct err *e)
+/* ---- systemd ---- */
+
+static bool same_namespace_as_init(void)
 {
-	int fd;
+	struct stat mine, init;
 
-	snprintf(path, cap, "%s/%s", run_dir, BACKGROUND_LOG);
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-	return fd < 0 ? err_sys(e, errno, "cannot write %s", path) : fd;
+	return !stat("/proc/self/ns/net", &mine) && !stat("/proc/1/ns/net", &init) &&
+	       mine.st_dev == init.st_dev && mine.st_ino == init.st_ino;
 }
 
-__attribute__((noreturn)) static void become_service(const struct control_start *s, int log_fd)
+static bool has_unit(void)
 {
-	char *argv[] = { (char[]){ "spctl" },
-			 (char[]){ "run" },
-			 (char[]){ "--state-dir" },
-			 strdup(s->state_dir),
-			 (char[]){ "--run-dir" },
-			 strdup(s->run_dir),
-			 NULL };
-	sigset_t none;
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	static const char *const dirs[] = {
+		"/etc/systemd/system",	   "/run/systemd/system", "/usr/local/lib/systemd/system",
+		"/usr/lib/systemd/system", "/lib/systemd/system",
+	};
+	char path[PATH_MAX];
 
-	for (int sig = 1; sig < NSIG; sig++)
-		signal(sig, SIG_DFL);
+	for (unsigned i = 0; i < sizeof(dirs) / sizeof(*dirs); i++) {
+		snprintf(path, sizeof(path), "%s/" BACKGROUND_UNIT, dirs[i]);
+		if (!access(path, F_OK))
+			return true;
+	}
+	return false;
+}
+
+static bool is_systemds(const struct background *b)
+{
+	return !strcmp(b->state_dir, STATE_USUAL_DIR) && !strcmp(b->run_dir, STATE_USUAL_RUN_DIR) &&
+	       !b->user && !b->workers && !access("/run/systemd/system", F_OK) &&
+	       same_namespace_as_init() && has_unit();
+}
+
+/* systemd's own tool tells what is wrong on stderr; that it takes long is our deadline's matter. */
+static int start_unit(pid_t *pid, struct err *e)
+{
+	char name[] = "systemctl", start[] = "start", wait[] = "--no-block",
+	     unit[] = BACKGROUND_UNIT;
+	char *argv[] = { name, start, wait, unit, NULL };
+	const int rc = posix_spawnp(pid, name, NULL, NULL, argv, environ);
+
+	return rc ? err_sys(e, -rc, "cannot run systemctl") : 0;
+}
+
+/* ---- a process ---- */
+
+static int add_files(posix_spawn_file_actions_t *files, const char *log)
+{
+	int rc = posix_spawn_file_actions_addopen(files, 0, "/dev/null", O_RDONLY, 0);
+
+	rc = rc ? rc
+		: posix_spawn_file_actions_addopen(files, 1, log,
+						   O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
+	rc = rc ? rc : posix_spawn_file_actions_adddup2(files, 1, 2);
+	rc = rc ? rc : posix_spawn_file_actions_addclosefrom_np(files, 3);
+	return rc ? rc : posix_spawn_file_actions_addchdir_np(files, "/");
+}
+
+static int add_attributes(posix_spawnattr_t *attr)
+{
+	const short flags = POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
+	sigset_t all, none;
+	int rc;
+
+	sigfillset(&all);
 	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (chdir("/") || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(log_fd, 2) < 0)
-		_exit(1);
-	close_range(3, ~0u, 0);
-	unsetenv("NOTIFY_SOCKET"); /* it is not the command's parent that starts */
-	execv("/proc/self/exe", argv);
-	_exit(1);
+	rc = posix_spawnattr_setflags(attr, flags);
+	rc = rc ? rc : posix_spawnattr_setsigdefault(attr, &all);
+	return rc ? rc : posix_spawnattr_setsigmask(attr, &none);
 }
 
-/* Its pid through the pipe: to know when it has ended. */
-static pid_t spawn(const struct control_start *s, int log_fd, struct err *e)
+static int spawn_run(char *const argv[], const char *log, pid_t *pid)
 {
-	int pair[2];
-	pid_t child, service = 0;
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	int rc = posix_spawn_file_actions_init(&files);
 
-	if (pipe2(pair, O_CLOEXEC))
-		return err_sys(e, errno, "cannot start the service");
-	child = fork();
-	if (!child) {
-		setsid();
-		service = fork();
-		if (!service)
-			become_service(s, log_fd);
-		_exit(write(pair[1], &service, sizeof(service)) != sizeof(service));
+	if (rc)
+		return -rc;
+	rc = posix_spawnattr_init(&attr);
+	if (!rc) {
+		rc = add_files(&files, log);
+		rc = rc ? rc : add_attributes(&attr);
+		rc = rc ? rc : posix_spawn(pid, "/proc/self/exe", &files, &attr, argv, environ);
+		posix_spawnattr_destroy(&attr);
 	}
-	close(pair[1]);
-	if (child < 0 || read(pair[0], &service, sizeof(service)) != sizeof(service))
-		service = -1;
-	close(pair[0]);
-	if (child > 0)
-		waitpid(child, NULL, 0);
-	return service > 0 ? service : err_set(e, EAGAIN, "cannot start the service");
+	posix_spawn_file_actions_destroy(&files);
+	return -rc;
 }
 
-/* The last line, without the name in front of it. */
-static int last_words(const char *path, struct err *e)
+/* Its working directory is another. */
+static int start_process(const struct background *b, const char *log, pid_t *pid, struct err *e)
 {
-	static const char name[] = "spctl: ", error[] = "error: ";
-	struct buf b = { 0 };
-	const char *line = "it says nothing";
-	char *end;
+	char name[] = "spctl", command[] = "run", state[] = "--state-dir", run[] = "--run-dir",
+	     user[] = "--user", workers[] = "--workers", number[16];
+	char *dirs[2] = { realpath(b->state_dir, NULL), realpath(b->run_dir, NULL) };
+	char *of = b->user ? strdup(b->user) : NULL;
+	char *argv[12] = { name, command, state, dirs[0], run, dirs[1] };
+	int n = 6, rc = dirs[0] && dirs[1] && (of || !b->user) ? 0 : -errno;
 
-	if (!io_read_regular(path, LOG_MAX, &b, NULL) && b.len) {
-		buf_putc(&b, 0);
-		end = b.data + strlen(b.data);
-		while (end > b.data && end[-1] == '\n')
-			*--end = 0;
-		end = strrchr(b.data, '\n');
-		line = end ? end + 1 : b.data;
-		line += strncmp(line, name, strlen(name)) ? 0 : strlen(name);
-		line += strncmp(line, error, strlen(error)) ? 0 : strlen(error);
+	if (of) {
+		argv[n++] = user;
+		argv[n++] = of;
 	}
-	err_set(e, ECONNREFUSED, "the service cannot start: %s", line);
-	err_hint(e, "all that it said is in %s", path);
-	buf_fini(&b);
-	return e->code;
+	if (b->workers) {
+		snprintf(number, sizeof(number), "%u", b->workers);
+		argv[n++] = workers;
+		argv[n++] = number;
+	}
+	/* Whoever manages this command does not manage the service. */
+	unsetenv("NOTIFY_SOCKET");
+	unsetenv("WATCHDOG_USEC");
+	rc = rc ? rc : spawn_run(argv, log, pid);
+	free(dirs[0]);
+	free(dirs[1]);
+	free(of);
+	return rc ? err_sys(e, rc, "cannot start the service") : 0;
 }
 
-static int await(const struct control_start *s, pid_t pid, const char *path, struct err *e)
+/* ---- waiting ---- */
+
+static bool answers(const struct background *b, struct err *e)
 {
-	int64_t end = clock_mono_ms() + s->timeout_ms;
-	enum control_presence p;
 	struct control_client c;
+	enum control_presence p;
 
-	while (clock_mono_ms() < end) {
-		if (!client_open(&c, s->run_dir, s->timeout_ms, &p, NULL)) {
-			client_close(&c);
+	if (client_open(&c, b->run_dir, HELLO_MS, &p, e))
+		return false;
+	client_close(&c);
+	return true;
+}
+
+/* Without what every line begins with. */
+static void last_error(const char *log, char *out, size_t cap)
+{
+	static const char mark[] = "spctl: error: ";
+	struct buf text = { 0 };
+	const char *found = NULL;
+
+	snprintf(out, cap, "it ended without a word");
+	if (!io_read_regular(log, LOG_MAX, &text, NULL) && text.data)
+		for (const char *p = text.data; (p = strstr(p, mark)); p++)
+			found = p + strlen(mark);
+	if (found)
+		snprintf(out, cap, "%.*s", (int)strcspn(found, "\n"), found);
+	buf_fini(&text);
+}
+
+/* 1: it goes on. systemctl says itself what is wrong, so its words are not repeated. */
+static int look_at_child(pid_t *pid, enum background_how how, const char *log, struct err *e)
+{
+	char why[400];
+	int status;
+
+	if (*pid <= 0 || waitpid(*pid, &status, WNOHANG) != *pid)
+		return 1;
+	*pid = 0;
+	if (how == BACKGROUND_SYSTEMD && WIFEXITED(status) && !WEXITSTATUS(status))
+		return 1;
+	if (how == BACKGROUND_SYSTEMD)
+		return err_set(e, -EIO, "systemctl start " BACKGROUND_UNIT " failed");
+	last_error(log, why, sizeof(why));
+	return err_set(e, -EIO, "the service did not start: %s", why);
+}
+
+static int wait_for(const struct background *b, pid_t pid, enum background_how how, const char *log,
+		    struct err *e)
+{
+	const int64_t until_ms = clock_mono_ms() + b->timeout_ms;
+
+	for (;;) {
+		struct err why = { 0 };
+		int rc;
+
+		if (answers(b, &why))
 			return 0;
+		if (why.code == -EXDEV || why.code == -EPROTO) {
+			*e = why;
+			return why.code;
 		}
-		if (kill(pid, 0) < 0 && errno == ESRCH)
-			return last_words(path, e);
+		rc = look_at_child(&pid, how, log, e);
+		if (rc != 1)
+			return rc;
+		if (clock_mono_ms() >= until_ms)
+			return err_set(e, -ETIMEDOUT, "the service does not answer within %u s",
+				       b->timeout_ms / 1000);
 		clock_sleep_ms(LOOK_MS);
 	}
-	err_set(e, ETIMEDOUT, "the service does not answer within %u s", s->timeout_ms / 1000);
-	err_hint(e, "see %s", path);
-	return e->code;
 }
 
-int service_start_background(const struct control_start *s, struct err *e)
+int service_start_background(const struct background *b, enum background_how *how, struct err *e)
 {
-	char path[4200];
-	int log_fd, rc;
-	pid_t pid;
+	const enum control_presence there = control_look(b->run_dir);
+	char log[PATH_MAX];
+	pid_t pid = 0;
+	int rc = 0;
 
-	if (systemd_unit_serves(s->state_dir, s->run_dir))
-		return systemd_unit_start(e);
-	log_fd = open_log(s->run_dir, path, sizeof(path), e);
-	if (log_fd < 0)
-		return log_fd;
-	pid = spawn(s, log_fd, e);
-	close(log_fd);
-	rc = pid < 0 ? pid : await(s, pid, path, e);
-	return rc;
+	snprintf(log, sizeof(log), "%s/" BACKGROUND_LOG, b->run_dir);
+	*how = there == CONTROL_STARTS ? BACKGROUND_WAS_THERE
+	       : is_systemds(b)	       ? BACKGROUND_SYSTEMD
+				       : BACKGROUND_PROCESS;
+	if (*how == BACKGROUND_SYSTEMD)
+		rc = start_unit(&pid, e);
+	else if (*how == BACKGROUND_PROCESS)
+		rc = start_process(b, log, &pid, e);
+	return rc ? rc : wait_for(b, pid, *how, log, e);
+}
+
+int background_start(const struct control_start *s, struct err *e)
+{
+	const struct background b = { .state_dir = s->state_dir,
+				      .run_dir = s->run_dir,
+				      .timeout_ms = s->timeout_ms };
+	enum background_how how;
+
+	return service_start_background(&b, &how, e);
 }

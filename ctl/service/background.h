@@ -1,14 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* background: a service that a command starts and leaves running - through systemd where its unit
- * is installed and systemd runs this host, else as a process of its own. */
+/* background: starts the service for a command that needs it, and waits until it can be asked. */
 #ifndef CTL_SERVICE_BACKGROUND_H
 #define CTL_SERVICE_BACKGROUND_H
 
 #include "ctl/control/start.h"
 
-#define BACKGROUND_LOG "service.log" /* in RUN: what it says once it is ready */
+#define BACKGROUND_UNIT "spctl-run.service"
+#define BACKGROUND_LOG	"service.log" /* in RUN: the words of one that was not started by systemd \
+				       */
 
-/* A control_starter. What a service that cannot start says is the error. */
-int service_start_background(const struct control_start *s, struct err *e);
+enum background_how {
+	BACKGROUND_WAS_THERE,
+	BACKGROUND_PROCESS, /* in a session of its own */
+	BACKGROUND_SYSTEMD,
+};
+
+struct background {
+	const char *state_dir, *run_dir;
+	const char *user; /* may be NULL */
+	unsigned workers; /* 0 = not said */
+	unsigned timeout_ms;
+};
+
+/* 0: control.sock answers. Else e has what the service itself said, where it said something. Both
+ * directories exist (state_open). */
+int service_start_background(const struct background *b, enum background_how *how, struct err *e);
+/* The same as a control_starter. */
+int background_start(const struct control_start *s, struct err *e);
 
 #endif

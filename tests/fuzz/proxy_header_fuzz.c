@@ -72,8 +72,8 @@ static void fuzz_header(uint8_t *v, size_t n)
 		return;
 	fuzz_check(used == decided);
 	check_header(&h, used, n);
-	/* Two families in one header, with an id. */
-	fuzz_planted(h.unique_id_bytes && h.source.family != h.destination.family);
+	/* An id, but no authority. */
+	fuzz_planted(h.unique_id_bytes && !*h.authority);
 }
 
 static void fuzz_http(uint8_t *v, size_t n)

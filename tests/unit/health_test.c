@@ -79,6 +79,10 @@ struct target {
 	uint16_t port;
 };
 
+/* Those that are open: static ones, so that a test that failed can be cleaned up after. */
+static struct target *targets[8];
+static unsigned n_targets;
+
 static void conn_close(struct conn *c)
 {
 	int fd = c->watch.fd;
@@ -151,6 +155,7 @@ static void target_bind(struct target *t)
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	*t = (struct target){ .listener = { .fd = -1 } };
+	targets[n_targets++] = t;
 	assert_int_equal(bind(fd, (void *)&at, len), 0);
 	assert_int_equal(getsockname(fd, (void *)&at, &len), 0);
 	t->port = ntohs(at.sin_port);
@@ -175,8 +180,12 @@ static void target_close(struct target *t)
 	int fd = t->listener.fd;
 	struct conn *next;
 
+	for (unsigned i = 0; i < n_targets; i++)
+		if (targets[i] == t)
+			targets[i--] = targets[--n_targets];
 	watch_remove(loop, &t->listener);
-	close(fd);
+	if (fd >= 0)
+		close(fd);
 	for (struct conn *c = t->conns; c; c = next) {
 		next = c->next;
 		conn_close(c);
@@ -249,6 +258,8 @@ static int teardown(void **state)
 	(void)state;
 	health_free(health);
 	health = NULL;
+	while (n_targets)
+		target_close(targets[0]);
 	loop_free(loop);
 	return 0;
 }
@@ -321,8 +332,8 @@ static void how_a_target_fails_is_said(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < N(cases); i++) {
-		struct target t;
-		struct world w;
+		static struct target t;
+		static struct world w;
 
 		setup(NULL);
 		target_open(&t, cases[i].answer);
@@ -350,8 +361,8 @@ static void how_a_target_fails_is_said(void **state)
 
 static void who_refuses_goes_down_and_comes_back(void **state)
 {
-	struct target t;
-	struct world w;
+	static struct target t;
+	static struct world w;
 
 	(void)state;
 	target_bind(&t);
@@ -378,8 +389,8 @@ static void who_refuses_goes_down_and_comes_back(void **state)
 
 static void thresholds_are_exact(void **state)
 {
-	struct target t;
-	struct world w;
+	static struct target t;
+	static struct world w;
 	unsigned before;
 
 	(void)state;
@@ -410,8 +421,8 @@ static void thresholds_are_exact(void **state)
 static void the_request_names_host_and_path(void **state)
 {
 	static const char v2[16] = "\r\n\r\n\0\r\nQUIT\n\x20";
-	struct target t;
-	struct world w;
+	static struct target t;
+	static struct world w;
 	char want[128];
 
 	(void)state;
@@ -439,10 +450,12 @@ static void unix_sockets_are_checked(void **state)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct target t = { .answer = ok };
-	struct world w;
+	static struct target t;
+	static struct world w;
 
 	(void)state;
+	t = (struct target){ .answer = ok, .listener = { .fd = -1 } };
+	targets[n_targets++] = &t;
 	snprintf(at.sun_path, sizeof(at.sun_path), "/tmp/health_test.%d", getpid());
 	world_init(&w, 1, "/");
 	w.targets[0].kind = TARGET_UNIX;
@@ -461,8 +474,8 @@ static void unix_sockets_are_checked(void **state)
 
 static void a_name_is_up_when_one_of_its_addresses_is(void **state)
 {
-	struct target t;
-	struct world w;
+	static struct target t;
+	static struct world w;
 
 	(void)state;
 	target_open(&t, ok);
@@ -491,8 +504,8 @@ static void ports_that_follow_the_client_need_one_port(void **state)
 	static struct {
 		uint16_t from, to;
 	} one, range = { 1, 2 };
-	struct target t;
-	struct world w;
+	static struct target t;
+	static struct world w;
 
 	(void)state;
 	target_open(&t, ok);
@@ -528,8 +541,8 @@ static void ports_that_follow_the_client_need_one_port(void **state)
 
 static void who_left_is_forgotten_and_who_stays_goes_on(void **state)
 {
-	struct target dead, silent;
-	struct world a, b;
+	static struct target dead, silent;
+	static struct world a, b;
 
 	(void)state;
 	target_bind(&dead);
@@ -565,8 +578,8 @@ static void who_left_is_forgotten_and_who_stays_goes_on(void **state)
 
 static void thousands_are_checked_and_spread(void **state)
 {
-	struct target t, dead;
-	struct world w;
+	static struct target t, dead;
+	static struct world w;
 	unsigned first;
 
 	(void)state;
@@ -600,8 +613,8 @@ static unsigned fds_open(void)
 
 static void so_many_run_at_a_time(void **state)
 {
-	struct target t;
-	struct world w;
+	static struct target t;
+	static struct world w;
 	unsigned before, most = 0;
 
 	(void)state;
@@ -636,8 +649,8 @@ static void free_from_changed(void *arg, uint32_t route, uint32_t tag, bool up, 
 
 static void changed_may_free_everything(void **state)
 {
-	struct target t;
-	struct world w;
+	static struct target t;
+	static struct world w;
 	struct err e = { 0 };
 
 	(void)state;

@@ -55,7 +55,7 @@ static void a_route_has_what_its_load_says(void **state)
 		"\"priority\":9,\"ports\":[[1,2],[443,500]],\"sendProxy\":0},"
 		"{\"tag\":3,\"kind\":\"unix\",\"host\":\"/run/x\",\"backup\":true}],"
 		"\"balance\":\"ip-hash\",\"healthCheck\":{\"interval\":1000,\"timeout\":200,"
-		"\"unhealthy\":4,\"healthy\":5,\"path\":\"/"
+		"\"unhealthy\":4,\"healthy\":5,\"port\":444,\"path\":\"/"
 		"up\"},\"sendProxy\":2,\"acceptProxy\":true,"
 		"\"connectTimeout\":1,\"initialDataTimeout\":2,\"headTimeout\":3,"
 		"\"serverFirstAfter\":4,\"inactivityTimeout\":5,\"maxLifetime\":6,\"keepAlive\":"
@@ -88,6 +88,7 @@ static void a_route_has_what_its_load_says(void **state)
 	assert_int_equal(r->balance, BALANCE_IP_HASH);
 	assert_int_equal(r->health->healthy_threshold, 5);
 	assert_string_equal(r->health->path, "/up");
+	assert_int_equal(r->health->port, 444);
 	assert_int_equal(r->connect_timeout_ms, 1);
 	assert_int_equal(r->max_lifetime_ms, 6);
 	assert_int_equal(r->keep_alive_delay_ms, 7);
@@ -312,6 +313,8 @@ static const struct bad bad_loads[] = {
 	  "routes[0].healthCheck.interval: must be a number from 1 to 2147483647, not 0", 0 },
 	{ LOAD(",\"healthCheck\":{\"path\":\"/a b\"}"),
 	  "routes[0].healthCheck.path: must begin with \"/\" and have no space", 0 },
+	{ LOAD(",\"healthCheck\":{\"port\":65536}"),
+	  "routes[0].healthCheck.port: must be a number from 0 to 65535, not 65536", 0 },
 	{ LOAD(",\"healthCheck\":1"), "routes[0].healthCheck: must be an object, not 1", 0 },
 	{ WITH_TARGET("{\"tag\":0}"),
 	  "routes[0].targets[0].tag: must be a number from 1 to 4294967295, not 0", 0 },
