@@ -2,6 +2,7 @@
 /* run: the service in the foreground; and the hidden command that its dataplane is. */
 #include <errno.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "ctl/base/log.h"
@@ -35,6 +36,7 @@ int cmd_run(const struct options *o, int argc, char **argv)
 
 	if (rc)
 		return rc;
+	prctl(PR_SET_NAME, "spctl"); /* in the background it was executed as /proc/self/exe */
 	if (o->json) {
 		err_set(&e, EINVAL, "--json makes no sense with run: it prints nothing");
 		return cmd_fail(o, &e, EXIT_USAGE);

@@ -58,5 +58,5 @@ expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:8001
 hold_close kept
 expect_exit 0 spctl down
 expect_refused tcp 10.10.0.1:8001
-gone() { [[ $(pgrep -c -x spctl || :) == 0 ]]; }
+gone() { [[ $(pgrep -c spctl || :) == 0 ]]; }
 eventually gone

@@ -16,10 +16,10 @@ expect_exit 1 spctl run
 expect_match "$err" "runs already in .* \(pid $(cat "$RUN/run.pid")\)"
 
 # Not for others: neither by the file's mode nor, should that be changed, by who they are.
-expect_eq "$(setpriv --reuid 65534 --regid 65534 --clear-groups "$ASK" "$RUN/control.sock" 2>&1 <<<'{"type":"hello"}')" \
-	'connect: Permission denied'
+nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$ASK" "$RUN/control.sock" 2>&1 || :; }
+expect_eq "$(nobody <<<'{"type":"hello"}')" 'connect: Permission denied'
 chmod 777 "$T" "$RUN" "$RUN/control.sock"
-expect_eq "$(setpriv --reuid 65534 --regid 65534 --clear-groups "$ASK" "$RUN/control.sock" <<<'{"type":"hello"}')" closed
+expect_eq "$(nobody <<<'{"type":"hello"}')" closed
 chmod 700 "$RUN"
 
 # Who stops in the middle of a message, or never reads, holds up nobody.
@@ -101,5 +101,5 @@ hold_close kept
 ask '{"type":"stop"}' >/dev/null
 eventually test ! -e "$RUN/control.sock"
 wait "$SERVICE"
-expect_eq "$(pgrep -c -x spctl || :)" 0
+expect_eq "$(pgrep -c spctl || :)" 0
 expect_eq "$(ls "$RUN"/*.sock "$RUN"/run.pid 2>/dev/null || :)" ''
