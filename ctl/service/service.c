@@ -490,6 +490,9 @@ int service_run(const struct service_options *o, int *exit_code, struct err *e)
 	int rc;
 
 	s.signals.fd = s.control.watch.fd = -1;
+	/* It was applied by the binary of before; what is live may have changed since. */
+	if (run_lock_is_kept())
+		s.o.file = NULL;
 	rc = begin(&s, e);
 	if (!rc)
 		rc = loop_run(s.loop);

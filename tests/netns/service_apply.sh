@@ -60,3 +60,33 @@ expect_exit 0 spctl down
 expect_refused tcp 10.10.0.1:8001
 gone() { [[ $(pgrep -c spctl || :) == 0 ]]; }
 eventually gone
+
+# In the foreground with a file: it is applied first of all, once.
+relay_file() {
+	config first <<-EOF
+		{"routes":[{"name":"web","match":{"ports":$1},
+		  "action":{"type":"forward","forwardingEngine":"relay","targets":[{"host":"10.20.0.2","port":7000}]}}]}
+	EOF
+}
+relay_file 8010
+service_start "$T/first.json"
+serves() { [[ $(probe tcp "10.10.0.1:$1") == 'A|10.20.0.1|hi' ]]; }
+eventually serves 8010
+# A new binary takes over what is live, not what the file says by now.
+relay_file 8011
+: >"$T/service.log"
+upgrades() { grep -q 'takes over' "$T/service.log" || { kill -USR2 "$SERVICE" && false; }; }
+eventually upgrades
+eventually grep -q 'service is ready' "$T/service.log"
+serves 8010 || fail 'what was live is served no more'
+expect_refused tcp 10.10.0.1:8011
+kill -TERM "$SERVICE"
+wait "$SERVICE"
+expect_exit 0 spctl down
+
+# A file with an error: the service ends with the exit code that apply has.
+echo '{' >"$T/first.json"
+service_launch "$T/first.json"
+code=0
+wait "$SERVICE" || code=$?
+expect_eq "$code" 2
