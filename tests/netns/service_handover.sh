@@ -61,11 +61,14 @@ expect_json "$(service_status)" '.draining == 1 and .listeners == 2'
 cp "$SPCTL" "$T/new"
 mv "$T/new" "$SERVICE_BINARY"
 : >"$T/service.log"
+fds() { find "/proc/$SERVICE/fd" -type l | wc -l; }
+had=$(fds)
 kill -USR2 "$SERVICE"
 eventually grep -q 'service is ready' "$T/service.log"
 expect_eq "$(cat "$RUN/run.pid")" "$SERVICE"
 expect_eq "$(readlink "/proc/$SERVICE/exe")" "$SERVICE_BINARY"
 expect_exit 1 spctl run
+(($(fds) <= had + 1)) || fail "$(fds) descriptors, $had before" # one more dataplane drains
 more
 expect_eq "$(inodes)" "$sockets" 'the listening sockets'
 expect_hold kept 'A|10.20.0.1|four' four
