@@ -97,6 +97,9 @@ void client_committed(struct client *c, uint32_t generation, bool late);
 void control_heard(struct service *s, const struct upcall *u); /* answer */
 void control_dataplane_ended(struct service *s);
 
+/* service_found.c */
+void service_found(struct service *s, const struct upcall *u); /* target, name */
+
 /* service.c */
 void service_stop(struct service *s, unsigned timeout_ms);
 void service_check_end(struct service *s);
