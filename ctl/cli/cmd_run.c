@@ -34,6 +34,7 @@ int cmd_run(const struct options *o, int argc, char **argv)
 	struct err e = { 0 };
 	int rc = cmd_need_root(o, "the service changes the kernel's ruleset"), code = EXIT_DONE;
 
+	prctl(PR_SET_NAME, "spctl"); /* it may have been run as /proc/self/exe */
 	if (rc)
 		return rc;
 	prctl(PR_SET_NAME, "spctl"); /* in the background it was executed as /proc/self/exe */
@@ -57,8 +58,10 @@ static int seal(void)
 int cmd_dataplane(const struct options *o, int argc, char **argv)
 {
 	struct err e = { 0 };
-	int rc = spawn_settle(o->user, &e);
+	int rc;
 
+	prctl(PR_SET_NAME, "spctl");
+	rc = spawn_settle(o->user, &e);
 	(void)argc;
 	(void)argv;
 	if (rc)
