@@ -37,6 +37,7 @@ int cmd_run(const struct options *o, int argc, char **argv)
 	prctl(PR_SET_NAME, "spctl"); /* it may have been run as /proc/self/exe */
 	if (rc)
 		return rc;
+	prctl(PR_SET_NAME, "spctl"); /* in the background it was executed as /proc/self/exe */
 	if (o->json) {
 		err_set(&e, EINVAL, "--json makes no sense with run: it prints nothing");
 		return cmd_fail(o, &e, EXIT_USAGE);
