@@ -430,22 +430,22 @@ static void a_client_gets_targets_of_its_own_family(void **state)
 
 static void the_other_family_is_for_whom_there_is_none(void **state)
 {
-	static const char *const hosts[] = { "10.0.0.1", "fd00::1", "10.0.0.2" };
-	static const char *const targets[] = { "", ",\"priority\":-1", "" };
+	static const char *const hosts[] = { "10.0.0.1", "10.0.0.2", "fd00::1" };
+	static const char *const targets[] = { "", "", ",\"priority\":-1" };
 	struct fixture x = setup_at("round-robin", hosts, targets, 3);
 
 	(void)state;
 	/* The group comes first: it has none of that family. */
 	assert_int_equal(choose_for(&x, "fd09::9", 0), 0);
-	assert_int_equal(choose_for(&x, "fd09::9", 0), 2);
+	assert_int_equal(choose_for(&x, "fd09::9", 0), 1);
 	teardown(&x);
 	x = setup_at("round-robin", hosts, NULL, 3);
-	assert_int_equal(choose_for(&x, "fd09::9", 0), 1);
+	assert_int_equal(choose_for(&x, "fd09::9", 0), 2);
 	/* It does not take this connection: better another family than none. */
-	assert_int_not_equal(choose_for(&x, "fd09::9", balance_tried_bit(1)), 1);
-	set_down(&x, 1, true);
-	assert_int_not_equal(choose_for(&x, "fd09::9", 0), 1);
-	set_down(&x, 1, false);
+	assert_int_not_equal(choose_for(&x, "fd09::9", balance_tried_bit(2)), 2);
+	set_down(&x, 2, true);
+	assert_int_not_equal(choose_for(&x, "fd09::9", 0), 2);
+	set_down(&x, 2, false);
 	teardown(&x);
 }
 
