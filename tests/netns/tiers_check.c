@@ -64,11 +64,11 @@ static bool relay_is_right(const struct lab *l, const struct expected *x, const 
 static bool by_relay(const struct variant *v, const struct conn *conn, struct expected *x)
 {
 	expect_by_matcher(v->config, conn, x);
-	if (plan_find_kernel(v->plan, &conn->at))
+	if (plan_find_kernel(v->plan, &conn->at) || !user_space_listens(v->plan, &conn->at))
 		return false;
 	if (!x->route)
 		expect_other_family(v->config, conn, x);
-	return user_space_listens(v->plan, &conn->at);
+	return true;
 }
 
 static bool is_right(const struct run *r, const struct variant *v, const struct conn *conn,
@@ -76,10 +76,8 @@ static bool is_right(const struct run *r, const struct variant *v, const struct 
 {
 	struct expected x;
 
-	if (!by_relay(v, conn, &x)) {
-		expect_by_matcher(v->config, conn, &x);
+	if (!by_relay(v, conn, &x))
 		return expected_is_seen(&r->lab, conn, &x, s);
-	}
 	if (!x.route || x.refused)
 		return s->outcome == LAB_REFUSED;
 	return relay_is_right(&r->lab, &x, s);
@@ -159,13 +157,15 @@ static void check_count(struct run *r, enum count_reason k, unsigned route, unsi
 			const struct variant *v)
 {
 	unsigned long got = refused_by(&v->counts, k, route);
+	char of[32] = "all routes";
 
 	if (got == want)
 		return;
 	r->wrong++;
-	printf("%s: %s of %s%.0u: %lu counted, %lu due\n", variant_names[v - r->v], count_names[k],
-	       route < COUNT_ROUTES ? "r" : "all routes", route < COUNT_ROUTES ? route : 0, got,
-	       want);
+	if (route < COUNT_ROUTES)
+		snprintf(of, sizeof(of), "route r%u", route);
+	printf("%s: %s of %s: %lu counted, %lu due\n", variant_names[v - r->v], count_names[k], of,
+	       got, want);
 }
 
 /* Which of the routes of a port a limit of all routes is counted for is not told. */
