@@ -75,17 +75,32 @@ static uint16_t port_of(const struct conn *c, const struct route_target *t)
 	return port > 0 && port <= 65535 ? (uint16_t)port : 0;
 }
 
+/* Those of the client's family first, as the kernel tier has no others; each family in turn, from
+ * where chance began. */
+static struct addr nth_address(const struct conn *c, const struct name_entry *e, unsigned turn)
+{
+	unsigned n_native = 0, k;
+	bool native;
+
+	for (unsigned i = 0; i < e->n; i++)
+		n_native += e->v[i].family == c->client_addr.family;
+	native = turn < n_native;
+	k = (c->address_at + turn) % (native ? n_native : e->n - n_native);
+	for (unsigned i = 0; i < e->n; i++)
+		if ((e->v[i].family == c->client_addr.family) == native && !k--)
+			return e->v[i];
+	return e->v[0];
+}
+
 static bool address_of_name(struct conn *c, const struct route_target *t, struct addr *out)
 {
 	const struct name_entry *e = name_book_find(c->w->names, t->host);
-	uint64_t turn;
 
 	if (!e || !e->n)
 		return false;
 	if (!c->address_tries)
-		c->address_at = (unsigned)(worker_random(c->w) % e->n);
-	turn = c->address_at + c->address_tries;
-	*out = e->v[turn % e->n];
+		c->address_at = (unsigned)(worker_random(c->w) >> 33);
+	*out = nth_address(c, e, c->address_tries % e->n);
 	c->address_tries++;
 	c->more_addresses = c->address_tries < e->n && c->address_tries < ADDRESSES_MAX;
 	return true;
