@@ -80,13 +80,11 @@ static void list_remove(struct conn *c)
 
 static void close_client(struct conn *c, bool hard)
 {
-	int fd = c->client.fd;
-
 	watch_forget(c->w->loop, &c->client);
 	if (hard)
-		close_hard(fd);
+		close_hard(c->client_fd);
 	else
-		close(fd);
+		close(c->client_fd);
 }
 
 /* Of those that ended in order, and of those that left by themselves, a FIN is what there is to
@@ -97,18 +95,15 @@ static bool is_orderly(const struct conn *c, enum reason why)
 	       c->state == CONN_LINGER;
 }
 
-/* Before anything is closed: whoever sees the end finds no count of it, and no limit that it still
- * fills. */
-static void give_back(struct conn *c)
+/* Counted out before anybody can see that it has ended. */
+static void count_out(struct conn *c)
 {
-	struct limits *l = c->w->plane->limits;
-
-	limits_release(l, &c->hold);
-	limits_drop_connection(l);
-	conn_first_decided(c);
-	if (c->route)
-		atomic_fetch_sub_explicit(&c->route->stats->active, 1, memory_order_relaxed);
-	list_remove(c);
+	limits_release(c->w->plane->limits, &c->hold);
+	limits_drop_connection(c->w->plane->limits);
+	if (!c->route)
+		return;
+	conn_target_count_out(c);
+	atomic_fetch_sub_explicit(&c->route->stats->active, 1, memory_order_relaxed);
 }
 
 void conn_end(struct conn *c, enum reason why)
@@ -124,10 +119,11 @@ void conn_end(struct conn *c, enum reason why)
 	turn_cancel(w->loop, &c->turn);
 	if (c->state == CONN_RELAY)
 		relay_fini(&c->relay, &w->pool);
-	give_back(c);
-	conn_target_drop(c, hard);
-	close_client(c, hard);
 	conn_first_free(c);
+	count_out(c);
+	list_remove(c);
+	conn_target_close(c, hard);
+	close_client(c, hard);
 	if (c->route)
 		route_unref(c->route);
 	free(c->name);
@@ -214,16 +210,26 @@ static void begin(struct conn *c, struct route_table *t)
 		conn_first_start(c, t, CONN_SNIFF);
 }
 
-static void set_addresses(struct conn *c, struct listener *l, const struct sockaddr *peer)
+const struct addr *conn_local(struct conn *c)
 {
 	struct sockaddr_storage local;
 	socklen_t len = sizeof(local);
 
+	if (c->local_addr.family == ADDR_NONE &&
+	    !getsockname(c->client_fd, (struct sockaddr *)&local, &len))
+		c->local_addr = addr_from_sockaddr((struct sockaddr *)&local, NULL);
+	return &c->local_addr;
+}
+
+static void set_addresses(struct conn *c, struct listener *l, const struct route_table *t,
+			  const struct sockaddr *peer)
+{
 	c->peer_addr = addr_from_sockaddr(peer, &c->client_port);
 	c->client_addr = c->peer_addr;
 	c->listen_port = l->port;
-	if (!getsockname(c->client.fd, (struct sockaddr *)&local, &len))
-		c->local_addr = addr_from_sockaddr((struct sockaddr *)&local, NULL);
+	c->local_addr = l->address;
+	if (t->by_address)
+		conn_local(c);
 }
 
 static void refuse_at_once(struct listener *l, int fd, const struct sockaddr *peer, enum reason why)
@@ -254,6 +260,11 @@ static void client_ready(struct watch *watch, uint32_t events)
 	}
 }
 
+int conn_watch_client(struct conn *c)
+{
+	return watch_add(c->w->loop, &c->client, c->client_fd, CONN_EVENTS, client_ready);
+}
+
 void conn_accept(struct listener *l, int fd, const struct sockaddr *peer)
 {
 	struct worker *w = l->w;
@@ -275,15 +286,10 @@ void conn_accept(struct listener *l, int fd, const struct sockaddr *peer)
 	c->serial = ++w->serial;
 	c->target.fd = -1;
 	c->target_index = c->last_target = -1;
-	c->client.fd = fd;
-	c->accepted_ms = c->moved_ms = loop_now_ms(w->loop);
-	set_addresses(c, l, peer);
-	list_add(c);
+	c->client_fd = fd;
 	c->client.fd = -1;
-	if (watch_add(w->loop, &c->client, fd, CONN_EVENTS, client_ready) < 0) {
-		c->client.fd = fd;
-		conn_refuse(c, REASON_GLOBAL_LIMIT);
-		return;
-	}
+	c->accepted_ms = c->moved_ms = loop_now_ms(w->loop);
+	set_addresses(c, l, t, peer);
+	list_add(c);
 	begin(c, t);
 }

@@ -130,14 +130,14 @@ static const char *state_name(enum conn_state s)
 }
 
 /* A name from the client is only what hello.c lets through: no control bytes. */
-static json_t *conn_json(const struct conn *c, int64_t now_ms)
+static json_t *conn_json(struct conn *c, int64_t now_ms)
 {
 	char client[ADDR_TEXT], local[ADDR_TEXT], target[CONN_TARGET_TEXT];
 	json_t *o =
 		json_pack("{s:I,s:s,s:s,s:i,s:s,s:i,s:I,s:I,s:I,s:I}", "serial",
 			  (json_int_t)c->serial, "state", state_name(c->state), "client",
 			  addr_format(&c->client_addr, client), "clientPort", (int)c->client_port,
-			  "local", addr_format(&c->local_addr, local), "port", (int)c->listen_port,
+			  "local", addr_format(conn_local(c), local), "port", (int)c->listen_port,
 			  "bytesIn", (json_int_t)c->told[0], "bytesOut", (json_int_t)c->told[1],
 			  "age", (json_int_t)(now_ms - c->accepted_ms), "idle",
 			  (json_int_t)(now_ms - c->moved_ms));
@@ -179,7 +179,7 @@ static void conns_collect(void *arg)
 	struct conns_job *j = arg;
 	json_t *list = json_array();
 	int64_t now_ms = loop_now_ms(j->w->loop);
-	const struct conn *c = j->w->conns;
+	struct conn *c = j->w->conns;
 	uint64_t last = j->after;
 	size_t bytes = 0;
 
