@@ -131,6 +131,14 @@ status_json
 expect_json "$out" '.service.restarts == 1'
 expect_json "$out" ".service.dataplane != $dataplane"
 
+# Questions without end between a heartbeat and its answer: the dataplane is not blamed for it.
+dataplane=$(dataplane_pid)
+end=$((SECONDS + 6))
+while ((SECONDS < end)); do
+	ask '{"type":"status"}' '{"type":"status"}' '{"type":"status"}' '{"type":"status"}' >/dev/null
+done
+expect_eq "$(dataplane_pid)" "$dataplane" 'the dataplane was asked to death'
+
 # Another generation than is live; then the right one that does not listen where it should.
 live=$(spctl status --json | jq .generation)
 service_apply 77 9001 10.20.0.2:7000
