@@ -16,9 +16,10 @@
 #include "dataplane/balance.h"
 #include "dataplane/conn.h"
 
-#define TRY_MS	     5000 /* one target, as long as another is left */
-#define UNWATCHED_MS 50 /* most targets have answered by then, and the client need not be watched \
-			 */
+#define TRY_MS 5000 /* one target, as long as another is left */
+#define UNWATCHED_MS                                                                 \
+	50 /* most targets have answered by then, and the client need not be watched \
+	    */
 #define LEFT_MS	      1000 /* a client that has closed and said nothing waits no longer */
 #define ADDRESSES_MAX 8	   /* of one name, for one connection */
 
