@@ -18,7 +18,7 @@
 #define FULL_BATCHES	  4
 #define PAUSE_MS	  100
 #define LOOK_MS		  50
-#define LOOKS_MAX	  40 /* what nobody stops feeding is closed all the same */
+#define LOOKS_MAX	  10 /* what nobody stops feeding is closed all the same */
 
 static struct listener *of_watch(struct watch *w)
 {
@@ -125,6 +125,9 @@ void listener_free(struct listener *l)
 	timer_cancel(l->w->loop, &l->pause);
 	close(l->fd);
 	route_table_unref(l->last_table);
+	if (l->closing)
+		l->w->n_closing--;
+	worker_check_switched(l->w);
 	free(l);
 }
 
@@ -144,6 +147,7 @@ void listener_close(struct listener *l)
 	if (l->closing)
 		return;
 	l->closing = true;
+	l->w->n_closing++;
 	watch_remove(l->w->loop, &l->watch);
 	l->open = false;
 	if (!l->w->table) {

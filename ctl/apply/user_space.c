@@ -212,6 +212,7 @@ void user_space_commit(struct apply_job *j)
 	else if (json_is_true(json_object_get(answer, "late")))
 		log_warn("the dataplane is late: it serves the new routes as soon as it is back");
 	json_decref(answer);
+	FAILPOINT(served);
 }
 
 void user_space_end(struct apply_job *j)
