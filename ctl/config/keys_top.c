@@ -258,7 +258,7 @@ static const struct key log_keys[] = {
 	  .tier = KEY_TIER_SERVICE,
 	  .off = offsetof(struct cfg_log, access),
 	  .def = "false",
-	  .help = "One line a connection and a request." },
+	  .help = "One line for each connection of the service." },
 };
 const struct key_object key_log = { .name = "log",
 				    .title = "Messages of the service.",

@@ -164,26 +164,21 @@ static void lab_load(const char *log)
 			 ports[i], i);
 	plane_load(now.plane,
 		   "{\"sets\":[[\"127.0.0.0/8\"]],\"trusted\":0,%s\"routes\":[" ROUTE(
-			   1, "plain", "%u", "",
-			   TIMES(3000,
-				 0, 0, 0)) "," ROUTE(2, "refused", "%u", "",
-						     TIMES(3000, 0,
-							   0, 0)) "," ROUTE(3, "lost", "%u", "",
-									    TIMES(200, 0, 0, 0)) "," ROUTE(4, "idle", "%u", "", TIMES(3000, 0, 100, 0)) "," ROUTE(5, "old", "%u", "", TIMES(3000, 0, 0, 100)) "," ROUTE(6, "by-name", "%u", "\"domains\":[\"a.test\"],\"passthrough\":true,", TIMES(3000, 100, 0, 0)) "," ROUTE(7,
-																																								"blocked",
-																																								"%u",
-																																								"\"block\":0,", TIMES(3000, 0, 0, 0)) "," ROUTE(8,
-																																														"headed",
-																																														"%u",
-																																														"\"acceptProxy\":true,",
-																																														TIMES(3000, 100, 0, 0)) "," ROUTE(9,
-																																																		  "one",
-																																																		  "%u",
-																																																		  "\"maxConnections\":1,",
-																																																		  TIMES(3000,
-																																																			0,
-																																																			0,
-																																																			0)) "],\"cells\":[%s]}",
+			   1, "plain", "%u",
+			   "", TIMES(3000, 0, 0, 0)) "," ROUTE(2, "refused", "%u", "",
+							       TIMES(3000, 0, 0,
+								     0)) "," ROUTE(3, "lost", "%u",
+										   "",
+										   TIMES(200, 0,
+											 0, 0)) "," ROUTE(4, "idle", "%u", "", TIMES(3000, 0, 100, 0)) "," ROUTE(5, "old", "%u", "", TIMES(3000, 0, 0, 100)) "," ROUTE(6, "by-name", "%u", "\"domains\":[\"a.test\",\"*.b.test\"],\"passthrough\":true,", TIMES(3000, 100, 0, 0)) "," ROUTE(7, "blocked", "%u", "\"block\":0,", TIMES(3000, 0, 0, 0)) "," ROUTE(8,
+																																																		"headed", "%u", "\"acceptProxy\":true,", TIMES(3000, 100, 0, 0)) "," ROUTE(9,
+																																																											   "one",
+																																																											   "%u",
+																																																											   "\"maxConnections\":1,",
+																																																											   TIMES(3000,
+																																																												 0,
+																																																												 0,
+																																																												 0)) "],\"cells\":[%s]}",
 		   log, answers, closed_port(), mute, answers, answers, answers, answers, answers,
 		   answers, cells);
 }
@@ -514,6 +509,104 @@ static void the_name_of_who_has_no_route_is_told(void **state)
 	lab_close();
 }
 
+/* A hello with that name. */
+static size_t hello_with(const char *name, uint8_t *out)
+{
+	const size_t n = strlen(name), extensions = n + 9, body = 43 + extensions;
+	const uint8_t head[] = { 22,
+				 3,
+				 1,
+				 (uint8_t)((body + 4) >> 8),
+				 (uint8_t)(body + 4),
+				 1,
+				 0,
+				 (uint8_t)(body >> 8),
+				 (uint8_t)body,
+				 3,
+				 3 };
+	const uint8_t rest[] = { 0,
+				 0,
+				 2,
+				 0x13,
+				 1,
+				 1,
+				 0,
+				 (uint8_t)(extensions >> 8),
+				 (uint8_t)extensions,
+				 0,
+				 0,
+				 (uint8_t)((n + 5) >> 8),
+				 (uint8_t)(n + 5),
+				 (uint8_t)((n + 3) >> 8),
+				 (uint8_t)(n + 3),
+				 0,
+				 (uint8_t)(n >> 8),
+				 (uint8_t)n };
+	uint8_t *p = out;
+
+	memcpy(p, head, sizeof(head));
+	p += sizeof(head);
+	memset(p, 7, 32);
+	p += 32;
+	memcpy(p, rest, sizeof(rest));
+	p += sizeof(rest);
+	memcpy(p, name, n);
+	return (size_t)(p - out) + n;
+}
+
+/* All connections, over all parts; one that is longer than the wire takes breaks it. */
+static unsigned listed(void)
+{
+	unsigned n = 0;
+	json_int_t after = 0;
+
+	for (int worker = 0; worker < PLANE_WORKERS;) {
+		json_t *a;
+		bool more;
+
+		plane_send(now.plane,
+			   json_pack("{s:s,s:i,s:s,s:i,s:I}", "type", "query", "seq", 9, "what",
+				     "conns", "worker", worker, "after", after),
+			   NULL, 0);
+		a = plane_wait(now.plane, "answer");
+		n += (unsigned)json_array_size(json_object_get(a, "conns"));
+		more = json_is_true(json_object_get(a, "more"));
+		after = more ? json_integer_value(json_object_get(a, "next")) : 0;
+		worker += !more;
+		json_decref(a);
+	}
+	return n;
+}
+
+#define MANY 200
+static void connections_with_long_names_are_listed_in_parts(void **state)
+{
+	static int clients[MANY], servers[MANY];
+	char name[250];
+	uint8_t hello[512];
+
+	(void)state;
+	lab_open("");
+	memset(name, 'x', sizeof(name));
+	for (size_t i = 60; i < 240; i += 60)
+		name[i] = '.';
+	strcpy(name + sizeof(name) - 8, ".b.test");
+	for (int i = 0; i < MANY; i++) {
+		clients[i] = tcp_connect(ports[BY_NAME]);
+		put(clients[i], hello, hello_with(name, hello));
+		servers[i] = tcp_accept(target);
+	}
+	eventually(plane_count(now.plane, "active") == 0 && all_active() == 2 * MANY + MANY);
+	assert_int_equal(listed(), MANY);
+	for (int i = 0; i < MANY; i++) {
+		close(clients[i]);
+		close(servers[i]);
+	}
+	eventually(all_active() == 0);
+	assert_int_equal(listed(), 0);
+	lab_close();
+}
+
 static void json_is_json_and_off_is_off(void **state)
 {
 	json_t *line;
@@ -547,6 +640,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_limit_is_free_again_after_the_end, begin, end),
 		cmocka_unit_test_setup_teardown(a_line_names_both_ends_and_the_target, begin, end),
 		cmocka_unit_test_setup_teardown(the_name_of_who_has_no_route_is_told, begin, end),
+		cmocka_unit_test_setup_teardown(connections_with_long_names_are_listed_in_parts,
+						begin, end),
 		cmocka_unit_test_setup_teardown(json_is_json_and_off_is_off, begin, end),
 	};
 
