@@ -3,7 +3,9 @@
  * A listening socket of a worker. When descriptors are exhausted it pauses: the
  * kernel keeps the connections in its queue, and trying at once again would only
  * burn the CPU. One that closes first takes what is queued, until two looks in a
- * row, LOOK_MS apart, find nothing: the kernel may just be completing a handshake.
+ * row, LOOK_MS apart, find nothing: the kernel may just be completing a handshake. One that is
+ * fed all the same has no route any more; the controller's copy is there for a little longer, so
+ * that nobody is reset whose port comes back at once.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -17,7 +19,8 @@
 #define ACCEPTS_PER_ROUND 64
 #define PAUSE_MS	  100
 #define LOOK_MS		  50
-#define LOOKS_MAX	  40 /* what nobody stops feeding is closed all the same */
+#define LOOKS_MAX	  5    /* what nobody stops feeding is closed all the same */
+#define ACCEPTS_PER_LOOK  4096 /* a whole queue */
 
 static struct listener *of_watch(struct watch *w)
 {
@@ -56,8 +59,8 @@ static bool is_shortage(int error)
 	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-/* How many came; the queue is empty when fewer than asked for. */
-static unsigned accept_some(struct listener *l, unsigned most)
+/* How many came; the queue is empty when fewer than asked for, unless descriptors ran short. */
+static unsigned accept_some(struct listener *l, unsigned most, bool *is_short)
 {
 	unsigned n = 0;
 
@@ -75,6 +78,7 @@ static unsigned accept_some(struct listener *l, unsigned most)
 		if (errno == EAGAIN)
 			break;
 		if (is_shortage(errno)) {
+			*is_short = true;
 			pause_accepting(l);
 			break;
 		}
@@ -87,8 +91,10 @@ static unsigned accept_some(struct listener *l, unsigned most)
 
 static void accept_ready(struct watch *w, uint32_t events)
 {
+	bool is_short;
+
 	(void)events;
-	accept_some(of_watch(w), ACCEPTS_PER_ROUND);
+	accept_some(of_watch(w), ACCEPTS_PER_ROUND, &is_short);
 }
 
 void listener_open(struct listener *l)
@@ -119,9 +125,15 @@ void listener_free(struct listener *l)
 static void look_again(struct timer *t)
 {
 	struct listener *l = of_pause(t);
+	bool is_short = false;
+	unsigned n = accept_some(l, ACCEPTS_PER_LOOK, &is_short);
 
-	l->empty_looks = accept_some(l, ACCEPTS_PER_ROUND) ? 0 : l->empty_looks + 1;
-	if (l->empty_looks >= 2 || ++l->looks >= LOOKS_MAX)
+	if (!is_short) {
+		atomic_store(&l->w->plane->out_of_descriptors, false);
+		l->empty_looks = n ? 0 : l->empty_looks + 1;
+		l->looks++;
+	}
+	if (l->empty_looks >= 2 || l->looks >= LOOKS_MAX)
 		listener_free(l);
 	else
 		timer_set(l->w->loop, &l->pause, loop_now_ms(l->w->loop) + LOOK_MS, look_again);

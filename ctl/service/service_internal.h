@@ -65,7 +65,7 @@ struct service {
 	struct client *committer; /* waits for "committed" */
 	struct timer commit_clock;
 	struct control control;
-	struct timer watchdog, countdown, log_clock;
+	struct timer watchdog, countdown, log_clock, idle_clock;
 	unsigned watchdog_ms, shutdown_ms;
 	int64_t stop_at_ms;
 	bool ready, stopping;
