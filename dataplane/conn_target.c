@@ -3,7 +3,8 @@
  * From the route to a connected target. A target that cannot be reached is
  * followed by the next one until none is left or the route's connect timeout has
  * passed; as long as there is another, one alone does not get all of that time.
- * What is this host's own fault (no descriptor, no port) is not held against a target.
+ * What is this host's own fault (no descriptor, no port) is not held against a target;
+ * a descriptor is waited for.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -17,6 +18,7 @@
 #include "dataplane/conn.h"
 
 #define TRY_MS	      5000 /* one target, as long as another is left */
+#define SHORT_MS      100  /* until descriptors are looked for again */
 #define LEFT_MS	      1000 /* a client that has closed and said nothing waits no longer */
 #define ADDRESSES_MAX 8	   /* of one name, for one connection */
 
@@ -142,7 +144,10 @@ static void try_failed(struct conn *c, int error)
 
 	conn_target_close(c, true);
 	c->timed_out = error == ETIMEDOUT;
-	if (c->more_addresses) {
+	c->is_short = error == EMFILE || error == ENFILE;
+	if (c->is_short)
+		atomic_store(&c->w->plane->out_of_descriptors, true);
+	if (c->is_short || c->more_addresses) {
 		conn_target_count_out(c);
 		return;
 	}
@@ -158,8 +163,16 @@ static void try_expired(struct timer *t)
 {
 	struct conn *c = conn_of_timer(t);
 
-	try_failed(c, ETIMEDOUT);
+	if (c->target_index >= 0)
+		try_failed(c, ETIMEDOUT);
 	conn_connect(c);
+}
+
+static void wait_for_descriptor(struct conn *c)
+{
+	int64_t at = loop_now_ms(c->w->loop) + SHORT_MS;
+
+	timer_set(c->w->loop, &c->timer, at < c->give_up_ms ? at : c->give_up_ms, try_expired);
 }
 
 static void set_try_deadline(struct conn *c, bool another)
@@ -276,6 +289,11 @@ void conn_connect(struct conn *c)
 		count_in(c);
 		if (try_target(c))
 			break;
+		if (c->is_short) {
+			c->more_addresses = false;
+			wait_for_descriptor(c);
+			return;
+		}
 		again = c->more_addresses ? c->last_target : -1;
 	}
 	set_try_deadline(c, c->more_addresses || targets_left(c) > 1);

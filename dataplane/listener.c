@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A listening socket of a worker. When descriptors are exhausted it pauses: the
- * kernel keeps the connections in its queue, and trying at once again would only
- * burn the CPU. One that closes first takes what is queued, until two looks in a
- * row, LOOK_MS apart, find nothing: the kernel may just be completing a handshake. One that is
- * fed all the same has no route any more; the controller's copy is there for a little longer, so
- * that nobody is reset whose port comes back at once.
+ * A listening socket of a worker. When descriptors are exhausted - for a connection
+ * and its target, because one that is accepted and cannot go on is worse than one
+ * that waits - it pauses: the kernel keeps the connections in its queue, and trying
+ * at once again would only burn the CPU. One that closes first takes what is queued, until two
+ * looks in a row, LOOK_MS apart, find nothing: the kernel may just be completing a handshake. One
+ * that is fed all the same has no route any more; the controller's copy is there for a little
+ * longer, so that nobody is reset whose port comes back at once.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -54,6 +55,13 @@ static void pause_accepting(struct listener *l)
 	timer_set(l->w->loop, &l->pause, loop_now_ms(l->w->loop) + PAUSE_MS, resume);
 }
 
+static bool is_full(const struct plane *p)
+{
+	unsigned max = atomic_load_explicit(&p->max_pairs, memory_order_relaxed);
+
+	return max && limits_connections(p->limits) >= max;
+}
+
 static bool is_shortage(int error)
 {
 	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
@@ -67,9 +75,13 @@ static unsigned accept_some(struct listener *l, unsigned most, bool *is_short)
 	while (n < most) {
 		struct sockaddr_storage peer;
 		socklen_t len = sizeof(peer);
-		int fd = accept4(l->fd, (struct sockaddr *)&peer, &len,
-				 SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = -1;
 
+		if (is_full(l->w->plane))
+			errno = EMFILE;
+		else
+			fd = accept4(l->fd, (struct sockaddr *)&peer, &len,
+				     SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
 			conn_accept(l, fd, (struct sockaddr *)&peer);
 			n++;

@@ -23,20 +23,18 @@ service 4096
 fds=$(plane_fds)
 expect_exit 0 spctl down
 
-# Room for 20 descriptors, which are ten connections; each client holds one. With an odd one the client's socket is
-# there and that of its target is not, so this has to wait as well.
-for room in 20 21; do
+# Room for ten connections beside 16 descriptors that are not for them; each client holds one. With an odd one there
+# would be room for a client's socket, but not for that of its target: it has to wait as well.
+for room in 36 37; do
 	service $((fds + room))
 	pid=$(plane_pid)
-	mkfifo "$T/in"
 	for i in {1..14}; do
-		rm -f "$T/out.$i"
+		mkfifo "$T/in.$i"
 		lab_start cl "$T/out.$i" bash -c 'exec "$1" tcp 10.10.0.1:9000 --hold -w 30000 <"$2"' hold "$LAB_TOOLS/probe" "$T/in.$i"
 		client[i]=$lab_pid
-		rm -f "$T/in.$i"
-		mkfifo "$T/in.$i"
-		exec {in[i]}<>"$T/in.$i"
-		echo hi >&"${in[i]}"
+		exec {fd}<>"$T/in.$i"
+		in[i]=$fd
+		echo hi >&"$fd"
 	done
 	answers() { cat "$T"/out.* | grep -cx "$1" || :; }
 	answered() { [[ $(answers 'A|10.20.0.1|hi') == "$1" ]]; }
@@ -62,7 +60,8 @@ for room in 20 21; do
 	expect_eq "$(answers '\(reset\|closed\|refused\|timeout\)')" 0 'turned away'
 	for i in {1..14}; do
 		lab_stop "${client[i]}"
-		exec {in[i]}>&-
+		fd=${in[i]}
+		exec {fd}>&-
 	done
 	rm -f "$T"/in* "$T"/out.*
 	eventually grep -q 'descriptors are free again' "$T/service.log"
