@@ -15,11 +15,12 @@
 #include "dataplane/conn.h"
 #include "dataplane/http_head.h"
 
-#define FIRST_CAP_BYTES 2048 /* most hellos fit */
-#define LINGER_MS	2000
-#define LINGER_BYTES	(64u << 10)
-#define DEFAULT_WAIT_MS 60000
-#define DEFAULT_HEAD_MS 10000
+#define FIRST_CAP_BYTES		2048 /* most hellos fit */
+#define UNDECIDED_PART_OF_PAIRS 5    /* 10 % of the descriptors */
+#define LINGER_MS		2000
+#define LINGER_BYTES		(64u << 10)
+#define DEFAULT_WAIT_MS		60000
+#define DEFAULT_HEAD_MS		10000
 
 /* ---- the list of those without a route ---- */
 
@@ -46,10 +47,21 @@ void conn_first_decided(struct conn *c)
 	atomic_fetch_sub_explicit(&c->w->plane->undecided, 1, memory_order_relaxed);
 }
 
+/* The table's bound is of the descriptors that whoever compiled it could have had; this process may
+ * have fewer. */
+static unsigned undecided_max(const struct plane *p, const struct route_table *t)
+{
+	unsigned pairs = atomic_load_explicit(&p->max_pairs, memory_order_relaxed);
+	unsigned own = pairs / UNDECIDED_PART_OF_PAIRS;
+
+	own = pairs && !own ? 1 : own;
+	return own && (!t->max_undecided || own < t->max_undecided) ? own : t->max_undecided;
+}
+
 /* Whoever holds back its first bytes longest goes first; the new one is never that. */
 static void make_room(struct conn *c)
 {
-	unsigned max = c->first->table->max_undecided;
+	unsigned max = undecided_max(c->w->plane, c->first->table);
 	struct conn *oldest = c->w->undecided;
 
 	if (max && oldest != c &&
