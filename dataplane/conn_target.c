@@ -18,6 +18,7 @@
 #include "dataplane/conn.h"
 
 #define TRY_MS	      5000 /* one target, as long as another is left */
+#define TRY_PARTS     4	   /* or such a part of the time that is left */
 #define SHORT_MS      100  /* until descriptors are looked for again */
 #define LEFT_MS	      1000 /* a client that has closed and said nothing waits no longer */
 #define ADDRESSES_MAX 8	   /* of one name, for one connection */
@@ -175,13 +176,16 @@ static void wait_for_descriptor(struct conn *c)
 	timer_set(c->w->loop, &c->timer, at < c->give_up_ms ? at : c->give_up_ms, try_expired);
 }
 
-static void set_try_deadline(struct conn *c, bool another)
+/* One alone does not get all of the time: the next ones are to be reached within it. */
+static void set_try_deadline(struct conn *c, unsigned left)
 {
-	int64_t now_ms = loop_now_ms(c->w->loop), at = c->give_up_ms;
+	int64_t now_ms = loop_now_ms(c->w->loop), share_ms = c->give_up_ms - now_ms;
 
-	if (another && at > now_ms + TRY_MS)
-		at = now_ms + TRY_MS;
-	timer_set(c->w->loop, &c->timer, at, try_expired);
+	if (left > 1)
+		share_ms /= left < TRY_PARTS ? left : TRY_PARTS;
+	if (left > 1 && share_ms > TRY_MS)
+		share_ms = TRY_MS;
+	timer_set(c->w->loop, &c->timer, now_ms + share_ms, try_expired);
 }
 
 static void target_ready(struct watch *w, uint32_t events)
@@ -296,7 +300,7 @@ void conn_connect(struct conn *c)
 		}
 		again = c->more_addresses ? c->last_target : -1;
 	}
-	set_try_deadline(c, c->more_addresses || targets_left(c) > 1);
+	set_try_deadline(c, targets_left(c) + c->more_addresses);
 }
 
 /* ---- the client meanwhile ---- */
