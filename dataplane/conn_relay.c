@@ -210,7 +210,8 @@ static void note_all(struct conn *c, uint32_t target_events)
 {
 	for (unsigned i = 0; i < 2; i++)
 		c->relay.side[i].readable = c->relay.side[i].ending = false;
-	relay_note(&c->relay, RELAY_CLIENT, c->client.fd < 0 ? EPOLLIN : c->client_events);
+	relay_note(&c->relay, RELAY_CLIENT,
+		   c->client.fd < 0 && !c->first ? EPOLLIN : c->client_events);
 	relay_note(&c->relay, RELAY_TARGET, target_events);
 }
 

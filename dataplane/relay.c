@@ -40,6 +40,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -48,6 +50,7 @@
 #define FULL_READ_BYTES	 32768u
 #define QUIET_READ_BYTES 16384u
 #define FULL_READS	 3u
+#define UNSENT_BYTES	 (1 << 20)
 #define BUDGET_BYTES	 (1u << 20)
 #define BUDGET_STEPS	 32u
 
@@ -263,12 +266,23 @@ static bool take_splice(struct pass *s)
 	return go_on;
 }
 
+/* What a receiver does not take stays with the sender, not in a send buffer that grew. */
+static void bound_unsent(int fd)
+{
+	const int bytes = UNSENT_BYTES;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes));
+}
+
 static bool take(struct pass *s)
 {
 	struct relay_flow *f = s->flow;
 
-	if (!f->buffer && s->relay->can_splice && f->full_reads >= FULL_READS)
+	if (!f->buffer && s->relay->can_splice && f->full_reads >= FULL_READS) {
 		f->pipe = pool_pipe_get(s->pool);
+		if (f->pipe && !f->spliced)
+			bound_unsent(s->to->fd);
+	}
 	if (f->pipe)
 		return take_splice(s);
 	if (!f->buffer) /* else it came with relay_prefill(), and nothing was in it */

@@ -38,6 +38,7 @@ struct plane {
 	atomic_uint undecided;
 	atomic_ullong accept_paused; /* times descriptors were exhausted */
 	atomic_bool out_of_descriptors;
+	atomic_uint max_pairs; /* connections that descriptors are left for; 0 = not known yet */
 	size_t hello_max_bytes;
 	int access_fd; /* where access lines go; -1: nowhere */
 };
