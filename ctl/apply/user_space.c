@@ -126,6 +126,18 @@ static void blame(struct apply_job *j, const json_t *load, int index)
 	}
 }
 
+/* Threads come and go with their dataplane only. */
+static void warn_workers(const json_t *answer)
+{
+	const json_int_t runs = json_integer_value(json_object_get(answer, "workers"));
+	const json_int_t wanted = json_integer_value(json_object_get(answer, "workersWanted"));
+
+	if (runs != wanted)
+		log_warn("the service goes on with %d workers; it has %d after the next reload "
+			 "(kill -USR2, or systemctl reload spctl-run)",
+			 (int)runs, (int)wanted);
+}
+
 static int ask_prepare(struct apply_job *j, const struct control_table *t)
 {
 	const struct config *c = j->r->plan->config;
@@ -134,16 +146,18 @@ static int ask_prepare(struct apply_job *j, const struct control_table *t)
 
 	apply_phase(j, "the service loads %u listeners", t->n_listeners);
 	answer = client_ask(&j->user.client,
-			    json_pack("{s:s,s:I,s:s,s:O,s:o,s:I}", "type", "prepare", "generation",
+			    json_pack("{s:s,s:I,s:s,s:O,s:o,s:I,s:I}", "type", "prepare", "generation",
 				      (json_int_t)j->compile.generation, "table", j->compile.table,
 				      "load", t->load, "listeners", listeners_json(t),
 				      "gracefulShutdownTimeout",
-				      (json_int_t)c->extra->limits->graceful_shutdown_timeout_ms),
+				      (json_int_t)c->extra->limits->graceful_shutdown_timeout_ms,
+				      "workers", (json_int_t)c->extra->limits->workers),
 			    "prepared", PREPARE_MS, &route, j->e);
 	if (!answer) {
 		blame(j, t->load, route);
 		return j->e->code;
 	}
+	warn_workers(answer);
 	json_decref(answer);
 	j->user.prepared = true;
 	return 0;
