@@ -91,7 +91,7 @@ static bool prefill(struct conn *c)
 
 	if (!n && !version)
 		return true;
-	buffer = pool_buffer_get(&c->w->pool);
+	buffer = pool_buffer_get(&c->w->pool, BUDGET_FIRST);
 	if (!buffer)
 		return false;
 	header = write_header(c, version, buffer, POOL_BUFFER_BYTES);

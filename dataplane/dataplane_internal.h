@@ -6,6 +6,7 @@
 #define DATAPLANE_DATAPLANE_INTERNAL_H
 
 #include "dataplane/health.h"
+#include "dataplane/lookup.h"
 #include "dataplane/names.h"
 #include "dataplane/wire.h"
 #include "dataplane/worker.h"
