@@ -80,13 +80,11 @@ static void list_remove(struct conn *c)
 
 static void close_client(struct conn *c, bool hard)
 {
-	int fd = c->client.fd;
-
 	watch_forget(c->w->loop, &c->client);
 	if (hard)
-		close_hard(fd);
+		close_hard(c->client_fd);
 	else
-		close(fd);
+		close(c->client_fd);
 }
 
 /* Of those that ended in order, and of those that left by themselves, a FIN is what there is to
@@ -116,6 +114,7 @@ void conn_end(struct conn *c, enum reason why)
 	if (c->state == CONN_RELAY)
 		conn_count_bytes(c);
 	c->reason = c->reason ? c->reason : why;
+	conn_record(c);
 	timer_cancel(w->loop, &c->timer);
 	turn_cancel(w->loop, &c->turn);
 	if (c->state == CONN_RELAY)
@@ -169,6 +168,7 @@ void conn_route(struct conn *c, struct route *r)
 	why = route_lets_in(r, &c->client_addr) ? take_limits(c, r) : REASON_ROUTE_IP_BLOCKED;
 	if (why) {
 		count_refusal(c->w, r, why);
+		c->denied_by = r;
 		conn_end(c, why);
 		return;
 	}
@@ -210,21 +210,32 @@ static void begin(struct conn *c, struct route_table *t)
 		conn_first_start(c, t, CONN_SNIFF);
 }
 
-static void set_addresses(struct conn *c, struct listener *l, const struct sockaddr *peer)
+const struct addr *conn_local(struct conn *c)
 {
 	struct sockaddr_storage local;
 	socklen_t len = sizeof(local);
 
+	if (c->local_addr.family == ADDR_NONE &&
+	    !getsockname(c->client_fd, (struct sockaddr *)&local, &len))
+		c->local_addr = addr_from_sockaddr((struct sockaddr *)&local, NULL);
+	return &c->local_addr;
+}
+
+static void set_addresses(struct conn *c, struct listener *l, const struct route_table *t,
+			  const struct sockaddr *peer)
+{
 	c->peer_addr = addr_from_sockaddr(peer, &c->client_port);
 	c->client_addr = c->peer_addr;
 	c->listen_port = l->port;
-	if (!getsockname(c->client.fd, (struct sockaddr *)&local, &len))
-		c->local_addr = addr_from_sockaddr((struct sockaddr *)&local, NULL);
+	c->local_addr = l->address;
+	if (t->by_address)
+		conn_local(c);
 }
 
-static void refuse_at_once(struct worker *w, int fd, enum reason why)
+static void refuse_at_once(struct listener *l, int fd, const struct sockaddr *peer, enum reason why)
 {
-	count_refusal(w, NULL, why);
+	count_refusal(l->w, NULL, why);
+	conn_record_refused(l->w, peer, l, why);
 	close_hard(fd);
 }
 
@@ -249,6 +260,11 @@ static void client_ready(struct watch *watch, uint32_t events)
 	}
 }
 
+int conn_watch_client(struct conn *c)
+{
+	return watch_add(c->w->loop, &c->client, c->client_fd, CONN_EVENTS, client_ready);
+}
+
 void conn_accept(struct listener *l, int fd, const struct sockaddr *peer)
 {
 	struct worker *w = l->w;
@@ -257,28 +273,23 @@ void conn_accept(struct listener *l, int fd, const struct sockaddr *peer)
 
 	atomic_fetch_add_explicit(&w->plane->accepted, 1, memory_order_relaxed);
 	if (!limits_take_connection(w->plane->limits, t->max_connections)) {
-		refuse_at_once(w, fd, REASON_GLOBAL_LIMIT);
+		refuse_at_once(l, fd, peer, REASON_GLOBAL_LIMIT);
 		return;
 	}
 	c = calloc(1, sizeof(*c));
 	if (!c) {
 		limits_drop_connection(w->plane->limits);
-		refuse_at_once(w, fd, REASON_GLOBAL_LIMIT);
+		refuse_at_once(l, fd, peer, REASON_GLOBAL_LIMIT);
 		return;
 	}
 	c->w = w;
 	c->serial = ++w->serial;
 	c->target.fd = -1;
-	c->target_index = -1;
-	c->client.fd = fd;
-	c->accepted_ms = c->moved_ms = loop_now_ms(w->loop);
-	set_addresses(c, l, peer);
-	list_add(c);
+	c->target_index = c->last_target = -1;
+	c->client_fd = fd;
 	c->client.fd = -1;
-	if (watch_add(w->loop, &c->client, fd, CONN_EVENTS, client_ready) < 0) {
-		c->client.fd = fd;
-		conn_refuse(c, REASON_GLOBAL_LIMIT);
-		return;
-	}
+	c->accepted_ms = c->moved_ms = loop_now_ms(w->loop);
+	set_addresses(c, l, t, peer);
+	list_add(c);
 	begin(c, t);
 }

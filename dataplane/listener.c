@@ -15,6 +15,7 @@
 #include "dataplane/conn.h"
 
 #define ACCEPTS_PER_ROUND 64
+#define FULL_BATCHES	  4
 #define PAUSE_MS	  100
 #define LOOK_MS		  50
 #define LOOKS_MAX	  40 /* what nobody stops feeding is closed all the same */
@@ -85,10 +86,20 @@ static unsigned accept_some(struct listener *l, unsigned most)
 	return n;
 }
 
+/* One at a time saves the call that finds nothing, as long as they come one at a time: epoll says
+ * again that there are more. */
 static void accept_ready(struct watch *w, uint32_t events)
 {
+	struct listener *l = of_watch(w);
+
 	(void)events;
-	accept_some(of_watch(w), ACCEPTS_PER_ROUND);
+	if (accept_some(l, l->batch) < l->batch) {
+		l->batch = 1;
+		l->full_batches = 0;
+	} else if (++l->full_batches >= FULL_BATCHES && l->batch < ACCEPTS_PER_ROUND) {
+		l->batch *= 2;
+		l->full_batches = 0;
+	}
 }
 
 void listener_open(struct listener *l)
@@ -97,6 +108,7 @@ void listener_open(struct listener *l)
 
 	if (l->open)
 		return;
+	l->batch = 1;
 	/* Accepted sockets inherit it, which saves a call for each. */
 	setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	l->open = !watch_add(l->w->loop, &l->watch, l->fd, EPOLLIN, accept_ready);

@@ -139,6 +139,10 @@ static int start_process(const struct background *b, const char *log, pid_t *pid
 		argv[n++] = workers;
 		argv[n++] = number;
 	}
+	/* Whoever manages this command does not manage the service. */
+	setenv(BACKGROUND_ENV, "1", 1);
+	unsetenv("NOTIFY_SOCKET");
+	unsetenv("WATCHDOG_USEC");
 	rc = rc ? rc : spawn_run(argv, log, pid);
 	free(dirs[0]);
 	free(dirs[1]);

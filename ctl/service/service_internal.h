@@ -8,6 +8,7 @@
 #include "ctl/nft/nft.h"
 #include "ctl/service/dataplane_link.h"
 #include "ctl/service/service.h"
+#include "ctl/service/service_log.h"
 
 struct client;
 
@@ -57,13 +58,16 @@ struct service {
 	struct nft *nft;
 	char instance[33];
 	struct listeners listeners;
+	struct service_log log;
 	struct link link;
 	struct old *olds;
 	struct stage stage;
 	struct client *committer; /* waits for "committed" */
 	struct timer commit_clock;
 	struct control control;
-	struct timer watchdog, countdown;
+	struct timer watchdog, countdown, log_clock;
+	struct timer idle;
+	unsigned idle_looks;
 	unsigned watchdog_ms, shutdown_ms;
 	int64_t stop_at_ms;
 	bool ready, stopping;
@@ -88,6 +92,9 @@ void olds_drain(struct service *s, unsigned timeout_ms);
 void olds_fini(struct service *s);
 unsigned olds_count(const struct service *s);
 
+/* service_idle.c */
+void service_idle_start(struct service *s);
+
 /* control.c */
 int control_open(struct service *s, struct err *e);
 void control_close(struct service *s);
@@ -96,6 +103,9 @@ void client_failed(struct client *c, const char *request, const struct err *e, i
 void client_committed(struct client *c, uint32_t generation, bool late);
 void control_heard(struct service *s, const struct upcall *u); /* answer */
 void control_dataplane_ended(struct service *s);
+
+/* service_found.c */
+void service_found(struct service *s, const struct upcall *u); /* target, name */
 
 /* service.c */
 void service_stop(struct service *s, unsigned timeout_ms);

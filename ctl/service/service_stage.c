@@ -179,6 +179,7 @@ static void commit(struct service *s)
 	timer_cancel(s->loop, &s->stage.clock);
 	listeners_commit(&s->listeners);
 	link_set_live(&s->link, json_incref(s->stage.load), s->stage.generation);
+	service_log_follow(&s->log, s->stage.load);
 	s->shutdown_ms = s->stage.shutdown_ms ? s->stage.shutdown_ms : s->shutdown_ms;
 	s->committer = s->stage.client;
 	if (s->committer)
