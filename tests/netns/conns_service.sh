@@ -45,18 +45,19 @@ expect_json "$out" '[.conns[].client.port] == [40002]'
 # By name: the one that was asked for; within 100 columns. One that has said nothing yet has no route.
 tls_certs b
 tls_serve b b '*:7443'
-name=some-host.a-domain-with-a-rather-long-name.example.test
-coproc TLS { nsenter --net=/run/netns/cl -- openssl s_client -connect 10.10.0.1:9443 -servername "$name" -quiet 2>/dev/null; }
+asked=some-host.a-domain-with-a-rather-long-name.example.test
+# shellcheck disable=SC2034 # nobody reads what it says
+coproc TLS { nsenter --net=/run/netns/cl -- openssl s_client -connect 10.10.0.1:9443 -servername "$asked" -quiet 2>/dev/null; }
 # shellcheck disable=SC2153 # coproc sets it
 LAB_PIDS+=("$TLS_PID")
 hold mute cl tcp 10.10.0.1:9443 -p 40003
-with_name() { spctl conns --json | jq -e --arg n "$name" 'any(.conns[]; .sni == $n and .route == "tls" and .target.port == 7443)'; }
+with_name() { spctl conns --json | jq -e --arg n "$asked" 'any(.conns[]; .sni == $n and .route == "tls" and .target.port == 7443)'; }
 eventually with_name
 expect_exit 0 spctl conns --json
 expect_json "$out" '.conns[-1] | .route == null and .gone == false and .client.port == 40003 and .state == "sniff" and .target == null and .mover == null'
 expect_exit 0 spctl conns
 expect_match "$out" 'AGE +SNI'
-expect_match "$out" '(some-h[^ ]*\.\.[^ ]*test|'"$name"')'
+expect_match "$out" '(some-h[^ ]*\.\.[^ ]*test|'"$asked"')'
 expect_match "$out" $'\n''- +tcp +10\.10\.0\.2:40003 .* sniff '
 while read -r line; do
 	((${#line} <= 100)) || fail "a line of ${#line} columns: $line"
