@@ -147,10 +147,10 @@ static int ask_once(struct apply_job *j, const struct control_table *t)
 
 	apply_phase(j, "the service loads %u listeners", t->n_listeners);
 	answer = client_ask(&j->user.client,
-			    json_pack("{s:s,s:I,s:s,s:O,s:o,s:I,s:I}", "type", "prepare", "generation",
-				      (json_int_t)j->compile.generation, "table", j->compile.table,
-				      "load", t->load, "listeners", listeners_json(t),
-				      "gracefulShutdownTimeout",
+			    json_pack("{s:s,s:I,s:s,s:O,s:o,s:I,s:I}", "type", "prepare",
+				      "generation", (json_int_t)j->compile.generation, "table",
+				      j->compile.table, "load", t->load, "listeners",
+				      listeners_json(t), "gracefulShutdownTimeout",
 				      (json_int_t)c->extra->limits->graceful_shutdown_timeout_ms,
 				      "workers", (json_int_t)c->extra->limits->workers),
 			    "prepared", PREPARE_MS, &route, j->e);
