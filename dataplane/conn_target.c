@@ -20,6 +20,7 @@
 #define TRY_MS	      5000 /* one target, as long as another is left */
 #define TRY_PARTS     4	   /* or such a part of the time that is left */
 #define SHORT_MS      100  /* until descriptors are looked for again */
+#define UNWATCHED_MS  50   /* most targets have answered, and the client need not be watched */
 #define LEFT_MS	      1000 /* a client that has closed and said nothing waits no longer */
 #define ADDRESSES_MAX 8	   /* of one name, for one connection */
 
@@ -76,17 +77,32 @@ static uint16_t port_of(const struct conn *c, const struct route_target *t)
 	return port > 0 && port <= 65535 ? (uint16_t)port : 0;
 }
 
+/* Those of the client's family first, as the kernel tier has no others; each family in turn, from
+ * where chance began. */
+static struct addr nth_address(const struct conn *c, const struct name_entry *e, unsigned turn)
+{
+	unsigned n_native = 0, k;
+	bool native;
+
+	for (unsigned i = 0; i < e->n; i++)
+		n_native += e->v[i].family == c->client_addr.family;
+	native = turn < n_native;
+	k = (c->address_at + turn) % (native ? n_native : e->n - n_native);
+	for (unsigned i = 0; i < e->n; i++)
+		if ((e->v[i].family == c->client_addr.family) == native && !k--)
+			return e->v[i];
+	return e->v[0];
+}
+
 static bool address_of_name(struct conn *c, const struct route_target *t, struct addr *out)
 {
 	const struct name_entry *e = name_book_find(c->w->names, t->host);
-	uint64_t turn;
 
 	if (!e || !e->n)
 		return false;
 	if (!c->address_tries)
-		c->address_at = (unsigned)(worker_random(c->w) % e->n);
-	turn = c->address_at + c->address_tries;
-	*out = e->v[turn % e->n];
+		c->address_at = (unsigned)(worker_random(c->w) >> 33);
+	*out = nth_address(c, e, c->address_tries % e->n);
 	c->address_tries++;
 	c->more_addresses = c->address_tries < e->n && c->address_tries < ADDRESSES_MAX;
 	return true;
@@ -160,10 +176,41 @@ static void try_failed(struct conn *c, int error)
 	c->address_tries = 0;
 }
 
+static unsigned targets_left(const struct conn *c)
+{
+	unsigned left = 0;
+
+	for (unsigned i = 0; i < c->route->n_targets; i++)
+		left += !(c->tried & balance_tried_bit((int)i));
+	return left;
+}
+
+static void try_expired(struct timer *t);
+
+/* One alone does not get all of the time: the next ones are to be reached within it. */
+static void set_try_deadline(struct conn *c)
+{
+	unsigned left = targets_left(c) + c->more_addresses;
+	int64_t now_ms = loop_now_ms(c->w->loop), wait_ms = c->give_up_ms - now_ms;
+
+	if (left > 1)
+		wait_ms /= left < TRY_PARTS ? left : TRY_PARTS;
+	if (left > 1 && wait_ms > TRY_MS)
+		wait_ms = TRY_MS;
+	if (c->client.fd < 0 && wait_ms > UNWATCHED_MS)
+		wait_ms = UNWATCHED_MS;
+	timer_set(c->w->loop, &c->timer, now_ms + wait_ms, try_expired);
+}
+
 static void try_expired(struct timer *t)
 {
 	struct conn *c = conn_of_timer(t);
+	bool begins = c->client.fd < 0 && !conn_watch_client(c);
 
+	if (c->target_index >= 0 && begins) {
+		set_try_deadline(c);
+		return;
+	}
 	if (c->target_index >= 0)
 		try_failed(c, ETIMEDOUT);
 	conn_connect(c);
@@ -173,19 +220,8 @@ static void wait_for_descriptor(struct conn *c)
 {
 	int64_t at = loop_now_ms(c->w->loop) + SHORT_MS;
 
+	c->more_addresses = false;
 	timer_set(c->w->loop, &c->timer, at < c->give_up_ms ? at : c->give_up_ms, try_expired);
-}
-
-/* One alone does not get all of the time: the next ones are to be reached within it. */
-static void set_try_deadline(struct conn *c, unsigned left)
-{
-	int64_t now_ms = loop_now_ms(c->w->loop), share_ms = c->give_up_ms - now_ms;
-
-	if (left > 1)
-		share_ms /= left < TRY_PARTS ? left : TRY_PARTS;
-	if (left > 1 && share_ms > TRY_MS)
-		share_ms = TRY_MS;
-	timer_set(c->w->loop, &c->timer, now_ms + share_ms, try_expired);
 }
 
 static void target_ready(struct watch *w, uint32_t events)
@@ -221,7 +257,7 @@ static int start(struct conn *c, const union target_address *a, socklen_t len)
 	if (c->route->no_delay && a->sa.sa_family != AF_UNIX)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	rc = connect(fd, &a->sa, len) < 0 && errno != EINPROGRESS ? -errno : 0;
-	rc = rc ? rc : watch_add(c->w->loop, &c->target, fd, CONN_EVENTS, target_ready);
+	rc = rc ? rc : watch_add(c->w->loop, &c->target, fd, CONN_EVENTS | EPOLLOUT, target_ready);
 	if (rc) {
 		close(fd);
 		c->target.fd = -1;
@@ -263,15 +299,6 @@ static void give_up(struct conn *c)
 				      : REASON_CONNECT_FAILED);
 }
 
-static unsigned targets_left(const struct conn *c)
-{
-	unsigned left = 0;
-
-	for (unsigned i = 0; i < c->route->n_targets; i++)
-		left += !(c->tried & balance_tried_bit(i));
-	return left;
-}
-
 void conn_connect(struct conn *c)
 {
 	int again = c->more_addresses ? c->last_target : -1;
@@ -294,13 +321,12 @@ void conn_connect(struct conn *c)
 		if (try_target(c))
 			break;
 		if (c->is_short) {
-			c->more_addresses = false;
 			wait_for_descriptor(c);
 			return;
 		}
 		again = c->more_addresses ? c->last_target : -1;
 	}
-	set_try_deadline(c, targets_left(c) + c->more_addresses);
+	set_try_deadline(c);
 }
 
 /* ---- the client meanwhile ---- */
@@ -310,7 +336,7 @@ static bool said_nothing(const struct conn *c)
 	char byte;
 
 	return (!c->first || c->first->n == c->first->header_bytes) &&
-	       recv(c->client.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+	       recv(c->client_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 void conn_client_while_connecting(struct conn *c, uint32_t events)

@@ -18,7 +18,6 @@
 #define LOAD_MS	  60000 /* for the dataplane to come, and to build a table */
 #define COMMIT_MS 10000 /* to switch; then the client is told that it goes on */
 #define ASK_MS	  500	/* to ask the kernel once more */
-#define IDLE_MS	  300	/* longer than a dataplane accepts from what it is told to close */
 
 static struct service *of_stage(struct timer *t)
 {
@@ -40,7 +39,6 @@ static void stage_end(struct service *s)
 void stage_fini(struct service *s)
 {
 	timer_cancel(s->loop, &s->commit_clock);
-	timer_cancel(s->loop, &s->idle_clock);
 	stage_end(s);
 }
 
@@ -272,25 +270,11 @@ void stage_client_gone(struct service *s, const struct client *c)
 
 /* ---- what the dataplane says ---- */
 
-static void idle_over(struct timer *t)
-{
-	struct service *s = (struct service *)((char *)t - offsetof(struct service, idle_clock));
-
-	/* What is staged may go back to being idle. */
-	if (s->stage.state != STAGE_NONE)
-		timer_set(s->loop, t, loop_now_ms(s->loop) + IDLE_MS, idle_over);
-	else
-		listeners_close_idle(&s->listeners);
-}
-
-/* Sockets that are not served any more stay for as long as the dataplane has them: a generation
- * that wants their port again gets the same ones, with what is queued, instead of others beside
- * them. */
 static void switched(struct service *s)
 {
 	struct client *c = s->committer;
 
-	timer_set(s->loop, &s->idle_clock, loop_now_ms(s->loop) + IDLE_MS, idle_over);
+	listeners_close_idle(&s->listeners);
 	s->committer = NULL;
 	timer_cancel(s->loop, &s->commit_clock);
 	if (c)
