@@ -151,7 +151,6 @@ void listener_free(struct listener *l)
 static void look_again(struct timer *t)
 {
 	struct listener *l = of_pause(t);
-
 	unsigned n = accept_some(l, ACCEPTS_PER_LOOK);
 
 	if (l->is_short) {
