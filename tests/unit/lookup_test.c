@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Names that clients choose, against a name server of the tests (tests/tools/dnsd.c, in a child). */
+/* Names that clients choose, against a name server of the tests (tests/tools/dnsd.c, in a child).
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

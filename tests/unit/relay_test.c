@@ -300,9 +300,14 @@ static void without_a_buffer_bytes_still_go_both_ways(void **state)
 		bench_open(&b, tcp, tcp ? 4096 : 0, false, 0);
 		b.pool.max_buffers = 1;
 		all = pool_buffer_get(&b.pool, BUDGET_STREAM);
-		end_send(&b, 0, 10);
+		bench_stream(&b, 0, 10);
 		bench_stream(&b, 1, 4 << 20);
-		end_send(&b, 0, 100000);
+		bench_stream(&b, 0, 100000);
+		end_fin(&b, 0);
+		bench_deliver(&b, 1);
+		bench_stream(&b, 1, 1 << 20);
+		end_fin(&b, 1);
+		bench_deliver(&b, 0);
 		bench_finish(&b);
 		assert_int_equal(b.result, RELAY_ENDED);
 		assert_true(b.pool.no_buffer > 0);
