@@ -59,6 +59,7 @@ struct conn {
 	uint32_t client_events; /* that nobody has acted on yet */
 	bool keeps_alive;	/* the sockets have their keep-alive settings */
 	bool timed_out;		/* the last try to connect */
+	bool is_short;		/* likewise: there was no descriptor for it */
 	bool copied, spliced;	/* counted as such */
 	struct route *route;	/* a reference */
 	int target_index;	/* -1: none is counted */

@@ -15,11 +15,12 @@
 #include "dataplane/conn.h"
 #include "dataplane/http_head.h"
 
-#define FIRST_CAP_BYTES 2048 /* most hellos fit */
-#define LINGER_MS	2000
-#define LINGER_BYTES	(64u << 10)
-#define DEFAULT_WAIT_MS 60000
-#define DEFAULT_HEAD_MS 10000
+#define FIRST_CAP_BYTES		2048 /* most hellos fit */
+#define UNDECIDED_PART_OF_PAIRS 5    /* 10 % of the descriptors */
+#define LINGER_MS		2000
+#define LINGER_BYTES		(64u << 10)
+#define DEFAULT_WAIT_MS		60000
+#define DEFAULT_HEAD_MS		10000
 
 /* ---- the list of those without a route ---- */
 
@@ -46,10 +47,21 @@ void conn_first_decided(struct conn *c)
 	atomic_fetch_sub_explicit(&c->w->plane->undecided, 1, memory_order_relaxed);
 }
 
+/* The table's bound is of the descriptors that whoever compiled it could have had; this process may
+ * have fewer. */
+static unsigned undecided_max(const struct plane *p, const struct route_table *t)
+{
+	unsigned pairs = atomic_load_explicit(&p->max_pairs, memory_order_relaxed);
+	unsigned own = pairs / UNDECIDED_PART_OF_PAIRS;
+
+	own = pairs && !own ? 1 : own;
+	return own && (!t->max_undecided || own < t->max_undecided) ? own : t->max_undecided;
+}
+
 /* Whoever holds back its first bytes longest goes first; the new one is never that. */
 static void make_room(struct conn *c)
 {
-	unsigned max = c->first->table->max_undecided;
+	unsigned max = undecided_max(c->w->plane, c->first->table);
 	struct conn *oldest = c->w->undecided;
 
 	if (max && oldest != c &&
@@ -103,7 +115,8 @@ static void expired(struct timer *t)
 		conn_refuse(c, REASON_INITIAL_TIMEOUT);
 }
 
-static void set_deadline(struct conn *c)
+/* It waits for bytes, so it is watched. The connection may be gone afterwards. */
+static void await_bytes(struct conn *c)
 {
 	const struct route *r = route_table_first(c->first->table, &c->local_addr, c->listen_port);
 	unsigned wait_ms = r ? r->initial_data_timeout_ms : DEFAULT_WAIT_MS;
@@ -120,6 +133,8 @@ static void set_deadline(struct conn *c)
 		timer_cancel(c->w->loop, &c->timer);
 	else
 		timer_set(c->w->loop, &c->timer, at, expired);
+	if (c->client.fd < 0 && conn_watch_client(c))
+		conn_refuse(c, REASON_GLOBAL_LIMIT);
 }
 
 /* ---- a client that is told why ---- */
@@ -143,6 +158,10 @@ static void linger(struct conn *c, uint8_t alert, enum reason why)
 		return;
 	}
 	conn_first_free(c);
+	if (c->client.fd < 0 && conn_watch_client(c)) {
+		conn_end(c, why);
+		return;
+	}
 	c->state = CONN_LINGER;
 	timer_set(c->w->loop, &c->timer, loop_now_ms(c->w->loop) + LINGER_MS, linger_over);
 	conn_linger_ready(c, EPOLLIN);
@@ -187,7 +206,7 @@ static bool read_header(struct conn *c)
 		if (c->first->eof)
 			conn_refuse(c, REASON_CLOSED_BEFORE_DATA);
 		else
-			set_deadline(c);
+			await_bytes(c);
 		return false;
 	case SNIFF_BAD:
 		conn_refuse(c, REASON_BAD_PROXY_HEADER);
@@ -274,7 +293,7 @@ static void decide(struct conn *c)
 	m = route_table_match(c->first->table, &f);
 	c->first->silent = m.silent;
 	if (m.answer == MATCH_MORE) {
-		set_deadline(c);
+		await_bytes(c);
 		return;
 	}
 	if (m.answer == MATCH_NO) {
@@ -396,12 +415,9 @@ void conn_first_start(struct conn *c, struct route_table *t, enum conn_state sta
 	c->first->since_ms = loop_now_ms(c->w->loop);
 	undecided_add(c);
 	make_room(c);
-	if (conn_watch_client(c)) {
-		conn_refuse(c, REASON_GLOBAL_LIMIT);
-		return;
-	}
-	if (state == CONN_SNIFF)
-		decide(c); /* who may be served though it is silent */
+	/* Mostly they are there already: then it needs no watch for them. */
+	if (read_bytes(c) < 0)
+		conn_refuse(c, REASON_CLOSED_BEFORE_DATA);
 	else
-		set_deadline(c);
+		step(c);
 }

@@ -3,7 +3,8 @@
  * From the route to a connected target. A target that cannot be reached is
  * followed by the next one until none is left or the route's connect timeout has
  * passed; as long as there is another, one alone does not get all of that time.
- * What is this host's own fault (no descriptor, no port) is not held against a target.
+ * What is this host's own fault (no descriptor, no port) is not held against a target;
+ * a descriptor is waited for.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -17,10 +18,10 @@
 #include "dataplane/conn.h"
 #include "dataplane/template.h"
 
-#define TRY_MS 5000 /* one target, as long as another is left */
-#define UNWATCHED_MS                                                                 \
-	50 /* most targets have answered by then, and the client need not be watched \
-	    */
+#define TRY_MS	      5000 /* one target, as long as another is left */
+#define TRY_PARTS     4	   /* or such a part of the time that is left */
+#define SHORT_MS      100  /* until descriptors are looked for again */
+#define UNWATCHED_MS  50   /* most targets have answered by then: the client need not be watched */
 #define LEFT_MS	      1000 /* a client that has closed and said nothing waits no longer */
 #define ADDRESSES_MAX 8	   /* of one name, for one connection */
 
@@ -215,7 +216,10 @@ static void try_failed(struct conn *c, int error)
 		c->reached = true;
 		c->timed_out = error == ETIMEDOUT;
 	}
-	if (c->more_addresses) {
+	c->is_short = error == EMFILE || error == ENFILE;
+	if (c->is_short)
+		atomic_store(&c->w->plane->out_of_descriptors, true);
+	if (c->is_short || c->more_addresses) {
 		conn_target_count_out(c);
 		return;
 	}
@@ -236,32 +240,43 @@ static unsigned targets_left(const struct conn *c)
 
 	for (unsigned i = 0; i < c->route->n_targets; i++)
 		left += !(c->tried & balance_tried_bit((int)i));
-	return left;
+	return left + c->more_addresses;
 }
 
 static void try_expired(struct timer *t);
 
+static void wait_for_descriptor(struct conn *c)
+{
+	int64_t at = loop_now_ms(c->w->loop) + SHORT_MS;
+
+	timer_set(c->w->loop, &c->timer, at < c->give_up_ms ? at : c->give_up_ms, try_expired);
+}
+
+/* One alone does not get all of the time: the next ones are to be reached within it. */
 static void set_try_deadline(struct conn *c)
 {
-	bool another = c->more_addresses || targets_left(c) > 1;
-	int64_t now_ms = loop_now_ms(c->w->loop), at = c->give_up_ms;
+	unsigned left = targets_left(c);
+	int64_t now_ms = loop_now_ms(c->w->loop), share_ms = c->give_up_ms - now_ms;
 
-	if (another && at > now_ms + TRY_MS)
-		at = now_ms + TRY_MS;
-	if (c->client.fd < 0 && at > now_ms + UNWATCHED_MS)
-		at = now_ms + UNWATCHED_MS;
-	timer_set(c->w->loop, &c->timer, at, try_expired);
+	if (left > 1)
+		share_ms /= left < TRY_PARTS ? left : TRY_PARTS;
+	if (left > 1 && share_ms > TRY_MS)
+		share_ms = TRY_MS;
+	if (c->client.fd < 0 && share_ms > UNWATCHED_MS)
+		share_ms = UNWATCHED_MS;
+	timer_set(c->w->loop, &c->timer, now_ms + share_ms, try_expired);
 }
 
 static void try_expired(struct timer *t)
 {
 	struct conn *c = conn_of_timer(t);
 
-	if (c->client.fd < 0 && !conn_watch_client(c)) {
+	if (c->target_index >= 0 && c->client.fd < 0 && !conn_watch_client(c)) {
 		set_try_deadline(c);
 		return;
 	}
-	try_failed(c, ETIMEDOUT);
+	if (c->target_index >= 0)
+		try_failed(c, ETIMEDOUT);
 	conn_connect(c);
 }
 
@@ -365,6 +380,11 @@ void conn_connect(struct conn *c)
 		count_in(c);
 		if (try_target(c))
 			break;
+		if (c->is_short) {
+			c->more_addresses = false;
+			wait_for_descriptor(c);
+			return;
+		}
 		again = c->more_addresses ? c->last_target : -1;
 	}
 	set_try_deadline(c);

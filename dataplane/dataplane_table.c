@@ -37,6 +37,7 @@ static void hold(struct dataplane *d, const json_t *entry, int *fd)
 	*fd = -1;
 	l->next = d->listeners;
 	d->listeners = l;
+	d->n_listeners++;
 	worker_add_listener(&d->workers[worker], l->id, &l->address, l->port, theirs);
 }
 
@@ -46,6 +47,7 @@ void dataplane_on_listeners(struct dataplane *d, struct wire_message *m)
 
 	for (unsigned i = 0; i < m->n_fds && i < json_array_size(list); i++)
 		hold(d, json_array_get(list, i), &m->fds[i]);
+	dataplane_count_room(d);
 }
 
 static void drop_listener(struct dataplane *d, uint32_t id)
@@ -58,6 +60,7 @@ static void drop_listener(struct dataplane *d, uint32_t id)
 			continue;
 		}
 		*p = l->next;
+		d->n_listeners--;
 		close(l->fd);
 		free(l);
 	}
@@ -196,6 +199,7 @@ void dataplane_on_switch(struct dataplane *d, const json_t *m)
 	d->switches_left = d->n_workers;
 	for (unsigned i = 0; i < s.n_close; i++)
 		drop_listener(d, s.close[i]);
+	dataplane_count_room(d);
 	follow(d);
 	for (unsigned i = 0; i < d->n_workers; i++) {
 		s.table = route_table_ref(d->live);

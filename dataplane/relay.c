@@ -44,6 +44,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -52,6 +54,7 @@
 #define FULL_READ_BYTES	 32768u
 #define QUIET_READ_BYTES 16384u
 #define FULL_READS	 3u
+#define UNSENT_BYTES	 (1 << 20)
 #define BUDGET_BYTES	 (1u << 20)
 #define THROUGH_BYTES	 FULL_READ_BYTES /* on the stack */
 #define BUDGET_STEPS	 32u
@@ -268,6 +271,14 @@ static bool take_splice(struct pass *s)
 	return go_on;
 }
 
+/* What a receiver does not take stays with the sender, not in a send buffer that grew. */
+static void bound_unsent(int fd)
+{
+	const int bytes = UNSENT_BYTES;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes));
+}
+
 /* What was only looked at is taken from its sender once it is sent. */
 static bool pass_drop(struct pass *s, uint8_t *bytes, size_t n)
 {
@@ -314,8 +325,11 @@ static bool take(struct pass *s)
 {
 	struct relay_flow *f = s->flow;
 
-	if (!f->buffer && s->relay->can_splice && f->full_reads >= FULL_READS)
+	if (!f->buffer && s->relay->can_splice && f->full_reads >= FULL_READS) {
 		f->pipe = pool_pipe_get(s->pool);
+		if (f->pipe && !f->spliced)
+			bound_unsent(s->to->fd);
+	}
 	if (f->pipe)
 		return take_splice(s);
 	if (!f->buffer) /* else it came with relay_prefill(), and nothing was in it */

@@ -43,6 +43,7 @@ struct plane {
 	atomic_uint undecided;
 	atomic_ullong accept_paused; /* times descriptors were exhausted */
 	atomic_bool out_of_descriptors;
+	atomic_uint max_pairs; /* connections that descriptors are left for; 0 = not known yet */
 	size_t hello_max_bytes;
 	int access_fd; /* where access lines go; -1: nowhere */
 };
@@ -77,6 +78,9 @@ struct worker {
 	struct route_table *table; /* NULL until the first switch */
 	struct name_book *names;
 	struct listener *listeners;
+	unsigned n_closing;	     /* of them: those that still look at their queue */
+	void (*switched)(void *arg); /* called when there is none left; NULL = nobody waits */
+	void *switched_arg;
 	struct conn *conns, **conns_end;	 /* by age, oldest first */
 	struct conn *undecided, **undecided_end; /* those of them without a route, likewise */
 	struct conn_lookup *lookups;		 /* of conn_lookup.c */
@@ -92,7 +96,8 @@ int worker_start(struct worker *w, struct plane *p, unsigned index, struct err *
 /* Ends the loop and joins the thread; connections end at once. */
 void worker_stop(struct worker *w);
 
-/* ---- from the main thread; done(arg) is called in the worker's thread ---- */
+/* ---- from the main thread; done(arg) is called in the worker's thread: the table is in use, and
+ * what closes is closed ---- */
 
 #define WORKER_KEEP_BUFFERS 32 /* 2 MiB */
 
@@ -119,6 +124,8 @@ int worker_beat(struct worker *w);
 /* ---- in the worker's thread ---- */
 
 uint64_t worker_random(struct worker *w);
+/* Is that the end of a switch? */
+void worker_check_switched(struct worker *w);
 
 /* One listening socket in a worker (listener.c). */
 void listener_open(struct listener *l);
