@@ -108,10 +108,9 @@ static unsigned accept_some(struct listener *l, unsigned most)
 static void accept_ready(struct watch *w, uint32_t events)
 {
 	struct listener *l = of_watch(w);
-	bool is_short;
 
 	(void)events;
-	if (accept_some(l, l->batch, &is_short) < l->batch) {
+	if (accept_some(l, l->batch) < l->batch) {
 		l->batch = 1;
 		l->full_batches = 0;
 	} else if (++l->full_batches >= FULL_BATCHES && l->batch < ACCEPTS_PER_ROUND) {
