@@ -13,8 +13,9 @@ config base <<'EOF'
  "action":{"type":"forward","forwardingEngine":"relay","targets":[{"host":"10.20.0.2","port":7000}]}}]}
 EOF
 # with FILTER: the base with that is applied.
+base=base
 with() {
-	jq "$1" "$T/base.json" | config now
+	jq "$1" "$T/$base.json" | config now
 	apply now
 }
 # What the client of port 9000 gets that says nothing more, and why it was ended.
@@ -46,7 +47,8 @@ ends_for max_lifetime
 
 # These three hold all the while that a fourth route's connection needs to be ended for being idle.
 jq '. + {inactivityTimeout: 200, keepAliveInactivityMultiplier: 1000} | .routes += [
-	(.routes[0] | .name = "own" | .match.ports = 9001 | .action.advanced.timeout = 400)]' "$T/base.json" | config base
+	(.routes[0] | .name = "own" | .match.ports = 9001 | .action.advanced.timeout = 400)]' "$T/base.json" | config two
+base=two
 for differs in '.keepAliveTreatment = "immortal"' '.disableInactivityCheck = true' '.keepAliveTreatment = "extended"'; do
 	with "$differs"
 	before=$(refusals inactivity)
@@ -76,20 +78,15 @@ eventually long_timers
 hold_close alive
 hold_close later
 eventually plane_is_idle
-# Without it: none, where the connection of another route that is as old has it; the route's own word is the last.
-for how in '. + {keepAlive: false}' '.routes[0].action.advanced.keepAlive = false'; do
-	with "$how"' | .keepAliveTreatment = "immortal" | .keepAliveInitialDelay = 1000 |
-		.routes[1].action.advanced.keepAlive = true'
+# Without it: none, where a younger connection of another route has it; the route's own word is the last.
+for how in '.keepAlive = false | .routes[1].action.advanced = {keepAlive: true}' \
+	'.routes[0].action.advanced.keepAlive = false | del(.routes[1].action.advanced)'; do
+	with "$how"' | .inactivityTimeout = 0 | .keepAliveInitialDelay = 1000'
 	hold off cl tcp 10.10.0.1:9000
 	hold on cl tcp 10.10.0.1:9001
 	on_has_it() { gw ss -Htno state established 'sport = :9001' | grep 'timer:(keepalive,'; }
-	# Its own time of 400 ms would be the end of it.
-	expect_hold off 'A|10.20.0.1|x' x
-	jq 'del(.routes[1].action.advanced.timeout)' "$T/now.json" | config now
-	hold_close on
-	apply now
-	hold on cl tcp 10.10.0.1:9001
 	eventually on_has_it
+	expect_hold off 'A|10.20.0.1|x' x
 	expect_eq "$(gw ss -Htno state established 'sport = :9000' | grep -c keepalive || :)" 0 "$how"
 	hold_close off
 	hold_close on
