@@ -91,7 +91,7 @@ static bool prefill(struct conn *c)
 
 	if (!n && !version)
 		return true;
-	buffer = pool_buffer_get(&c->w->pool);
+	buffer = pool_buffer_get(&c->w->pool, BUDGET_FIRST);
 	if (!buffer)
 		return false;
 	header = write_header(c, version, buffer, POOL_BUFFER_BYTES);
@@ -226,7 +226,8 @@ static void note_all(struct conn *c, uint32_t target_events)
 {
 	for (unsigned i = 0; i < 2; i++)
 		c->relay.side[i].readable = c->relay.side[i].ending = false;
-	relay_note(&c->relay, RELAY_CLIENT, c->client.fd < 0 ? EPOLLIN : c->client_events);
+	relay_note(&c->relay, RELAY_CLIENT,
+		   c->client.fd < 0 && !c->first ? EPOLLIN : c->client_events);
 	relay_note(&c->relay, RELAY_TARGET, target_events);
 }
 

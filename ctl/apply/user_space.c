@@ -22,6 +22,7 @@
 #define CONNECT_MS 10000
 #define PREPARE_MS 60000
 #define COMMIT_MS  15000
+#define LEAVE_MS   5000 /* a dataplane closes what it gave up within 2 s */
 #define LOOK_MS	   20
 
 /* ---- to the service ---- */
@@ -138,7 +139,7 @@ static void warn_workers(const json_t *answer)
 			 (int)runs, (int)wanted);
 }
 
-static int ask_prepare(struct apply_job *j, const struct control_table *t)
+static int ask_once(struct apply_job *j, const struct control_table *t)
 {
 	const struct config *c = j->r->plan->config;
 	json_t *answer;
@@ -146,10 +147,10 @@ static int ask_prepare(struct apply_job *j, const struct control_table *t)
 
 	apply_phase(j, "the service loads %u listeners", t->n_listeners);
 	answer = client_ask(&j->user.client,
-			    json_pack("{s:s,s:I,s:s,s:O,s:o,s:I,s:I}", "type", "prepare", "generation",
-				      (json_int_t)j->compile.generation, "table", j->compile.table,
-				      "load", t->load, "listeners", listeners_json(t),
-				      "gracefulShutdownTimeout",
+			    json_pack("{s:s,s:I,s:s,s:O,s:o,s:I,s:I}", "type", "prepare",
+				      "generation", (json_int_t)j->compile.generation, "table",
+				      j->compile.table, "load", t->load, "listeners",
+				      listeners_json(t), "gracefulShutdownTimeout",
 				      (json_int_t)c->extra->limits->graceful_shutdown_timeout_ms,
 				      "workers", (json_int_t)c->extra->limits->workers),
 			    "prepared", PREPARE_MS, &route, j->e);
@@ -161,6 +162,19 @@ static int ask_prepare(struct apply_job *j, const struct control_table *t)
 	json_decref(answer);
 	j->user.prepared = true;
 	return 0;
+}
+
+/* A port that a former apply gave up is empty before it is listened on again. */
+static int ask_prepare(struct apply_job *j, const struct control_table *t)
+{
+	const int64_t end = clock_mono_ms() + LEAVE_MS;
+	int rc;
+
+	while ((rc = ask_once(j, t)) == -EAGAIN && clock_mono_ms() < end) {
+		*j->e = (struct err){ 0 };
+		clock_sleep_ms(LOOK_MS);
+	}
+	return rc;
 }
 
 /* One that has just decided to end, because nobody needed it: a new one is started. */
@@ -226,6 +240,7 @@ void user_space_commit(struct apply_job *j)
 	else if (json_is_true(json_object_get(answer, "late")))
 		log_warn("the dataplane is late: it serves the new routes as soon as it is back");
 	json_decref(answer);
+	FAILPOINT(served);
 }
 
 void user_space_end(struct apply_job *j)

@@ -223,12 +223,13 @@ int link_switch(struct link *l, uint32_t generation)
 	int rc;
 
 	for (size_t i = 0; i < l->listeners->n; i++) {
-		const struct listener *s = &l->listeners->v[i];
+		struct listener *s = &l->listeners->v[i];
 
 		if (s->live && !s->sent)
 			json_array_append_new(open, json_integer(s->id));
 		else if (!s->live && s->sent)
 			json_array_append_new(shut, json_integer(s->id));
+		s->sent &= s->live;
 	}
 	rc = say_listeners(l);
 	rc = rc ? rc
