@@ -21,6 +21,7 @@
 	X(live)              \
 	X(forgotten)         \
 	X(image)             \
+	X(found)             \
 	X(pruned)            \
 	X(put_back_settings) \
 	X(put_back)          \

@@ -5,9 +5,7 @@
  * and from tier to tier: addresses have the one of plan_tag.c.
  */
 #include <stdlib.h>
-#include <string.h>
 
-#include "ctl/base/text.h"
 #include "ctl/config/config_groups.h"
 #include "ctl/control/compile_internal.h"
 
@@ -16,15 +14,6 @@ struct entry {
 	const struct cfg_host *host;
 	unsigned place; /* in the file */
 };
-
-static uint64_t key_of(const struct entry *e)
-{
-	const struct addr none = { .family = (uint8_t)(16 + e->host->kind) };
-
-	if (e->host->kind == HOST_ADDR)
-		return plan_target_key(e->target, &e->host->addr);
-	return text_hash(e->host->text, strlen(e->host->text), plan_target_key(e->target, &none));
-}
 
 static int entry_cmp(const void *va, const void *vb)
 {
@@ -103,7 +92,7 @@ json_t *compile_targets(const struct cfg_target *v, unsigned n, int send_proxy)
 		goto out;
 	k = collect(v, n, entries);
 	for (unsigned i = 0; i < k; i++)
-		keys[i] = key_of(&entries[i]);
+		keys[i] = plan_host_key(entries[i].target, entries[i].host);
 	if (plan_tag_keys(keys, k, tags))
 		goto out;
 	out = json_array();

@@ -12,6 +12,9 @@ int plan_route_init(struct plan *p, struct plan_route *r, const struct plan_fact
 /* plan_tag.c: gives every target of r its tag. 0 or -ENOMEM. */
 int plan_tag_targets(struct plan_route *r);
 
+/* plan_down.c: which of them are down. 0 or -ENOMEM. */
+int plan_mark_down(struct plan_route *r, const struct plan_facts *f);
+
 /* plan_tier.c, for some clients of a cell: user space decides about r, because of `before`. 0 or
  * -ENOMEM. */
 int plan_note_behind(struct plan *p, const struct plan_cell *cell, struct plan_route *r,

@@ -116,6 +116,7 @@ static void is_ready(void *arg)
 	char text[160];
 
 	stage_ready(s);
+	found_dataplane_ready(s);
 	olds_drain(s, OLD_MS);
 	service_store_listeners(s);
 	snprintf(text, sizeof(text), "READY=1\nSTATUS=generation %u, %zu sockets, %u workers",
@@ -129,40 +130,6 @@ static void is_ready(void *arg)
 		log_info("the dataplane is back (pid %d)", (int)s->link.pid);
 	s->ready = true;
 	start_file(s);
-}
-
-static bool is_of_plan(const struct service *s, const struct upcall *u)
-{
-	const json_t *routes = json_object_get(s->link.live, "routes"), *r, *t;
-	size_t i, k;
-
-	json_array_foreach (routes, i, r) {
-		const bool its = json_integer_value(json_object_get(r, "id")) == u->route;
-
-		json_array_foreach (json_object_get(r, "targets"), k, t) {
-			const char *host = json_string_value(json_object_get(t, "host"));
-
-			if (u->type == UPCALL_TARGET && its &&
-			    json_integer_value(json_object_get(t, "tag")) == u->tag)
-				return true;
-			if (u->type == UPCALL_NAME_CHANGED && host && !strcasecmp(host, u->name))
-				return true;
-		}
-	}
-	return false;
-}
-
-static void found(struct service *s, const struct upcall *u)
-{
-	if (!is_of_plan(s, u)) {
-		log_debug("the dataplane speaks of what no route has");
-		return;
-	}
-	if (u->type == UPCALL_TARGET)
-		log_warn("route id=%u target tag=%u is %s: %s", u->route, u->tag,
-			 u->up ? "up" : "down", u->text);
-	if (s->o.found)
-		s->o.found(s->o.found_arg, u);
 }
 
 static void notice(const struct upcall *u)
@@ -192,7 +159,7 @@ static void said(void *arg, const struct upcall *u)
 		break;
 	case UPCALL_TARGET:
 	case UPCALL_NAME_CHANGED:
-		found(s, u);
+		found_heard(s, u);
 		break;
 	case UPCALL_NOTICE:
 		notice(u);
@@ -221,7 +188,8 @@ static void reap(struct service *s)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (link_child_ended(&s->link, pid, status) || pid != s->apply_pid)
+		if (link_child_ended(&s->link, pid, status) || found_child_ended(s, pid, status) ||
+		    pid != s->apply_pid)
 			continue;
 		s->apply_pid = -1;
 		s->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
@@ -346,6 +314,7 @@ static void start_link(struct service *s, struct live *live)
 
 	link_init(&s->link, s->loop, &c, &owner, &s->listeners);
 	link_set_live(&s->link, live->load ? json_incref(live->load) : NULL, live->generation);
+	found_begin(s, &live->found);
 	link_start(&s->link);
 }
 
@@ -441,6 +410,7 @@ static void end(struct service *s)
 			link_kill(&s->link, "the service ends");
 			link_fini(&s->link);
 		}
+		found_fini(s);
 		watch_remove(s->loop, &s->signals);
 		loop_free(s->loop);
 	}

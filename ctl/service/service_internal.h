@@ -8,6 +8,7 @@
 #include "ctl/nft/nft.h"
 #include "ctl/service/dataplane_link.h"
 #include "ctl/service/service.h"
+#include "ctl/service/service_found.h"
 
 struct client;
 
@@ -31,7 +32,7 @@ enum stage_state {
 struct stage {
 	enum stage_state state;
 	struct client *client; /* NULL when it went */
-	json_t *load;
+	json_t *load, *names; /* names: as the command resolved them */
 	uint32_t generation;
 	unsigned shutdown_ms;
 	char table[RS_NAME_MAX];
@@ -67,6 +68,7 @@ struct service {
 	unsigned watchdog_ms, shutdown_ms;
 	int64_t stop_at_ms;
 	bool ready, stopping;
+	struct service_found found;
 	pid_t apply_pid; /* of `file` */
 	int exit_code;
 };
