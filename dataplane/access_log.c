@@ -343,6 +343,11 @@ struct access_log *access_log_new(struct loop *l, int fd, bool json, struct err 
 	return a;
 }
 
+void access_log_set_json(struct access_log *a, bool json)
+{
+	a->json = json;
+}
+
 void access_log_free(struct access_log *a)
 {
 	if (!a)

@@ -44,6 +44,8 @@ struct access_log;
 /* fd stays the caller's, and has to be O_NONBLOCK unless it is a regular file: -EINVAL. It is never
  * set here, others may share the open file. SIGPIPE has to be ignored. */
 struct access_log *access_log_new(struct loop *l, int fd, bool json, struct err *e);
+/* The form of the lines from now on. */
+void access_log_set_json(struct access_log *a, bool json);
 /* Writes what can be written without waiting. */
 void access_log_free(struct access_log *a);
 void access_log_put(struct access_log *a, const struct access_record *r);

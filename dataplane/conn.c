@@ -116,6 +116,7 @@ void conn_end(struct conn *c, enum reason why)
 	if (c->state == CONN_RELAY)
 		conn_count_bytes(c);
 	c->reason = c->reason ? c->reason : why;
+	conn_record(c);
 	timer_cancel(w->loop, &c->timer);
 	turn_cancel(w->loop, &c->turn);
 	if (c->state == CONN_RELAY)
@@ -169,6 +170,7 @@ void conn_route(struct conn *c, struct route *r)
 	why = route_lets_in(r, &c->client_addr) ? take_limits(c, r) : REASON_ROUTE_IP_BLOCKED;
 	if (why) {
 		count_refusal(c->w, r, why);
+		c->denied_by = r;
 		conn_end(c, why);
 		return;
 	}
@@ -222,9 +224,10 @@ static void set_addresses(struct conn *c, struct listener *l, const struct socka
 		c->local_addr = addr_from_sockaddr((struct sockaddr *)&local, NULL);
 }
 
-static void refuse_at_once(struct worker *w, int fd, enum reason why)
+static void refuse_at_once(struct listener *l, int fd, const struct sockaddr *peer, enum reason why)
 {
-	count_refusal(w, NULL, why);
+	count_refusal(l->w, NULL, why);
+	conn_record_refused(l->w, peer, l, why);
 	close_hard(fd);
 }
 
@@ -257,19 +260,19 @@ void conn_accept(struct listener *l, int fd, const struct sockaddr *peer)
 
 	atomic_fetch_add_explicit(&w->plane->accepted, 1, memory_order_relaxed);
 	if (!limits_take_connection(w->plane->limits, t->max_connections)) {
-		refuse_at_once(w, fd, REASON_GLOBAL_LIMIT);
+		refuse_at_once(l, fd, peer, REASON_GLOBAL_LIMIT);
 		return;
 	}
 	c = calloc(1, sizeof(*c));
 	if (!c) {
 		limits_drop_connection(w->plane->limits);
-		refuse_at_once(w, fd, REASON_GLOBAL_LIMIT);
+		refuse_at_once(l, fd, peer, REASON_GLOBAL_LIMIT);
 		return;
 	}
 	c->w = w;
 	c->serial = ++w->serial;
 	c->target.fd = -1;
-	c->target_index = -1;
+	c->target_index = c->last_target = -1;
 	c->client.fd = fd;
 	c->accepted_ms = c->moved_ms = loop_now_ms(w->loop);
 	set_addresses(c, l, peer);

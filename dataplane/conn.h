@@ -62,9 +62,11 @@ struct conn {
 	int target_index;	/* -1: none is counted */
 	unsigned address_at, address_tries; /* of a name's addresses */
 	bool more_addresses;
-	int last_target;
-	uint64_t tried; /* targets: see balance.h */
-	char *name;	/* SNI; NULL = none */
+	int last_target; /* -1: none was tried */
+	const struct route
+		*denied_by; /* its lists or limits, and there is no route: during the end */
+	uint64_t tried;	    /* targets: see balance.h */
+	char *name;	    /* SNI; NULL = none */
 	int64_t accepted_ms, moved_ms, give_up_ms, connected_ms;
 	struct limit_hold hold;
 	struct relay relay;
@@ -97,6 +99,16 @@ void conn_connect(struct conn *c); /* to the next target */
 void conn_client_while_connecting(struct conn *c, uint32_t events);
 void conn_target_close(struct conn *c, bool hard);
 void conn_target_count_out(struct conn *c);
+/* "10.0.0.1:443", "db.test:5432", "unix:/path": the present target, or the last one. NULL: there
+ * was none. Returns out. */
+#define CONN_TARGET_TEXT 300
+const char *conn_target_text(const struct conn *c, char out[CONN_TARGET_TEXT]);
+/* conn_record.c: its line in the access log, where that is wanted. Before anything is given back.
+ */
+void conn_record(const struct conn *c);
+/* Of one that was refused before it was anything. */
+void conn_record_refused(struct worker *w, const struct sockaddr *peer, const struct listener *l,
+			 enum reason why);
 /* conn_relay.c */
 void conn_connected(struct conn *c, uint32_t target_events);
 void conn_relay_ready(struct conn *c, unsigned side, uint32_t events);

@@ -266,6 +266,8 @@ static void decide(struct conn *c)
 	struct match m;
 
 	sniff(c, &f);
+	if (f.name && *f.name && !c->name)
+		c->name = strdup(f.name);
 	if (c->first->bad_hello && refuse_bad_hello(c, &f))
 		return;
 	m = route_table_match(c->first->table, &f);
@@ -278,8 +280,6 @@ static void decide(struct conn *c)
 		refuse_unmatched(c, &f, m.tls);
 		return;
 	}
-	if (f.name && *f.name)
-		c->name = strdup(f.name);
 	conn_route(c, m.route);
 }
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -110,6 +111,21 @@ static socklen_t target_address(struct conn *c, const struct route_target *t,
 		return 0;
 	out->ss = addr_to_sockaddr(&a, port, &len);
 	return len;
+}
+
+const char *conn_target_text(const struct conn *c, char out[CONN_TARGET_TEXT])
+{
+	const int index = c->target_index >= 0 ? c->target_index : c->last_target;
+	const struct route_target *t = c->route && index >= 0 ? &c->route->targets[index] : NULL;
+
+	if (!t)
+		return NULL;
+	if (t->kind == TARGET_UNIX)
+		snprintf(out, CONN_TARGET_TEXT, "unix:%s", t->host);
+	else
+		snprintf(out, CONN_TARGET_TEXT, strchr(t->host, ':') ? "[%s]:%u" : "%s:%u", t->host,
+			 port_of(c, t));
+	return out;
 }
 
 /* ---- one try ---- */

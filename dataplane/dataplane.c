@@ -112,6 +112,16 @@ static int start_workers(struct dataplane *d, unsigned n, struct err *e)
 	return rc;
 }
 
+/* From here on it is ours, until the process ends. */
+static int take_access_fd(struct wire_message *m)
+{
+	const int fd = m->n_fds ? m->fds[0] : -1;
+
+	if (fd >= 0)
+		m->fds[0] = -1;
+	return fd;
+}
+
 static int start(struct dataplane *d, const json_t *m, struct err *e)
 {
 	json_int_t workers = json_integer_value(json_object_get(m, "workers"));
@@ -137,11 +147,13 @@ static int start(struct dataplane *d, const json_t *m, struct err *e)
 	return rc;
 }
 
-static void on_start(struct dataplane *d, const json_t *m)
+static void on_start(struct dataplane *d, struct wire_message *m)
 {
 	struct err e = { 0 };
 
-	if (!start(d, m, &e)) {
+	if (!d->started)
+		d->plane.access_fd = take_access_fd(m);
+	if (!start(d, m->json, &e)) {
 		dataplane_send(d, json_pack("{s:s,s:i}", "type", "started", "pid", (int)getpid()));
 		return;
 	}
@@ -240,7 +252,7 @@ static void dispatch(struct dataplane *d, struct wire_message *m)
 	if (!type)
 		return;
 	if (!strcmp(type, "start"))
-		on_start(d, m->json);
+		on_start(d, m);
 	else if (!d->started)
 		return;
 	else if (!strcmp(type, "listeners"))
@@ -309,6 +321,7 @@ int dataplane_run(int wire_fd, int listen_fd, int (*seal)(void))
 
 	signal(SIGPIPE, SIG_IGN); /* splice(2) knows no MSG_NOSIGNAL */
 	d.seal = seal;
+	d.plane.access_fd = -1;
 	d.loop = loop_new(&e);
 	if (!d.loop || (listen_fd >= 0 && dataplane_start_handover(&d, listen_fd)))
 		return 1;
@@ -330,6 +343,8 @@ int dataplane_run(int wire_fd, int listen_fd, int (*seal)(void))
 	if (d.plane.registry)
 		route_registry_free(d.plane.registry);
 	limits_free(d.plane.limits);
+	if (d.plane.access_fd >= 0)
+		close(d.plane.access_fd);
 	free(d.workers);
 	return d.exit_code;
 }

@@ -62,16 +62,21 @@ static json_t *route_json(const struct route *r, int64_t now_ms)
 
 static json_t *process_json(const struct dataplane *d)
 {
+	uint64_t dropped = 0;
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < d->n_workers; i++)
 		n += atomic_load(&d->workers[i].n_alive);
-	return json_pack("{s:i,s:i,s:i,s:o,s:o,s:b,s:o}", "workers", (int)d->n_workers,
+	for (unsigned i = 0; i < d->n_workers; i++)
+		if (d->workers[i].access)
+			dropped += access_log_dropped(d->workers[i].access);
+	return json_pack("{s:i,s:i,s:i,s:o,s:o,s:b,s:o,s:I}", "workers", (int)d->n_workers,
 			 "connections", (int)n, "undecided", (int)atomic_load(&d->plane.undecided),
 			 "accepted", count(&d->plane.accepted), "refused",
 			 refusals(d->plane.refused), "outOfDescriptors",
 			 atomic_load(&d->plane.out_of_descriptors), "limitTablesFull",
-			 json_integer((json_int_t)limits_overflowed(d->plane.limits)));
+			 json_integer((json_int_t)limits_overflowed(d->plane.limits)),
+			 "accessLinesLost", (json_int_t)dropped);
 }
 
 static void on_status(struct dataplane *d, const json_t *m)

@@ -11,7 +11,9 @@
  *  "sets": [["10.0.0.0/8", "192.0.2.1-192.0.2.9", "fd00::/8"], …],   address lists, by index
  *  "trusted": 0,                  set of proxyIPs; absent: nobody
  *  "limits": {"connections": 10000, "undecided": 1000, "memory": bytes, "perAddress": 100,
- * "perMinute": 300}, "routes": [{ "id": 3, "name": "web",      id: stable across generations, 1 …
+ * "perMinute": 300}, "log": {"access": true, "format": "text"|"json", "level": "info"},
+ *                                 log absent: nothing; its level is the controller's
+ *  "routes": [{ "id": 3, "name": "web",      id: stable across generations, 1 …
  * 0xfffff "tier": "relay", "clients": set,              match.clientIp; absent: everybody
  *    "domains": ["*.example.test", "api.example.test"],   absent: any, and none
  *    "tlsVersions": ["TLSv1.2"],  absent: any
@@ -182,6 +184,7 @@ struct route_table {
 	struct route_index *index;
 	unsigned max_connections, max_undecided; /* 0 = no bound */
 	uint64_t max_memory_bytes;
+	bool log_access, log_json;		  /* a line for each connection that ends */
 	unsigned max_per_address, max_per_minute; /* of addresses announced by PROXY; 0 = off */
 };
 

@@ -40,6 +40,7 @@ static const struct json_field load_fields[] = {
 	{ .key = "sets", .kind = FIELD_OTHER },
 	{ .key = "trusted", .kind = FIELD_OTHER },
 	{ .key = "limits", .kind = FIELD_OTHER },
+	{ .key = "log", .kind = FIELD_OTHER },
 	{ .key = "routes", .kind = FIELD_OTHER, .required = true },
 	{ .key = "cells", .kind = FIELD_OTHER, .required = true },
 	{ .key = "default", .kind = FIELD_OTHER },
@@ -59,6 +60,27 @@ static const struct json_field limit_fields[] = {
 	  .kind = FIELD_U64,
 	  .off = offsetof(struct route_table, max_memory_bytes),
 	  .max = INT64_MAX },
+};
+
+static const char *const log_formats[] = { "text", "json", NULL };
+static const char *const log_levels[] = { "error", "warn", "info", "debug", NULL };
+
+struct log_wish {
+	bool access;
+	int format, level;
+};
+
+static const struct json_field log_fields[] = {
+	{ .key = "access", .kind = FIELD_BOOL, .off = offsetof(struct log_wish, access) },
+	{ .key = "format",
+	  .kind = FIELD_NAMED,
+	  .off = offsetof(struct log_wish, format),
+	  .values = log_formats },
+	/* Of what the controller writes. */
+	{ .key = "level",
+	  .kind = FIELD_NAMED,
+	  .off = offsetof(struct log_wish, level),
+	  .values = log_levels },
 };
 
 #define N_OF(v) (sizeof(v) / sizeof((v)[0]))
@@ -359,6 +381,18 @@ static int collect_names(struct job *j)
 
 /* ---- all of it ---- */
 
+static int load_log(struct job *j)
+{
+	const struct json_at at = { .key = "log" };
+	const json_t *v = json_object_get(j->load, "log");
+	struct log_wish wish = { 0 };
+	int rc = v ? json_read(v, log_fields, N_OF(log_fields), &wish, &at, j->e) : 0;
+
+	j->t->log_access = !rc && wish.access;
+	j->t->log_json = !rc && wish.format == 1;
+	return rc;
+}
+
 static int load_top(struct job *j)
 {
 	const struct json_at limits = { .key = "limits" };
@@ -371,7 +405,8 @@ static int load_top(struct job *j)
 	if (v && (!json_is_string(v) || strcmp(json_string_value(v), "load")))
 		return err_set(j->e, EINVAL, "type: must be \"load\"");
 	v = json_object_get(j->load, "limits");
-	return v ? json_read(v, limit_fields, N_OF(limit_fields), j->t, &limits, j->e) : 0;
+	rc = v ? json_read(v, limit_fields, N_OF(limit_fields), j->t, &limits, j->e) : 0;
+	return rc ? rc : load_log(j);
 }
 
 static int load_fallback(struct job *j)

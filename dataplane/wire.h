@@ -6,7 +6,7 @@
  * first byte of their message, at most WIRE_MAX_FDS each.
  *
  * Controller -> dataplane (at most WIRE_MAX_DOWN bytes):
- *   start     {workers, user, hello:…}   once, first; see dataplane.h
+ *   start     {workers, helloMax, dns}   once, first; fd: where access lines go, or none
  *   listeners {listeners:[{id, address, port, worker}]}, one fd each, in order
  *   pipes     {}, fds: read end, write end, read end, …
  *   load      {generation, routes, …}   the routing table of route.h

@@ -143,6 +143,8 @@ static void change(void *arg)
 			listener_close(l);
 	}
 	p->w->table = s->table;
+	if (p->w->access)
+		access_log_set_json(p->w->access, s->table->log_json);
 	for (unsigned i = 0; i < s->n_open; i++) {
 		l = find_listener(p->w, s->open[i]);
 		if (l && !p->w->draining)
@@ -299,6 +301,10 @@ int worker_start(struct worker *w, struct plane *p, unsigned index, struct err *
 	w->loop = loop_new(e);
 	if (!w->loop)
 		return e->code ? e->code : -ENOMEM;
+	if (p->access_fd >= 0)
+		w->access = access_log_new(w->loop, p->access_fd, false, e);
+	if (p->access_fd >= 0 && !w->access)
+		return e->code;
 	/* Signals are the main thread's. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -316,6 +322,7 @@ void worker_stop(struct worker *w)
 	}
 	if (!w->loop)
 		return;
+	access_log_free(w->access);
 	route_table_unref(w->table);
 	name_book_unref(w->names);
 	pool_fini(&w->pool);

@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 
+#include "dataplane/access_log.h"
 #include "dataplane/limit.h"
 #include "dataplane/loop.h"
 #include "dataplane/pool.h"
@@ -38,6 +39,7 @@ struct plane {
 	atomic_ullong accept_paused; /* times descriptors were exhausted */
 	atomic_bool out_of_descriptors;
 	size_t hello_max_bytes;
+	int access_fd; /* where access lines go; -1: nowhere */
 };
 
 struct listener {
@@ -64,6 +66,7 @@ struct worker {
 	pthread_t thread;
 	bool started;
 	struct pool pool;
+	struct access_log *access; /* NULL: there is nowhere to write */
 	struct route_table *table; /* NULL until the first switch */
 	struct name_book *names;
 	struct listener *listeners;

@@ -417,7 +417,7 @@ int apply_run(struct session *s, const struct apply_request *r, struct apply_res
 		drop_generation(&j);
 	if (rc && rc != -ENOTRECOVERABLE)
 		rc = apply_unprepare_host(&j) ? -ENOTRECOVERABLE : rc;
-	out->service_started = j.user.started;
+	out->service_pid = j.user.started ? j.user.client.pid : 0;
 	user_space_end(&j);
 	nft_on_sending(s->nft, NULL, NULL);
 	ruleset_free(j.want);

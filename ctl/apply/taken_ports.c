@@ -109,6 +109,9 @@ static void warn(const struct service *v, const struct host_owner *o, struct dia
 {
 	char owner[128];
 
+	/* It hands the port over to the kernel in the same transaction. */
+	if (host_owner_is_ours(o))
+		return;
 	diags_add(d, DIAG_WARNING, v->route->route->match.ports_loc, NULL, NULL,
 		  "%s on %s/%u will no longer be reachable from %s: route \"%s\" takes its "
 		  "connections",

@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "ctl/base/buf.h"
+#include "ctl/base/clock.h"
 #include "ctl/base/io.h"
+#include "ctl/base/text.h"
 
 #define RECENT_LINES 8
 
@@ -16,7 +18,7 @@ static enum log_level level = LOG_LEVEL_INFO;
 static void (*before_line)(void);
 static pthread_mutex_t held_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct buf held; /* lines that nobody would take yet */
-static bool holds, skips_repeats;
+static bool holds, skips_repeats, as_json;
 
 void log_set_level(enum log_level l)
 {
@@ -31,6 +33,11 @@ enum log_level log_get_level(void)
 void log_before_line(void (*fn)(void))
 {
 	before_line = fn;
+}
+
+void log_set_json(bool json)
+{
+	as_json = json;
 }
 
 /* One write per line, so that lines of two processes do not mix. */
@@ -97,16 +104,53 @@ static void put_or_keep(const char *text, size_t len)
 	pthread_mutex_unlock(&held_lock);
 }
 
+#define LINE_MAX_BYTES 1024
+#define JSON_MAX_BYTES (6 * LINE_MAX_BYTES + 128)
+
+/* UTF-8 stays; \u00NN for what a string of JSON cannot have. */
+static size_t json_escape(const char *text, char *out)
+{
+	const bool utf8 = text_is_utf8(text, strlen(text), NULL);
+	size_t n = 0;
+
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+		if (*p < 0x20 || (*p >= 0x80 && !utf8) || *p == '"' || *p == '\\')
+			n += (size_t)snprintf(out + n, 7, "\\u%04x", *p);
+		else
+			out[n++] = (char)*p;
+	out[n] = '\0';
+	return n;
+}
+
+static size_t json_line(enum log_level l, const char *line, char out[JSON_MAX_BYTES])
+{
+	static const char *const names[] = { "error", "warning", "info", "debug" };
+	const int64_t now_ms = clock_wall_ms();
+	char when[24];
+	size_t n;
+
+	clock_format_utc(now_ms, when);
+	when[strcspn(when, "Z")] = '\0';
+	n = (size_t)snprintf(out, 128, "{\"time\":\"%s.%03dZ\",\"level\":\"%s\",\"message\":\"",
+			     when, (int)(now_ms % 1000), names[l]);
+	n += json_escape(line, out + n);
+	memcpy(out + n, "\"}\n", 4);
+	return n + 3;
+}
+
 static void log_line(enum log_level l, const char *word, const char *fmt, va_list ap)
 {
-	char line[1024], all[sizeof(line) + 32];
-	int n;
+	char line[LINE_MAX_BYTES], all[JSON_MAX_BYTES];
+	size_t n;
 
 	if (l > level)
 		return;
 	vsnprintf(line, sizeof(line), fmt, ap);
-	n = snprintf(all, sizeof(all), "spctl: %s%s\n", word, line);
-	put_or_keep(all, (size_t)n);
+	if (as_json)
+		n = json_line(l, line, all);
+	else
+		n = (size_t)snprintf(all, sizeof(all), "spctl: %s%s\n", word, line);
+	put_or_keep(all, n);
 }
 
 #define LOG_FUNCTION(name, lvl, word)         \

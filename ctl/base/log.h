@@ -13,6 +13,8 @@ enum log_level { LOG_LEVEL_ERR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG 
 
 void log_set_level(enum log_level l); /* default INFO */
 enum log_level log_get_level(void);
+/* One JSON object a line from now on: {"time", "level", "message"}. */
+void log_set_json(bool json);
 /* Until log_release() no line waits for whoever reads stderr (a terminal stopped with Ctrl-S, a
  * full pipe): it is kept instead. For as long as others wait for us. */
 void log_hold(void);

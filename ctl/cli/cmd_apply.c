@@ -59,16 +59,22 @@ static void print_json(struct apply_job *j)
 	const struct nft_change_stats *c = &j->result.stats;
 
 	describe_print_json(json_pack(
-		"{s:i,s:i,s:b,s:b,s:b,s:o,s:i,s:o,s:i,s:{s:i,s:i,s:i,s:i,s:i,s:i,s:i},s:o}",
+		"{s:i,s:i,s:b,s:b,s:b,s:o,s:i,s:o,s:i,s:b,s:{s:i,s:i,s:i,s:i,s:i,s:i,s:i},s:o}",
 		"schema", 1, "generation", (int)j->result.generation, "changed", j->result.changed,
 		"dryRun", j->o->dry_run, "repaired", j->result.repaired, "confirm",
 		cmd_confirm_result_json(&j->s, &j->result), "routes", (int)j->plan->n_enabled,
 		"routeChanges", changes_json(j), "flowsEnded", (int)j->result.flows_ended,
-		"changes", "elementsAdded", (int)c->elems_added, "elementsDeleted",
-		(int)c->elems_deleted, "chainsAdded", (int)c->chains_added, "chainsDeleted",
-		(int)c->chains_deleted, "chainsChanged", (int)c->chains_changed, "setsAdded",
-		(int)c->sets_added, "setsDeleted", (int)c->sets_deleted, "warnings",
-		describe_warnings_json(&j->l.diags)));
+		"serviceStarted", j->result.service_pid != 0, "changes", "elementsAdded",
+		(int)c->elems_added, "elementsDeleted", (int)c->elems_deleted, "chainsAdded",
+		(int)c->chains_added, "chainsDeleted", (int)c->chains_deleted, "chainsChanged",
+		(int)c->chains_changed, "setsAdded", (int)c->sets_added, "setsDeleted",
+		(int)c->sets_deleted, "warnings", describe_warnings_json(&j->l.diags)));
+}
+
+static void print_service(const struct apply_result *r)
+{
+	if (r->service_pid)
+		printf("started the service (pid %d)\n", r->service_pid);
 }
 
 static void print_sysctls(const struct apply_result *r)
@@ -162,8 +168,10 @@ static void print_text(struct apply_job *j)
 	print_elements(j);
 	if (!r->repaired)
 		print_summary(j);
-	if (!j->o->dry_run)
+	if (!j->o->dry_run) {
+		print_service(r);
 		print_sysctls(r);
+	}
 	print_ended(j);
 	if (j->o->dry_run)
 		return;

@@ -2,6 +2,7 @@
 /* run: the service in the foreground; and the hidden command that its dataplane is. */
 #include <errno.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "ctl/base/log.h"
@@ -33,8 +34,10 @@ int cmd_run(const struct options *o, int argc, char **argv)
 	struct err e = { 0 };
 	int rc = cmd_need_root(o, "the service changes the kernel's ruleset"), code = EXIT_DONE;
 
+	prctl(PR_SET_NAME, "spctl"); /* it may have been run as /proc/self/exe */
 	if (rc)
 		return rc;
+	prctl(PR_SET_NAME, "spctl"); /* in the background it was executed as /proc/self/exe */
 	if (o->json) {
 		err_set(&e, EINVAL, "--json makes no sense with run: it prints nothing");
 		return cmd_fail(o, &e, EXIT_USAGE);
@@ -55,8 +58,10 @@ static int seal(void)
 int cmd_dataplane(const struct options *o, int argc, char **argv)
 {
 	struct err e = { 0 };
-	int rc = spawn_settle(o->user, &e);
+	int rc;
 
+	prctl(PR_SET_NAME, "spctl");
+	rc = spawn_settle(o->user, &e);
 	(void)argc;
 	(void)argv;
 	if (rc)

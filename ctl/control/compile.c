@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/config/config_groups.h"
 #include "ctl/control/compile_internal.h"
 
 #define NOT_SENT UINT32_MAX
@@ -171,6 +172,20 @@ static int put_limits(const struct compile_job *j, json_t *load)
 					     (json_int_t)c->connection_rate_per_minute));
 }
 
+/* What nobody asked for is not said. */
+static int put_log(const struct compile_job *j, json_t *load)
+{
+	static const char *const levels[] = { "error", "warn", "info", "debug" };
+	const struct cfg_log *l = j->p->config->extra->log;
+
+	if (!l)
+		return 0;
+	return json_object_set_new(load, "log",
+				   json_pack("{s:b,s:s,s:s}", "access", l->access, "format",
+					     l->format == CFG_LOG_JSON ? "json" : "text", "level",
+					     levels[l->level]));
+}
+
 static json_t *load_json(struct compile_job *j, struct chosen *c)
 {
 	const struct config *cfg = j->p->config;
@@ -182,7 +197,8 @@ static json_t *load_json(struct compile_job *j, struct chosen *c)
 	bad = bad || json_object_set_new(load, "sets", j->sets);
 	if (!bad && cfg->proxy_ips.n)
 		bad = json_object_set_new(load, "trusted", compile_set(j, &cfg->proxy_ips));
-	bad = bad || put_limits(j, load) || put_routes(j, load, c) || put_cells(j, load, c);
+	bad = bad || put_limits(j, load) || put_log(j, load) || put_routes(j, load, c) ||
+	      put_cells(j, load, c);
 	if (!bad)
 		return load;
 	json_decref(load);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctl/base/io.h"
@@ -90,4 +91,14 @@ const char *host_owner_text(const struct host_owner *o, char *out, size_t cap)
 		snprintf(out + len, cap - len, " and %u more process%s", o->n - 1,
 			 o->n == 2 ? "" : "es");
 	return out;
+}
+
+bool host_owner_is_ours(const struct host_owner *o)
+{
+	char path[40];
+	struct stat mine, theirs;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", o->pid);
+	return o->pid && !stat("/proc/self/exe", &mine) && !stat(path, &theirs) &&
+	       mine.st_dev == theirs.st_dev && mine.st_ino == theirs.st_ino;
 }

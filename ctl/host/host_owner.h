@@ -7,6 +7,7 @@
 #ifndef CTL_HOST_HOST_OWNER_H
 #define CTL_HOST_HOST_OWNER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,8 @@ struct host_owner {
 
 /* sockets is sorted by this; owners[] has one entry for each service, zeroed. */
 void host_owners_find(struct owned_socket *sockets, size_t n, struct host_owner *owners);
+/* Does the first of them run the same program file as this process: a service of ours? */
+bool host_owner_is_ours(const struct host_owner *o);
 /* "sshd[411]", "nginx[411] and 3 more processes", "a process". Returns out. */
 const char *host_owner_text(const struct host_owner *o, char *out, size_t cap);
 

@@ -7,6 +7,7 @@
  */
 #include <netinet/in.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "ctl/config/config_groups.h"
 #include "ctl/plan/plan_internal.h"
@@ -77,7 +78,7 @@ static void check_kernel_only(struct plan *p, const struct plan_route *r, struct
 /* ---- what nobody keeps yet ---- */
 
 struct unkept {
-	struct group preserve, sockmap, balancing, advanced, tls, websocket, ticket;
+	struct group preserve, apart, sockmap, balancing, advanced, tls, websocket, ticket;
 };
 
 static void check_targets(const struct plan_route *r, struct unkept *u)
@@ -98,12 +99,28 @@ static void check_targets(const struct plan_route *r, struct unkept *u)
 	}
 }
 
+/* A route that both have is counted by each of them for itself. */
+static void check_limits(const struct plan_route *r, struct group *apart)
+{
+	const struct cfg_security *s = r->route->security;
+
+	if (!s || !r->in_kernel || !r->behind)
+		return;
+	if (s->max_connections)
+		take(apart, r->route, s->max_connections_loc);
+	else if (s->max_connections_per_ip)
+		take(apart, r->route, s->max_connections_per_ip_loc);
+	else if (s->connection_rate_per_minute)
+		take(apart, r->route, s->connection_rate_loc);
+}
+
 static void check_route(struct plan *p, const struct plan_route *r, struct unkept *u,
 			struct diags *d)
 {
 	const struct cfg_action *a = &r->route->action;
 
 	check_kernel_only(p, r, &u->preserve, d);
+	check_limits(r, &u->apart);
 	if (r > p->routes && r[-1].route == r->route)
 		return; /* the other half has told the rest */
 	if (a->engine == ENGINE_SOCKMAP)
@@ -121,6 +138,9 @@ static void tell_all(struct plan *p, const struct unkept *u, struct diags *d)
 	     "preserveSourceIP of the top level does not hold for a route, or the part of one, "
 	     "that "
 	     "is user space's");
+	tell(p, d, &u->apart, "forwardingEngine \"relay\" counts them together",
+	     "the kernel and user space each have a part of the route, and count what it may have "
+	     "apart");
 	tell(p, d, &u->sockmap, NULL,
 	     "\"sockmap\" is served by the relay without eBPF in this version");
 	tell(p, d, &u->balancing, "write it in action.loadBalancing",
@@ -135,10 +155,35 @@ static void tell_all(struct plan *p, const struct unkept *u, struct diags *d)
 	     "server name is let through");
 }
 
+static bool is_written(const struct cfg_strings *keys, const char *key)
+{
+	for (unsigned i = 0; i < keys->n; i++)
+		if (!strcmp(keys->v[i], key))
+			return true;
+	return false;
+}
+
+/* Who writes a time wants to know that another one holds. */
+static void tell_multiplied(struct plan *p, struct diags *d)
+{
+	const struct cfg_limits *l = p->config->extra->limits;
+	const struct cfg_strings *written = &p->config->unapplied_in_kernel;
+
+	if (!p->n_listeners || !l->keep_alive || l->keep_alive_treatment != KEEP_ALIVE_EXTENDED ||
+	    !is_written(written, "inactivityTimeout") || is_written(written, "keepAliveTreatment"))
+		return;
+	plan_warn(p, d, DIAG_NOTE, NULL, LOC_NONE,
+		  "keepAliveTreatment \"standard\" takes it as it is",
+		  "inactivityTimeout %u ms is multiplied by %u: keepAliveTreatment is \"extended\" "
+		  "by default",
+		  l->inactivity_timeout_ms, l->keep_alive_inactivity_multiplier);
+}
+
 static void tell_top(struct plan *p, struct diags *d)
 {
 	const struct cfg_extra *x = p->config->extra;
 
+	tell_multiplied(p, d);
 	if (x->admin)
 		plan_warn(p, d, DIAG_WARNING, NULL, x->admin->loc, NULL,
 			  "admin is not in this version");

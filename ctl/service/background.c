@@ -139,6 +139,9 @@ static int start_process(const struct background *b, const char *log, pid_t *pid
 		argv[n++] = workers;
 		argv[n++] = number;
 	}
+	/* Whoever manages this command does not manage the service. */
+	unsetenv("NOTIFY_SOCKET");
+	unsetenv("WATCHDOG_USEC");
 	rc = rc ? rc : spawn_run(argv, log, pid);
 	free(dirs[0]);
 	free(dirs[1]);

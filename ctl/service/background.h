@@ -6,8 +6,9 @@
 #include "ctl/control/start.h"
 
 #define BACKGROUND_UNIT "spctl-run.service"
-#define BACKGROUND_LOG	"service.log" /* in RUN: the words of one that was not started by systemd \
-				       */
+#define BACKGROUND_LOG                                                            \
+	"service.log" /* in RUN: the words of one that was not started by systemd \
+		       */
 
 enum background_how {
 	BACKGROUND_WAS_THERE,

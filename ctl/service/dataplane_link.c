@@ -17,19 +17,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "ctl/base/log.h"
-#include "ctl/control/run_socket.h"
-#include "ctl/service/dns_conf.h"
-#include "ctl/service/pipes.h"
-#include "ctl/service/spawn.h"
+#include "ctl/service/dataplane_link_internal.h"
 
 #define NAMES_MAX 65536
 
@@ -115,7 +108,7 @@ static void wire_lost(struct link *l)
 
 /* ---- what it is told ---- */
 
-static void flush(struct link *l)
+void link_flush(struct link *l)
 {
 	const int rc = l->wire.fd < 0 ? 0 : wire_flush(&l->wire);
 	const uint32_t events = EPOLLIN | (rc == -EAGAIN ? (uint32_t)EPOLLOUT : 0);
@@ -126,7 +119,7 @@ static void flush(struct link *l)
 		watch_change(l->loop, &l->watch, events);
 }
 
-static int say_fds(struct link *l, json_t *message, const int *fds, unsigned n)
+int link_say_fds(struct link *l, json_t *message, const int *fds, unsigned n)
 {
 	const int rc = l->wire.fd < 0 ? -ENOTCONN : wire_send(&l->wire, message, fds, n, true);
 
@@ -140,9 +133,9 @@ static int say_fds(struct link *l, json_t *message, const int *fds, unsigned n)
 
 int link_say(struct link *l, json_t *message)
 {
-	const int rc = say_fds(l, message, NULL, 0);
+	const int rc = link_say_fds(l, message, NULL, 0);
 
-	flush(l);
+	link_flush(l);
 	return rc;
 }
 
@@ -183,8 +176,9 @@ static int say_some_listeners(struct link *l, size_t *from)
 						(int)(s->slot % l->config.workers)));
 	}
 	if (!rc && n)
-		return say_fds(l, json_pack("{s:s,s:o}", "type", "listeners", "listeners", list),
-			       fds, n);
+		return link_say_fds(l,
+				    json_pack("{s:s,s:o}", "type", "listeners", "listeners", list),
+				    fds, n);
 	json_decref(list);
 	for (unsigned i = 0; i < n; i++)
 		close(fds[i]);
@@ -227,13 +221,13 @@ int link_switch(struct link *l, uint32_t generation)
 	}
 	rc = say_listeners(l);
 	rc = rc ? rc
-		: say_fds(l,
-			  json_pack("{s:s,s:I,s:O,s:O}", "type", "switch", "generation",
-				    (json_int_t)generation, "open", open, "close", shut),
-			  NULL, 0);
+		: link_say_fds(l,
+			       json_pack("{s:s,s:I,s:O,s:O}", "type", "switch", "generation",
+					 (json_int_t)generation, "open", open, "close", shut),
+			       NULL, 0);
 	json_decref(open);
 	json_decref(shut);
-	flush(l);
+	link_flush(l);
 	return rc;
 }
 
@@ -302,7 +296,7 @@ static void on_pong(struct link *l, const struct upcall *u)
 {
 	char why[64];
 
-	if (u->seq != l->seq && l->pinged)
+	if (u->seq != l->ping_seq && l->pinged)
 		return;
 	l->pinged = false;
 	l->misses = 0;
@@ -342,7 +336,7 @@ static void heard(struct link *l, const struct upcall *u)
 		l->owner.said(l->owner.arg, u);
 }
 
-static void receive(struct watch *w, uint32_t events)
+void link_receive(struct watch *w, uint32_t events)
 {
 	struct link *l = of_watch(w);
 	struct wire_message m;
@@ -365,7 +359,7 @@ static void receive(struct watch *w, uint32_t events)
 	else if (rc < 0)
 		link_kill(l, e.msg);
 	else
-		flush(l);
+		link_flush(l);
 }
 
 /* ---- its life ---- */
@@ -410,103 +404,11 @@ static void beat(struct timer *t)
 		return;
 	}
 	/* Only one is on its way: a controller that was stopped does not blame its dataplane. */
-	if (!l->pinged)
-		l->pinged = link_say(l, json_pack("{s:s,s:I}", "type", "ping", "seq",
-						  (json_int_t)++l->seq)) == 0;
-}
-
-static void queue_names(struct link *l)
-{
-	json_t *list = json_array(), *v;
-	const char *name;
-
-	json_object_foreach (l->names, name, v)
-		json_array_append_new(list, json_pack("{s:s,s:O}", "name", name, "addresses", v));
-	say_fds(l, json_pack("{s:s,s:o}", "type", "names", "names", list), NULL, 0);
-}
-
-static int queue_all(struct link *l, struct err *e)
-{
-	int rc = say_fds(l,
-			 json_pack("{s:s,s:i,s:i,s:o}", "type", "start", "workers",
-				   (int)l->config.workers, "helloMax",
-				   (int)l->config.hello_max_bytes, "dns", dns_conf_read()),
-			 NULL, 0);
-
-	if (rc)
-		return err_sys(e, rc, "cannot tell the dataplane to start");
-	rc = pipes_send(&l->wire, l->config.pipes, e);
-	if (rc < 0)
-		log_warn("%s: connections go by copy", e->msg);
-	if (json_object_size(l->names))
-		queue_names(l);
-	for (size_t i = 0; i < l->listeners->n; i++)
-		l->listeners->v[i].sent = false;
-	rc = l->live ? say_fds(l, json_incref(l->live), NULL, 0) : 0;
-	return rc ? err_sys(e, rc, "cannot tell the dataplane what to serve") : 0;
-}
-
-/* Shared: an old one that drains has it, too. */
-static int lock_open(const struct link *l, struct err *e)
-{
-	char path[PATH_MAX];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/" LINK_LOCK, l->config.run_dir);
-	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd >= 0 && !flock(fd, LOCK_SH))
-		return fd;
-	err_sys(e, errno, "cannot lock %s", path);
-	if (fd >= 0)
-		close(fd);
-	return -1;
-}
-
-static int process_start(struct link *l, int pair[2], struct err *e)
-{
-	struct spawn s = { .user = l->config.user, .page_fd = seccomp_page_new(e) };
-	pid_t pid = -1;
-
-	page_end(l);
-	l->page_fd = s.page_fd;
-	if (s.page_fd < 0)
-		return e->code;
-	l->page = seccomp_page_map(s.page_fd);
-	s.wire_fd = pair[1];
-	s.lock_fd = lock_open(l, e);
-	s.listen_fd =
-		s.lock_fd < 0 ? -1 : run_socket_listen(l->config.run_dir, LINK_SOCKET_NEW, 8, e);
-	if (s.listen_fd >= 0)
-		pid = spawn_dataplane(&s, e);
-	if (s.listen_fd >= 0)
-		close(s.listen_fd);
-	if (s.lock_fd >= 0)
-		close(s.lock_fd);
-	if (pid < 0)
-		return e->code ? e->code : -EIO;
-	l->pid = pid;
-	return 0;
-}
-
-static int start(struct link *l, struct err *e)
-{
-	int pair[2], rc;
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
-		return err_sys(e, errno, "cannot make a socket pair");
-	rc = process_start(l, pair, e);
-	close(pair[1]);
-	if (rc) {
-		close(pair[0]);
-		return rc;
-	}
-	wire_init(&l->wire, pair[0], WIRE_MAX_UP);
-	rc = watch_add(l->loop, &l->watch, pair[0], EPOLLIN, receive);
-	rc = rc ? err_sys(e, rc, "cannot watch the dataplane") : queue_all(l, e);
-	if (rc)
-		link_kill(l, "it could not be told anything");
-	flush(l);
-	return 0; /* its end starts the next attempt */
+	if (l->pinged)
+		return;
+	l->ping_seq = ++l->seq;
+	l->pinged = link_say(l, json_pack("{s:s,s:I}", "type", "ping", "seq",
+					  (json_int_t)l->ping_seq)) == 0;
 }
 
 void link_start(struct link *l)
@@ -522,7 +424,8 @@ void link_start(struct link *l)
 	l->why[0] = '\0';
 	memset(l->worker_misses, 0, sizeof(l->worker_misses));
 	memset(l->rounds, 0xff, sizeof(l->rounds));
-	if (!start(l, &e)) {
+	page_end(l);
+	if (!link_process_start(l, &e)) {
 		timer_set(l->loop, &l->clock, l->started_ms + LINK_PING_MS, beat);
 		return;
 	}
@@ -550,7 +453,7 @@ bool link_child_ended(struct link *l, pid_t pid, int status)
 		return false;
 	/* Its last words may still be there. */
 	if (l->wire.fd >= 0)
-		receive(&l->watch, EPOLLIN);
+		link_receive(&l->watch, EPOLLIN);
 	l->pid = 0;
 	wire_end(l);
 	timer_cancel(l->loop, &l->clock);

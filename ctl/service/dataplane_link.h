@@ -33,6 +33,7 @@ struct link_config {
 	const char *run_dir, *user; /* borrowed; user may be NULL */
 	unsigned workers, pipes;
 	size_t hello_max_bytes;
+	int access_fd; /* where access lines go, the owner's; -1: nowhere */
 };
 
 /* What the owner hears; nothing of it may end the link within. */
@@ -62,7 +63,8 @@ struct link {
 	int64_t started_ms;
 	unsigned pause_ms, restarts;
 	uint32_t seq; /* of pings and queries */
-	bool pinged;  /* not answered yet */
+	uint32_t ping_seq;
+	bool pinged; /* not answered yet */
 	unsigned misses, worker_misses[UPCALL_WORKERS];
 	uint64_t rounds[UPCALL_WORKERS];
 	uint32_t connections; /* as it said last */

@@ -311,7 +311,8 @@ static int stage_all(struct listeners *l, const struct listen_at *v, size_t n, s
 
 	if (!sorted)
 		return err_set(e, -ENOMEM, "out of memory");
-	memcpy(sorted, v, n * sizeof(*v));
+	if (n)
+		memcpy(sorted, v, n * sizeof(*v));
 	qsort(sorted, n, sizeof(*sorted), at_qsort_cmp);
 	for (size_t i = 0; !rc && i < n; i++)
 		if (!i || at_cmp(&sorted[i - 1], &sorted[i]))

@@ -83,6 +83,11 @@ int run_lock_take(const char *run_dir, struct err *e)
 	return rc;
 }
 
+bool run_lock_is_kept(void)
+{
+	return getenv(KEPT_ENV) != NULL;
+}
+
 void run_lock_keep(int fd, bool over_exec)
 {
 	char text[16];

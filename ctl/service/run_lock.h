@@ -10,6 +10,8 @@
 
 /* The lock's descriptor; -EBUSY with the pid of who has it. Also the one that was kept over. */
 int run_lock_take(const char *run_dir, struct err *e);
+/* Before it is taken: did this process hold it when it was another program? */
+bool run_lock_is_kept(void);
 /* Over an exec of this process, or not. */
 void run_lock_keep(int fd, bool over_exec);
 /* Removes what only a running controller has, then gives the lock back. */

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,6 +37,8 @@
 #define OLD_MS		 INT32_MAX /* after a hand-over connections live as long as they like */
 #define FORCE_MS	 2000	   /* beyond the time that was given */
 #define COUNT_MS	 1000
+#define LOG_LOOK_MS	 60000
+#define LOG_MAX_BYTES	 (1 << 20)
 
 static unsigned cores(void)
 {
@@ -310,6 +313,7 @@ static void start_link(struct service *s, struct live *live)
 		.workers = s->listeners.workers,
 		.pipes = s->listeners.workers * PIPES_PER_WORKER,
 		.hello_max_bytes = HELLO_MAX,
+		.access_fd = s->log.access_fd,
 	};
 
 	link_init(&s->link, s->loop, &c, &owner, &s->listeners);
@@ -324,12 +328,25 @@ static int start_with(struct service *s, struct live *live, struct err *e)
 
 	memcpy(s->instance, live->instance, sizeof(s->instance));
 	s->shutdown_ms = live->shutdown_ms ? live->shutdown_ms : SHUTDOWN_MS;
+	service_log_follow(&s->log, live->load);
 	listeners_init(&s->listeners, workers < WORKERS_MAX ? workers : WORKERS_MAX);
 	notify_take(adopt, s);
 	olds_take_over(s);
 	bind_live(s, live);
 	start_link(s, live);
 	return control_open(s, e);
+}
+
+/* A file that nobody rotates (RUN is in memory) is begun again. */
+static void cut_log(struct timer *t)
+{
+	struct service *s = (struct service *)((char *)t - offsetof(struct service, log_clock));
+	struct stat st;
+
+	timer_set(s->loop, t, loop_now_ms(s->loop) + LOG_LOOK_MS, cut_log);
+	if (!fstat(STDERR_FILENO, &st) && S_ISREG(st.st_mode) && st.st_size > LOG_MAX_BYTES &&
+	    (fcntl(STDERR_FILENO, F_GETFL) & O_APPEND) && ftruncate(STDERR_FILENO, 0) < 0)
+		return;
 }
 
 static void feed_watchdog(struct timer *t)
@@ -373,6 +390,7 @@ static int begin(struct service *s, struct err *e)
 	if (rc)
 		return rc;
 	spawn_raise_nofile();
+	service_log_init(&s->log);
 	s->loop = loop_new(e);
 	if (!s->loop)
 		return e->code ? e->code : -ENOMEM;
@@ -380,6 +398,8 @@ static int begin(struct service *s, struct err *e)
 	rc = rc ? rc : live_read(s->state_dir, s->run_dir, &live, e);
 	rc = rc ? rc : start_with(s, &live, e);
 	live_fini(&live);
+	if (!rc)
+		cut_log(&s->log_clock);
 	s->watchdog_ms = notify_watchdog_ms();
 	if (!rc && s->watchdog_ms)
 		feed_watchdog(&s->watchdog);
@@ -406,6 +426,7 @@ static void end(struct service *s)
 		olds_fini(s);
 		timer_cancel(s->loop, &s->watchdog);
 		timer_cancel(s->loop, &s->countdown);
+		timer_cancel(s->loop, &s->log_clock);
 		if (s->link.loop) {
 			link_kill(&s->link, "the service ends");
 			link_fini(&s->link);
@@ -416,6 +437,7 @@ static void end(struct service *s)
 	}
 	listeners_fini(&s->listeners);
 	nft_close(s->nft);
+	service_log_fini(&s->log);
 	if (s->signal_fd >= 0)
 		close(s->signal_fd);
 	if (s->stopping)
@@ -429,10 +451,15 @@ static void end(struct service *s)
 
 int service_run(const struct service_options *o, int *exit_code, struct err *e)
 {
-	struct service s = { .o = *o, .lock_fd = -1, .signal_fd = -1, .control.fd = -1 };
+	struct service s = {
+		.o = *o, .lock_fd = -1, .signal_fd = -1, .control.fd = -1, .log.access_fd = -1
+	};
 	int rc;
 
 	s.signals.fd = s.control.watch.fd = -1;
+	/* It was applied by the binary of before; what is live may have changed since. */
+	if (run_lock_is_kept())
+		s.o.file = NULL;
 	rc = begin(&s, e);
 	if (!rc)
 		rc = loop_run(s.loop);

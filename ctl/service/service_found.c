@@ -199,11 +199,9 @@ static void say_target(const json_t *route, const json_t *target, const struct u
 	const char *name = json_string_value(json_object_get(route, "name"));
 	const char *host = json_string_value(json_object_get(target, "host"));
 
-	if (u->up)
-		log_info("route \"%s\": target %s (tag %u) is up again", name, host, u->tag);
-	else
-		log_warn("route \"%s\": target %s (tag %u) is down: %s", name, host, u->tag,
-			 u->text);
+	log_warn("route \"%s\": target %s:%lld is %s: %s", name, host ? host : "?",
+		 (long long)json_integer_value(json_object_get(target, "port")),
+		 u->up ? "up" : "down", u->text);
 }
 
 static void on_target(struct service *s, const struct upcall *u)

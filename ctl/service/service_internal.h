@@ -9,6 +9,7 @@
 #include "ctl/service/dataplane_link.h"
 #include "ctl/service/service.h"
 #include "ctl/service/service_found.h"
+#include "ctl/service/service_log.h"
 
 struct client;
 
@@ -58,13 +59,14 @@ struct service {
 	struct nft *nft;
 	char instance[33];
 	struct listeners listeners;
+	struct service_log log;
 	struct link link;
 	struct old *olds;
 	struct stage stage;
 	struct client *committer; /* waits for "committed" */
 	struct timer commit_clock;
 	struct control control;
-	struct timer watchdog, countdown;
+	struct timer watchdog, countdown, log_clock;
 	unsigned watchdog_ms, shutdown_ms;
 	int64_t stop_at_ms;
 	bool ready, stopping;
@@ -98,6 +100,7 @@ void client_failed(struct client *c, const char *request, const struct err *e, i
 void client_committed(struct client *c, uint32_t generation, bool late);
 void control_heard(struct service *s, const struct upcall *u); /* answer */
 void control_dataplane_ended(struct service *s);
+
 
 /* service.c */
 void service_stop(struct service *s, unsigned timeout_ms);

@@ -182,6 +182,7 @@ static void commit(struct service *s)
 	listeners_commit(&s->listeners);
 	link_set_live(&s->link, json_incref(s->stage.load), s->stage.generation);
 	found_generation(s, s->stage.names);
+	service_log_follow(&s->log, s->stage.load);
 	s->shutdown_ms = s->stage.shutdown_ms ? s->stage.shutdown_ms : s->shutdown_ms;
 	s->committer = s->stage.client;
 	if (s->committer)

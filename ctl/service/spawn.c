@@ -130,6 +130,7 @@ int spawn_settle(const char *user, struct err *e)
 	for (int i = SPAWN_WIRE_FD; i < SPAWN_WIRE_FD + N_FDS; i++)
 		fcntl(i, F_SETFD, FD_CLOEXEC);
 	signal(SIGPIPE, SIG_IGN);
+	prctl(PR_SET_NAME, "spctl-dataplane"); /* not "exe", which was executed */
 	spawn_raise_nofile();
 	if (setrlimit(RLIMIT_CORE, &no_core) < 0)
 		return err_sys(e, errno, "cannot forbid core dumps");

@@ -16,10 +16,10 @@ expect_exit 1 spctl run
 expect_match "$err" "runs already in .* \(pid $(cat "$RUN/run.pid")\)"
 
 # Not for others: neither by the file's mode nor, should that be changed, by who they are.
-expect_eq "$(setpriv --reuid 65534 --regid 65534 --clear-groups "$ASK" "$RUN/control.sock" 2>&1 <<<'{"type":"hello"}')" \
-	'connect: Permission denied'
+nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$ASK" "$RUN/control.sock" 2>&1 || :; }
+expect_eq "$(nobody <<<'{"type":"hello"}')" 'connect: Permission denied'
 chmod 777 "$T" "$RUN" "$RUN/control.sock"
-expect_eq "$(setpriv --reuid 65534 --regid 65534 --clear-groups "$ASK" "$RUN/control.sock" <<<'{"type":"hello"}')" closed
+expect_eq "$(nobody <<<'{"type":"hello"}')" closed
 chmod 700 "$RUN"
 
 # Who stops in the middle of a message, or never reads, holds up nobody.
@@ -62,14 +62,14 @@ expect_json "$(ask "$(prepare 3 8003 10.20.0.3:7000)")" \
 
 # Two commands do not mix.
 coproc FIRST { "$ASK" "$RUN/control.sock"; }
-FIRST_ID=$FIRST_PID
+first=$FIRST_PID
 prepare 4 8004 10.20.0.3:7000 >&"${FIRST[1]}"
 read -r -t 10 line <&"${FIRST[0]}"
 expect_match "$line" prepared
 expect_json "$(ask "$(prepare 5 8005 10.20.0.3:7000)")" '.message == "generation 4 is being prepared by another command"'
 
 # One that ends in between: the kernel has no generation 4, so it is dropped.
-kill -9 "$FIRST_ID"
+kill -9 "$first"
 eventually grep -q 'generation 4 is dropped' "$T/service.log"
 expect_refused tcp 10.10.0.1:8004
 
@@ -81,11 +81,11 @@ EOF
 apply kernel
 generation=$(spctl status --json | jq .generation)
 coproc SECOND { "$ASK" "$RUN/control.sock"; }
-SECOND_ID=$SECOND_PID
+second=$SECOND_PID
 prepare "$generation" 8006 10.20.0.3:7000 >&"${SECOND[1]}"
 read -r -t 10 line <&"${SECOND[0]}"
 expect_match "$line" prepared
-kill -9 "$SECOND_ID"
+kill -9 "$second"
 eventually grep -q "generation $generation is in the kernel" "$T/service.log"
 expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:8006
 eventually expect_no_listener 8000
@@ -101,5 +101,5 @@ hold_close kept
 ask '{"type":"stop"}' >/dev/null
 eventually test ! -e "$RUN/control.sock"
 wait "$SERVICE"
-expect_eq "$(pgrep -c -x spctl || :)" 0
+expect_eq "$(pgrep -c spctl || :)" 0
 expect_eq "$(ls "$RUN"/*.sock "$RUN"/run.pid 2>/dev/null || :)" ''

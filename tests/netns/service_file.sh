@@ -28,8 +28,22 @@ has Service StateDirectory spctl
 has Service RuntimeDirectory spctl
 has Service RuntimeDirectoryPreserve yes
 
+# The service itself: one that says when it is ready, keeps its sockets, and is left to end by itself.
+unit=${unit%/*}/spctl-run.service
+expect_no_match "$(cat "$unit")" '@[A-Z]+@' 'what make puts in'
+has Service Type notify
+has Service ExecStart '/usr/sbin/spctl run'
+# shellcheck disable=SC2016 # $MAINPID is systemd's
+has Service ExecReload '/bin/kill -USR2 $MAINPID'
+has Service KillMode mixed
+expect_match "$(sed -n 's/^FileDescriptorStoreMax=//p' "$unit")" '^[1-9][0-9]+$'
+# Not after the unit that waits for it at boot.
+expect_no_match "$(sed -n 's/^After=//p' "$unit")" 'spctl'
+
 need_tool systemd-analyze
 # It looks for the program where the unit says: the same unit with the path that there is.
 make --no-print-directory -C "$ROOT" O="$O" UNITDIR="$T/verify" SBINDIR="$T/root/usr/sbin" install-unit >/dev/null
-expect_exit 0 systemd-analyze --man=no verify "$T/verify/spctl.service"
-expect_eq "$err$out" '' 'systemd-analyze verify'
+for unit in spctl spctl-run; do
+	expect_exit 0 systemd-analyze --man=no verify "$T/verify/$unit.service"
+	expect_eq "$err$out" '' "systemd-analyze verify $unit"
+done

@@ -60,4 +60,4 @@ wait "$SERVICE"
 hold_say stays gone
 expect_no_match "$answer" 'A\|'
 hold_close stays
-expect_eq "$(pgrep -c -x spctl || :)" 0
+expect_eq "$(pgrep -c spctl || :)" 0

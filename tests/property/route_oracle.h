@@ -83,8 +83,9 @@ static bool oracle_beats(const struct cfg_route *a, const struct cfg_route *b)
 }
 
 /* Of the routes that take this client: with all of them, or with those that need no name. */
-static const struct cfg_route *oracle_best(const struct config *c, const struct plan_conn *conn,
-					   bool nameless)
+__attribute__((unused)) static const struct cfg_route *oracle_best(const struct config *c,
+								   const struct plan_conn *conn,
+								   bool nameless)
 {
 	const struct cfg_route *best = NULL;
 

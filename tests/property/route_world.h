@@ -7,6 +7,7 @@
 #define TESTS_PROPERTY_ROUTE_WORLD_H
 
 #include <stdint.h>
+#include <string.h>
 
 #include "ctl/base/buf.h"
 
@@ -30,6 +31,7 @@ struct route_world {
 	const char *top; /* JSON: more keys of the file, each with a comma after it */
 	/* What is decided without a packet that shows it: domains, limits. */
 	bool names_and_limits;
+	bool passthrough; /* routes with domains do not open TLS */
 	/* Several targets, weights, algorithms, sources that are kept. */
 	bool balances;
 };
@@ -155,6 +157,8 @@ static void put_balancing(struct buf *b)
 
 static void put_route(struct buf *b, const struct route_world *w, unsigned i)
 {
+	size_t at = b->len;
+
 	buf_printf(b, "%s{\"name\":\"r%u\",", i ? ",\n" : "", i);
 	if (rng(2))
 		buf_printf(b, "\"priority\":%d,", (int)rng(4) - 1);
@@ -166,6 +170,8 @@ static void put_route(struct buf *b, const struct route_world *w, unsigned i)
 	buf_puts(b, ",\"action\":{\"type\":\"forward\",\"targets\":[");
 	put_targets(b, w);
 	buf_puts(b, "]");
+	if (w->passthrough && b->data && strstr(b->data + at, "\"domains\""))
+		buf_puts(b, ",\"tls\":{\"mode\":\"passthrough\"}");
 	if (w->balances)
 		put_balancing(b);
 	buf_puts(b, "}}");

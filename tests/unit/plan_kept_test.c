@@ -141,6 +141,35 @@ static void what_nobody_follows_is_named(void **state)
 	}
 }
 
+static void limits_that_two_count_apart_are_told(void **state)
+{
+	static const char limited[] = "- {name: r, match: {ports: [80, 443]}, security: "
+				      "{maxConnections: 5}, action: {type: "
+				      "forward, " FX_A "}}\n";
+	char text[1000];
+
+	(void)state;
+	snprintf(text, sizeof(text), "%s%s", SNI("api", "ports: 443, domains: a.test"), limited);
+	fx_plan(text);
+	assert_non_null(fx_message(DIAG_WARNING, "count what it may have apart", NULL));
+	snprintf(text, sizeof(text), "%s%s", SNI("api", "ports: 8443, domains: a.test"), limited);
+	fx_plan(text);
+	assert_int_equal(fx.diags.warnings, 0);
+}
+
+static void a_time_that_is_multiplied_is_told(void **state)
+{
+	static const char relay[] = FX_ROUTE("r", "ports: 1", FX_A ", forwardingEngine: relay");
+
+	(void)state;
+	fx_plan_text("inactivityTimeout: 5000", relay);
+	assert_non_null(fx_message(DIAG_NOTE, "5000 ms is multiplied by 6", NULL));
+	fx_plan_text("inactivityTimeout: 5000\nkeepAliveTreatment: standard", relay);
+	assert_null(fx_message(DIAG_NOTE, "multiplied", NULL));
+	fx_plan_text("inactivityTimeout: 5000", FX_ROUTE("r", "ports: 1", FX_A));
+	assert_null(fx_message(DIAG_NOTE, "multiplied", NULL));
+}
+
 static void routes_of_a_port_agree_on_the_header(void **state)
 {
 	static const char routes[] =
@@ -229,6 +258,8 @@ int main(void)
 		T(the_top_levels_wish_to_keep_the_source_is_a_warning),
 		T(sockmap_is_told_once),
 		T(what_nobody_follows_is_named),
+		T(limits_that_two_count_apart_are_told),
+		T(a_time_that_is_multiplied_is_told),
 		T(routes_of_a_port_agree_on_the_header),
 		T(udp_stays_the_kernels_beside_tcp_in_the_relay),
 		T(clients_of_another_family_are_served_where_somebody_listens),

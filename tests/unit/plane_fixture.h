@@ -299,7 +299,8 @@ static inline unsigned plane_descriptors(const struct plane_fixture *f)
 	return n;
 }
 
-static inline int plane_start(void **state)
+/* access_fd: see dataplane/access_log.h; -1 = none. */
+static inline int plane_start_with(void **state, int access_fd)
 {
 	struct plane_fixture *f = calloc(1, sizeof(*f));
 	int pair[2];
@@ -314,10 +315,16 @@ static inline int plane_start(void **state)
 	}
 	close(pair[1]);
 	wire_init(&f->wire, pair[0], WIRE_MAX_UP);
-	plane_send(f, json_pack("{s:s,s:i}", "type", "start", "workers", PLANE_WORKERS), NULL, 0);
+	plane_send(f, json_pack("{s:s,s:i}", "type", "start", "workers", PLANE_WORKERS), &access_fd,
+		   access_fd >= 0);
 	plane_ack(f, "started");
 	*state = f;
 	return 0;
+}
+
+static inline int plane_start(void **state)
+{
+	return plane_start_with(state, -1);
 }
 
 /* It ends by itself when its controller is gone, and with 0: sanitizers say otherwise. */

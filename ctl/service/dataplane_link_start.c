@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The process of a link: what it is made of, and all that it is told first. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ctl/base/log.h"
+#include "ctl/control/run_socket.h"
+#include "ctl/service/dataplane_link_internal.h"
+#include "ctl/service/dns_conf.h"
+#include "ctl/service/pipes.h"
+#include "ctl/service/spawn.h"
+
+static void queue_names(struct link *l)
+{
+	json_t *list = json_array(), *v;
+	const char *name;
+
+	json_object_foreach (l->names, name, v)
+		json_array_append_new(list, json_pack("{s:s,s:O}", "name", name, "addresses", v));
+	link_say_fds(l, json_pack("{s:s,s:o}", "type", "names", "names", list), NULL, 0);
+}
+
+static int queue_start(struct link *l)
+{
+	const int fd =
+		l->config.access_fd < 0 ? -1 : fcntl(l->config.access_fd, F_DUPFD_CLOEXEC, 3);
+
+	return link_say_fds(l,
+			    json_pack("{s:s,s:i,s:i,s:o}", "type", "start", "workers",
+				      (int)l->config.workers, "helloMax",
+				      (int)l->config.hello_max_bytes, "dns", dns_conf_read()),
+			    &fd, fd >= 0);
+}
+
+static int queue_all(struct link *l, struct err *e)
+{
+	int rc = queue_start(l);
+
+	if (rc)
+		return err_sys(e, rc, "cannot tell the dataplane to start");
+	rc = pipes_send(&l->wire, l->config.pipes, e);
+	if (rc < 0)
+		log_warn("%s: connections go by copy", e->msg);
+	if (json_object_size(l->names))
+		queue_names(l);
+	for (size_t i = 0; i < l->listeners->n; i++)
+		l->listeners->v[i].sent = false;
+	rc = l->live ? link_say_fds(l, json_incref(l->live), NULL, 0) : 0;
+	return rc ? err_sys(e, rc, "cannot tell the dataplane what to serve") : 0;
+}
+
+/* Shared: an old one that drains has it, too. */
+static int lock_open(const struct link *l, struct err *e)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/" LINK_LOCK, l->config.run_dir);
+	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd >= 0 && !flock(fd, LOCK_SH))
+		return fd;
+	err_sys(e, errno, "cannot lock %s", path);
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static int process_start(struct link *l, int pair[2], struct err *e)
+{
+	struct spawn s = { .user = l->config.user, .page_fd = seccomp_page_new(e) };
+	pid_t pid = -1;
+
+	l->page_fd = s.page_fd;
+	if (s.page_fd < 0)
+		return e->code;
+	l->page = seccomp_page_map(s.page_fd);
+	s.wire_fd = pair[1];
+	s.lock_fd = lock_open(l, e);
+	s.listen_fd =
+		s.lock_fd < 0 ? -1 : run_socket_listen(l->config.run_dir, LINK_SOCKET_NEW, 8, e);
+	if (s.listen_fd >= 0)
+		pid = spawn_dataplane(&s, e);
+	if (s.listen_fd >= 0)
+		close(s.listen_fd);
+	if (s.lock_fd >= 0)
+		close(s.lock_fd);
+	if (pid < 0)
+		return e->code ? e->code : -EIO;
+	l->pid = pid;
+	return 0;
+}
+
+int link_process_start(struct link *l, struct err *e)
+{
+	int pair[2], rc;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+		return err_sys(e, errno, "cannot make a socket pair");
+	rc = process_start(l, pair, e);
+	close(pair[1]);
+	if (rc) {
+		close(pair[0]);
+		return rc;
+	}
+	wire_init(&l->wire, pair[0], WIRE_MAX_UP);
+	rc = watch_add(l->loop, &l->watch, pair[0], EPOLLIN, link_receive);
+	rc = rc ? err_sys(e, rc, "cannot watch the dataplane") : queue_all(l, e);
+	if (rc)
+		link_kill(l, "it could not be told anything");
+	link_flush(l);
+	return 0; /* its end starts the next attempt */
+}
