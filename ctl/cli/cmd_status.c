@@ -16,6 +16,7 @@
 #include "ctl/cli/describe.h"
 #include "ctl/cli/report.h"
 #include "ctl/cli/table.h"
+#include "ctl/control/client.h"
 #include "ctl/host/conntrack.h"
 
 #define BEHIND_TRIES   100
@@ -32,6 +33,7 @@ struct status {
 	struct gathered g;
 	struct plan *plan;
 	struct diags diags;
+	bool all_down;	    /* of some route */
 	bool drift, behind; /* behind: of another generation than the files say */
 	char drift_what[160];
 	struct usage usage;
@@ -130,6 +132,26 @@ static void warn_full_table(struct status *st)
 			  room.used, room.max);
 }
 
+/* Who has no target left is served as if all were up: somebody should look. */
+static void warn_down(struct status *st)
+{
+	for (unsigned i = 0; i < st->plan->n_routes; i++) {
+		const struct plan_route *r = &st->plan->routes[i];
+		const bool v4 = plan_fails_open(r, ADDR_V4), v6 = plan_fails_open(r, ADDR_V6);
+
+		if (!v4 && !v6)
+			continue;
+		st->all_down = true;
+		diags_add(&st->diags, DIAG_WARNING, r->route->loc, NULL, NULL,
+			  "route \"%s\": all targets%s are down: connections go to them as if "
+			  "they were up",
+			  r->route->name,
+			  plan_count_targets(r, v4 ? ADDR_V6 : ADDR_V4) == 0 || (v4 && v6) ? ""
+			  : v4 ? " of IPv4"
+			       : " of IPv6");
+	}
+}
+
 static int load(struct status *st, struct err *e)
 {
 	struct config_options opt = { .lenient = true };
@@ -147,7 +169,10 @@ static int load(struct status *st, struct err *e)
 	diags_fini(&st->diags);
 	if (!st->plan)
 		return err_set(e, EINVAL, "generation %u cannot be planned any more", st->s.live);
+	st->g.no_daemon = true;
+	st->g.have_service = control_look(st->o->run_dir) != CONTROL_NONE;
 	gather_warn_lasting(&st->g, st->plan, &st->diags);
+	warn_down(st);
 	return 0;
 }
 
@@ -171,6 +196,8 @@ static void target_row(const struct status *st, struct table *t, unsigned route,
 	struct buf b = { 0 };
 
 	describe_target(&b, &st->plan->routes[route].targets[target]);
+	if (st->plan->routes[route].targets[target].down)
+		buf_puts(&b, " (down)");
 	table_cell(t, " ");
 	table_cell(t, " ");
 	table_cell(t, " ");
@@ -290,7 +317,10 @@ static json_t *targets_json(const struct status *st, unsigned i)
 	for (unsigned k = 0; k < r->n_targets && k < json_array_size(targets); k++) {
 		json_t *j = json_array_get(targets, k);
 
-		json_object_set_new(j, "healthy", json_null()); /* nobody checks it */
+		json_object_set_new(j, "healthy",
+				    r->route->action.health_check && st->g.have_service
+					    ? json_boolean(!r->targets[k].down)
+					    : json_null()); /* nobody checks it */
 		put_counts(j, &st->usage, &st->usage.routes[i].targets[k]);
 	}
 	return targets;
@@ -443,7 +473,7 @@ int cmd_status(const struct options *o, int argc, char **argv)
 			print_json(&st);
 		else
 			print_text(&st);
-		code = st.drift || st.confirm.generation ? EXIT_FAILED : EXIT_DONE;
+		code = st.drift || st.all_down || st.confirm.generation ? EXIT_FAILED : EXIT_DONE;
 	}
 	status_close(&st);
 	return code;
