@@ -14,6 +14,7 @@
 	X(locked)            \
 	X(guarded)           \
 	X(sysctls)           \
+	X(prepared)          \
 	X(pending)           \
 	X(armed)             \
 	X(committed)         \

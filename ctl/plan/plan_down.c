@@ -107,6 +107,39 @@ int plan_mark_down(struct plan_route *r, const struct plan_facts *f)
 	return 0;
 }
 
+static bool is_one_port(const struct port_range *v, unsigned n)
+{
+	return n == 1 && v[0].from == v[0].to;
+}
+
+/* Of several ports, which one tells whether the target lives? */
+static bool can_be_checked(const struct cfg_match *m, const struct cfg_target *t)
+{
+	return t->port_kind == PORT_FIXED || is_one_port(m->ports, m->n_ports) ||
+	       is_one_port(t->match_ports, t->n_match_ports);
+}
+
+void plan_check_health(struct plan *p, struct diags *d)
+{
+	for (unsigned i = 0; i < p->n_routes; i++) {
+		const struct cfg_route *r = p->routes[i].route;
+
+		if (!r->action.health_check || (i && p->routes[i - 1].route == r))
+			continue;
+		for (unsigned k = 0; k < r->action.n_targets; k++) {
+			const struct cfg_target *t = &r->action.targets[k];
+
+			if (!can_be_checked(&r->match, t))
+				plan_warn(p, d, DIAG_WARNING, r, t->port_loc,
+					  "give the target a port of its own, or the route one port",
+					  "route \"%s\": healthCheck cannot check a target whose "
+					  "port follows the client's, as the route has several "
+					  "ports: it counts as up",
+					  r->name);
+		}
+	}
+}
+
 bool plan_fails_open(const struct plan_route *r, int family)
 {
 	bool some = false;

@@ -14,6 +14,8 @@ int plan_tag_targets(struct plan_route *r);
 
 /* plan_down.c: which of them are down. 0 or -ENOMEM. */
 int plan_mark_down(struct plan_route *r, const struct plan_facts *f);
+/* Warns of targets that no check can be made of. */
+void plan_check_health(struct plan *p, struct diags *d);
 
 /* plan_tier.c, for some clients of a cell: user space decides about r, because of `before`. 0 or
  * -ENOMEM. */

@@ -1,13 +1,13 @@
 #!/bin/bash
 # Health of targets of kernel routes: found by the service, and followed by the table's slots.
 . "${0%/*}/lib.sh"
-. "${0%/*}/relay_lib.bash"
+. "${0%/*}/plane_lib.bash"
 need_kernel nft_fib nft_nat nft_masq nft_numgen nft_hash
 lab_up
 STATUS=$'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r'
 # pool: TCP checks; web: HTTP checks; hash: by client; udp: a TCP check of what serves UDP.
 config pools <<'CONFIG'
-{"routes":[
+{"connectionRateLimitPerMinute":0,"maxConnectionsPerIP":0,"routes":[
  {"name":"pool","match":{"ports":9000},"action":{"type":"forward",
   "targets":[{"host":"10.20.0.2","port":7000},{"host":"10.20.0.3","port":7000},{"host":"10.20.0.4","port":7000}],
   "loadBalancing":{"healthCheck":{"interval":200,"timeout":150,"unhealthyThreshold":2,"healthyThreshold":2}}}},
@@ -95,10 +95,7 @@ expect_answer $'A 6\nC 6' tcp 10.10.0.1:9000 -n 12 --tally
 is_down pool 10.20.0.3 || fail 'another file took it up'
 
 # 3. Nor a service that is killed and comes back: the kernel does not notice, the new one knows.
-pkill_run() { kill -9 "$(cat "$T/run/run.lock" 2>/dev/null || pgrep -of "run --state-dir $T/state")"; }
-pid=$(ask_pid=$(spctl status --json | jq -r '.service.pid // empty'); echo "$ask_pid")
-[[ -n $pid ]] || pid=$(pgrep -o -f "spctl run --state-dir $T/state")
-kill -9 "$pid"
+kill -9 "$(controller_pid)"
 expect_answer $'A 6\nC 6' tcp 10.10.0.1:9000 -n 12 --tally
 apply more
 is_down pool 10.20.0.3 || fail 'a new service took it up'
@@ -127,8 +124,7 @@ lab_stop "$b"
 eventually is_down hash 10.20.0.3
 lab_stop "$a"
 eventually is_down hash 10.20.0.2
-status
-expect_eq "$code" 1 'status while all targets of a route are down'
+expect_exit 1 spctl status
 expect_match "$err" 'route "hash": all targets are down'
 before=$(totals udp)
 serve b B -u '*:7000'
