@@ -148,6 +148,7 @@ struct plan *plan_build(const struct config *c, const struct plan_facts *f, stru
 		rc = plan_check_conflicts(p, d);
 	if (!rc)
 		plan_check_security(p, d);
+	if (!rc)
 		plan_check_health(p, d);
 	if (!rc)
 		plan_check_kept(p, d);
