@@ -74,8 +74,7 @@ bool gather_known(const char *state_dir, const char *run_dir, struct state_meta 
 	uint32_t live = 0;
 	bool known;
 
-	if (control_look(run_dir) == CONTROL_NONE ||
-	    state_open(&s, state_dir, run_dir, false, &e))
+	if (control_look(run_dir) == CONTROL_NONE || state_open(&s, state_dir, run_dir, false, &e))
 		return false;
 	known = !state_live(&s, &live, &e) && live &&
 		!state_read_generation(&s, live, out, NULL, &e);
@@ -285,10 +284,11 @@ static void warn_unfollowed(const struct plan *p, bool follows_health, struct di
 		if (r->tier != TIER_NFTABLES)
 			continue;
 		if (a->health_check && !follows_health)
-			diags_add(d, DIAG_WARNING, a->health_check->loc, NULL, "spctl run starts it",
-				  "route \"%s\": healthCheck needs the service, which does not run: "
-				  "targets are not checked",
-				  r->route->name);
+			diags_add(
+				d, DIAG_WARNING, a->health_check->loc, NULL, "spctl run starts it",
+				"route \"%s\": healthCheck needs the service, which does not run: "
+				"targets are not checked",
+				r->route->name);
 		if (has_standby(a))
 			diags_add(d, DIAG_WARNING, a->loc, NULL,
 				  "forwardingEngine \"relay\" uses them",

@@ -29,8 +29,8 @@ int gather_facts(struct gathered *g, const struct config *c, const struct state_
  * has to wait for it. */
 int gather_names(struct gathered *g, const struct config *c, const struct state_meta *known,
 		 unsigned timeout_ms, struct err *e);
-/* What is live, to be ended with state_meta_fini(), where a service follows its names: those need not
- * be asked for. False: there is none. Takes no lock. */
+/* What is live, to be ended with state_meta_fini(), where a service follows its names: those need
+ * not be asked for. False: there is none. Takes no lock. */
 bool gather_known(const char *state_dir, const char *run_dir, struct state_meta *out);
 int gather_rest(struct gathered *g, const struct state_meta *last, struct diags *d, struct err *e);
 /* The same with the names as they were resolved for a generation: asks nobody. */

@@ -133,8 +133,8 @@ static json_t *names_json(const struct gathered *g)
 
 		for (unsigned k = 0; k < name->n; k++)
 			json_array_append_new(v, json_string(addr_format(&name->addrs[k], text)));
-		json_array_append_new(list, json_pack("{s:s,s:o}", "name", name->name, "addresses",
-						      v));
+		json_array_append_new(list,
+				      json_pack("{s:s,s:o}", "name", name->name, "addresses", v));
 	}
 	return list;
 }
@@ -163,10 +163,10 @@ static int ask_prepare(struct apply_job *j, const struct control_table *t)
 
 	apply_phase(j, "the service loads %u listeners", t->n_listeners);
 	answer = client_ask(&j->user.client,
-			    json_pack("{s:s,s:I,s:s,s:O,s:o,s:o,s:I}", "type", "prepare", "generation",
-				      (json_int_t)j->compile.generation, "table", j->compile.table,
-				      "load", t->load, "names", names_json(j->r->gathered),
-				      "listeners", listeners_json(t),
+			    json_pack("{s:s,s:I,s:s,s:O,s:o,s:o,s:I}", "type", "prepare",
+				      "generation", (json_int_t)j->compile.generation, "table",
+				      j->compile.table, "load", t->load, "names",
+				      names_json(j->r->gathered), "listeners", listeners_json(t),
 				      "gracefulShutdownTimeout",
 				      (json_int_t)c->extra->limits->graceful_shutdown_timeout_ms),
 			    "prepared", PREPARE_MS, &route, j->e);

@@ -13,7 +13,7 @@
 
 #include "ctl/config/config.h"
 #include "ctl/host/resolve.h"
-#include "ctl/plan/target_down.h"
+#include "ctl/host/target_down.h"
 
 struct host_facts;
 struct doc;
@@ -197,8 +197,8 @@ uint16_t plan_target_port(const struct plan_target *t, uint16_t port);
  * keys, others for others, never 0. 0 or -ENOMEM. */
 uint64_t plan_target_key(const struct cfg_target *t, const struct addr *a);
 int plan_tag_keys(const uint64_t *keys, unsigned n, uint32_t *tags);
-/* The same of what stands in the file: one host of a target, addresses being what they are as kernel
- * targets, too. tags: new, one for each host, in the order of the file. 0 or -ENOMEM. */
+/* The same of what stands in the file: one host of a target, addresses being what they are as
+ * kernel targets, too. tags: new, one for each host, in the order of the file. 0 or -ENOMEM. */
 uint64_t plan_host_key(const struct cfg_target *t, const struct cfg_host *h);
 int plan_host_tags(const struct cfg_action *a, uint32_t **tags, unsigned *n);
 /* Do new connections go there? Not to one that is down, unless all of its family are. */

@@ -130,12 +130,13 @@ void plan_check_health(struct plan *p, struct diags *d)
 			const struct cfg_target *t = &r->action.targets[k];
 
 			if (!can_be_checked(&r->match, t))
-				plan_warn(p, d, DIAG_WARNING, r, t->port_loc,
-					  "give the target a port of its own, or the route one port",
-					  "route \"%s\": healthCheck cannot check a target whose "
-					  "port follows the client's, as the route has several "
-					  "ports: it counts as up",
-					  r->name);
+				plan_warn(
+					p, d, DIAG_WARNING, r, t->port_loc,
+					"give the target a port of its own, or the route one port",
+					"route \"%s\": healthCheck cannot check a target whose "
+					"port follows the client's, as the route has several "
+					"ports: it counts as up",
+					r->name);
 		}
 	}
 }

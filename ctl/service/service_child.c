@@ -49,8 +49,9 @@ pid_t service_child_apply(const char *file, const char *state_dir, const char *r
 	char *copy[3] = { strdup(file), strdup(state_dir), strdup(run_dir) };
 	char *argv[] = { name, command, copy[0], state, copy[1], run, copy[2], NULL };
 	pid_t pid = -1;
-	int rc = copy[0] && copy[1] && copy[2] ? spawn_plain("/proc/self/exe", argv, false, -1, &pid)
-					       : -ENOMEM;
+	int rc = copy[0] && copy[1] && copy[2]
+			 ? spawn_plain("/proc/self/exe", argv, false, -1, &pid)
+			 : -ENOMEM;
 
 	for (int i = 0; i < 3; i++)
 		free(copy[i]);
@@ -64,8 +65,8 @@ pid_t service_child_found(int in, const char *state_dir, const char *run_dir, st
 	char *copy[2] = { strdup(state_dir), strdup(run_dir) };
 	char *argv[] = { name, command, state, copy[0], run, copy[1], NULL };
 	pid_t pid = -1;
-	int rc = copy[0] && copy[1] ? spawn_plain("/proc/self/exe", argv, false, in, &pid)
-				    : -ENOMEM;
+	int rc =
+		copy[0] && copy[1] ? spawn_plain("/proc/self/exe", argv, false, in, &pid) : -ENOMEM;
 
 	for (int i = 0; i < 2; i++)
 		free(copy[i]);

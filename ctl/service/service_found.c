@@ -25,10 +25,10 @@
 #include "ctl/service/service_child.h"
 #include "ctl/service/service_internal.h"
 
-#define RETRY_MS     100 /* somebody has the lock */
-#define FAILED_MS    1000
+#define RETRY_MS      100 /* somebody has the lock */
+#define FAILED_MS     1000
 #define FAILED_MS_MAX 30000
-#define LOCKED	     4 /* its exit code */
+#define LOCKED	      4 /* its exit code */
 
 static struct service *of_timer(struct timer *t)
 {
@@ -150,8 +150,7 @@ static void kick(struct service *s)
 	int fd;
 
 	s->found.dirty = true;
-	if (s->found.pid > 0 || timer_is_set(&s->found.again) || s->stopping ||
-	    !s->link.generation)
+	if (s->found.pid > 0 || timer_is_set(&s->found.again) || s->stopping || !s->link.generation)
 		return;
 	fd = write_list(s, &e);
 	if (fd >= 0)

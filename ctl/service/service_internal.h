@@ -33,7 +33,7 @@ enum stage_state {
 struct stage {
 	enum stage_state state;
 	struct client *client; /* NULL when it went */
-	json_t *load, *names; /* names: as the command resolved them */
+	json_t *load, *names;  /* names: as the command resolved them */
 	uint32_t generation;
 	unsigned shutdown_ms;
 	char table[RS_NAME_MAX];
@@ -100,7 +100,6 @@ void client_failed(struct client *c, const char *request, const struct err *e, i
 void client_committed(struct client *c, uint32_t generation, bool late);
 void control_heard(struct service *s, const struct upcall *u); /* answer */
 void control_dataplane_ended(struct service *s);
-
 
 /* service.c */
 void service_stop(struct service *s, unsigned timeout_ms);

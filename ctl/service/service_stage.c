@@ -192,8 +192,8 @@ static void commit(struct service *s)
 	if (loaded ? link_switch(&s->link, s->stage.generation) != 0 : s->link.state == LINK_READY)
 		link_kill(&s->link, "it did not load what is live now");
 	else if (loaded && s->stage.names)
-		link_say(&s->link, json_pack("{s:s,s:O}", "type", "names", "names",
-					     s->stage.names));
+		link_say(&s->link,
+			 json_pack("{s:s,s:O}", "type", "names", "names", s->stage.names));
 	stage_end(s);
 	service_store_listeners(s);
 }

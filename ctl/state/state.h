@@ -26,7 +26,7 @@
 #include "ctl/base/buf.h"
 #include "ctl/host/resolve.h"
 #include "ctl/host/sysctl.h"
-#include "ctl/plan/target_down.h"
+#include "ctl/host/target_down.h"
 
 /* The one instance that need not be named. */
 #define STATE_USUAL_DIR	    "/var/lib/spctl"

@@ -145,9 +145,8 @@ int state_found_format(const struct state_found *f, struct buf *out, struct err 
 	for (unsigned i = 0; i < f->n_names; i++)
 		bad |= json_array_append_new(names, name_json(&f->names[i]));
 	for (unsigned i = 0; i < f->n_down; i++)
-		bad |= json_array_append_new(down,
-					     json_pack("{s:s,s:I}", "route", f->down[i].route,
-						       "tag", (json_int_t)f->down[i].tag));
+		bad |= json_array_append_new(down, json_pack("{s:s,s:I}", "route", f->down[i].route,
+							     "tag", (json_int_t)f->down[i].tag));
 	root = json_pack("{s:I,s:s,s:o,s:o}", "generation", (json_int_t)f->generation, "boot",
 			 f->boot, "names", names, "down", down);
 	text = root && !bad ? json_dumps(root, JSON_COMPACT) : NULL;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What a dataplane says about targets, up to what a controller wants STATE and the kernel to have:
- * each line is one message. Whatever it says, the list holds only what the live routes have, and only
- * addresses that a name may have. Then the same bytes as the file STATE/found.
+ * each line is one message. Whatever it says, the list holds only what the live routes have, and
+ * only addresses that a name may have. Then the same bytes as the file STATE/found.
  *
  * covers: ctl/service/service_found.c ctl/apply/found_accept.c ctl/state/state_found.c
  */
@@ -11,13 +11,12 @@
 #include "dataplane/wire.h"
 #include "tests/fuzz/fuzz.h"
 
-static const char load[] =
-	"{\"type\":\"load\",\"generation\":7,\"routes\":["
-	"{\"id\":1,\"name\":\"pool\",\"healthCheck\":{},\"targets\":["
-	"{\"tag\":11,\"kind\":\"address\",\"host\":\"10.0.0.1\",\"port\":80},"
-	"{\"tag\":12,\"kind\":\"name\",\"host\":\"db.lan\",\"port\":80}]},"
-	"{\"id\":2,\"name\":\"other\",\"targets\":["
-	"{\"tag\":11,\"kind\":\"name\",\"host\":\"localhost\",\"port\":80}]}]}";
+static const char load[] = "{\"type\":\"load\",\"generation\":7,\"routes\":["
+			   "{\"id\":1,\"name\":\"pool\",\"healthCheck\":{},\"targets\":["
+			   "{\"tag\":11,\"kind\":\"address\",\"host\":\"10.0.0.1\",\"port\":80},"
+			   "{\"tag\":12,\"kind\":\"name\",\"host\":\"db.lan\",\"port\":80}]},"
+			   "{\"id\":2,\"name\":\"other\",\"targets\":["
+			   "{\"tag\":11,\"kind\":\"name\",\"host\":\"localhost\",\"port\":80}]}]}";
 
 static void service_begin(struct service *s)
 {

@@ -25,11 +25,11 @@ static struct addr address(const char *text)
 
 static void a_name_may_not_lead_to_where_nobody_or_only_the_host_is(void **state)
 {
-	static const char *const bad[] = {
-		"0.0.0.0",	   "0.1.2.3",	      "127.0.0.1",	"127.9.9.9", "224.0.0.1",
-		"255.255.255.255", "169.254.169.254", "::",		"::1",	     "ff02::1",
-		"fe80::1",	   "::ffff:0.0.0.0",  "::ffff:127.0.0.1"
-	};
+	static const char *const bad[] = { "0.0.0.0",	      "0.1.2.3",   "127.0.0.1",
+					   "127.9.9.9",	      "224.0.0.1", "255.255.255.255",
+					   "169.254.169.254", "::",	   "::1",
+					   "ff02::1",	      "fe80::1",   "::ffff:0.0.0.0",
+					   "::ffff:127.0.0.1" };
 	static const char *const good[] = { "10.0.0.1",	   "192.0.2.1",	      "fd00::1",
 					    "2001:db8::1", "::ffff:10.0.0.1", "169.253.1.1",
 					    "126.0.0.1",   "128.0.0.1" };
@@ -128,15 +128,15 @@ static void hear(const char *text)
 static void what_no_route_has_is_passed_over(void **state)
 {
 	static const char *const lies[] = {
-		TARGET("3", "11", "false"),	    /* no such route */
-		TARGET("1", "13", "false"),	    /* no such target */
-		TARGET("1", "21", "false"),	    /* another route's */
-		TARGET("2", "21", "false"),	    /* nobody checks it */
-		TARGET("1", "11", "true"),	    /* it is up */
-		NAME("evil.lan", "\"10.0.0.9\""),   /* no such name */
-		NAME("10.0.0.1", "\"10.0.0.9\""),   /* a target, but no name */
-		NAME("DB.lan", "\"10.0.0.9\""),	    /* not as it is written */
-		NAME("db.lan", "\"127.0.0.1\""),    /* not there */
+		TARGET("3", "11", "false"),	  /* no such route */
+		TARGET("1", "13", "false"),	  /* no such target */
+		TARGET("1", "21", "false"),	  /* another route's */
+		TARGET("2", "21", "false"),	  /* nobody checks it */
+		TARGET("1", "11", "true"),	  /* it is up */
+		NAME("evil.lan", "\"10.0.0.9\""), /* no such name */
+		NAME("10.0.0.1", "\"10.0.0.9\""), /* a target, but no name */
+		NAME("DB.lan", "\"10.0.0.9\""),	  /* not as it is written */
+		NAME("db.lan", "\"127.0.0.1\""),  /* not there */
 		NAME("db.lan", "\"169.254.1.1\""),
 	};
 
@@ -348,8 +348,8 @@ static void who_has_no_target_left_has_all_of_them(void **state)
 		assert_true(plan_target_serves(r, &r->targets[i]));
 	/* What nobody checks is up, and another route's targets are other ones. */
 	assert_false(plan_fails_open(first_of(FX_ROUTE("web", "ports: 80", THREE)), ADDR_V6));
-	assert_false(plan_fails_open(first_of(FX_ROUTE("we", "ports: 80", CHECKED THREE)),
-				     ADDR_V6));
+	assert_false(
+		plan_fails_open(first_of(FX_ROUTE("we", "ports: 80", CHECKED THREE)), ADDR_V6));
 	free(tags);
 	fx_end();
 }
@@ -412,7 +412,8 @@ static void expect_exact(const unsigned *w, unsigned n, const bool *down)
 
 static void the_others_share_exactly_what_a_target_had(void **state)
 {
-	static const unsigned even[] = { 1, 1, 1, 1, 1, 1 }, odd[] = { 7, 3 }, mixed[] = { 3, 2, 1 };
+	static const unsigned even[] = { 1, 1, 1, 1, 1, 1 }, odd[] = { 7, 3 },
+			      mixed[] = { 3, 2, 1 };
 
 	(void)state;
 	for (unsigned n = 2; n <= 6; n++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* target_down: a target that its health checks have found to be down. */
-#ifndef CTL_PLAN_TARGET_DOWN_H
-#define CTL_PLAN_TARGET_DOWN_H
+#ifndef CTL_HOST_TARGET_DOWN_H
+#define CTL_HOST_TARGET_DOWN_H
 
 #include <stdint.h>
 
