@@ -54,12 +54,13 @@ TOOL_SRC := $(sort $(wildcard tests/tools/*.c))
 TOOL := $(TOOL_SRC:%.c=$(O)/%) $(patsubst %.c,$(O)/%.so,$(wildcard tests/preload/*.c))
 # spctl's own code against real packets, and spctl with one bug each that this has to find.
 LAB := $(O)/tests/netns/packets_property
-PLANTED_SRC := $(sort $(wildcard tests/planted/*.c))
+TIERS := $(O)/tests/netns/tiers_property
+PLANTED_SRC := $(sort $(wildcard tests/planted/*.c tests/planted_tiers/*.c))
 PLANTED := $(PLANTED_SRC:%.c=$(O)/%)
 C_FILES := $(sort $(wildcard ctl/*/*.[ch] acme/*.[ch] dataplane/*.[ch] bpf/*.[ch] tests/*/*.[ch]))
 
 all: $(O)/spctl $(O)/spctl.8 $(O)/spctl-routes.5
-tools: $(TOOL) $(LAB) $(PLANTED)
+tools: $(TOOL) $(LAB) $(TIERS) $(PLANTED)
 unit: $(UNIT)
 fuzz: $(FUZZ)
 fuzz-selftest: $(FUZZ_SELFTEST)
@@ -79,9 +80,10 @@ $(O)/tests/unit/%: $(O)/tests/unit/%.o $(O)/libspctl.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(ALL_LDLIBS) -lcmocka
 # What real clients send: OpenSSL's hellos.
 $(O)/tests/unit/hello_client_test: LDLIBS += $(shell $(PKG_CONFIG) --libs openssl)
-$(LAB): %: %.o $(O)/tests/netns/packets_lab.o $(O)/tests/netns/packets_expect.o $(O)/libspctl.a
+$(TIERS): $(O)/tests/netns/tiers_counts.o $(O)/tests/netns/tiers_check.o
+$(LAB) $(TIERS): %: %.o $(O)/tests/netns/packets_lab.o $(O)/tests/netns/packets_expect.o $(O)/libspctl.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(ALL_LDLIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(O)/libspctl.a $(ALL_LDLIBS)
 $(PLANTED): %: %.o $(O)/ctl/cli/main.o $(O)/libspctl.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(ALL_LDLIBS)

@@ -9,6 +9,10 @@
  * and a heavy target's evenly between the others'. Only a first try takes a number: what is
  * tried again does not shift the others.
  *
+ * Kernel NAT stays within a family, and equal answers mean equal targets: of a group with targets
+ * of the client's family only those compete, and each family has its own position. The others are
+ * for clients of whose family there is none, and for those whom none of it takes.
+ *
  * The hashes are rendezvous hashing: each target draws a number from client and
  * tag, the best one has the client. One that goes leaves the others' numbers as they are.
  * -ln(u)/weight makes the shares those of the weights.
@@ -20,8 +24,9 @@
 /* Targets that compete, by a walk over all: at most a few of them are ever many. */
 struct group {
 	const struct balance_ask *ask;
-	int first; /* of the whole group, up or not: its position is the group's */
-	bool any;  /* whether up or not */
+	int first;   /* of the whole group, up or not: its position is the group's */
+	bool any;    /* whether up or not */
+	bool native; /* of the client's family alone */
 	unsigned n;
 	uint64_t weights, common; /* their sum and greatest common divisor */
 	bool equal;
@@ -68,12 +73,19 @@ static bool is_left(const struct balance_ask *a, unsigned i)
 	return t->weight && !(a->tried & balance_tried_bit((int)i)) && ports_hold(t, a->port);
 }
 
+/* Names and sockets may lead anywhere. */
+static bool is_native(const struct balance_ask *a, const struct route_target *t)
+{
+	return t->kind != TARGET_ADDRESS || t->addr.family == a->client.family;
+}
+
 static bool is_candidate(const struct group *g, unsigned i)
 {
 	const struct balance_ask *a = g->ask;
 	const struct route_target *t = &a->route->targets[i];
 
-	return is_left(a, i) && !rank_cmp(rank_of(t), rank_of(&a->route->targets[g->first])) &&
+	return is_left(a, i) && (!g->native || is_native(a, t)) &&
+	       !rank_cmp(rank_of(t), rank_of(&a->route->targets[g->first])) &&
 	       (g->any || target_is_up(t->state, a->now_ms));
 }
 
@@ -104,16 +116,39 @@ static int best_target(const struct balance_ask *a, bool any)
 	return best;
 }
 
-/* Where its position is kept: at the first target of that rank, whatever has become of it. */
-static int home_of(const struct balance_ask *a, int i)
+static bool is_of_rank(const struct balance_ask *a, int i, int other)
 {
 	const struct route_target *v = a->route->targets;
-	int k = 0;
 
-	while (k < i && (!v[k].weight || !ports_hold(&v[k], a->port) ||
-			 rank_cmp(rank_of(&v[k]), rank_of(&v[i]))))
-		k++;
-	return k;
+	return v[i].weight && ports_hold(&v[i], a->port) &&
+	       !rank_cmp(rank_of(&v[i]), rank_of(&v[other]));
+}
+
+/* Where its position is kept: at the first target of that rank (and of the client's family),
+ * whatever has become of it. */
+static int home_of(const struct group *g, int i)
+{
+	const struct route_target *v = g->ask->route->targets;
+	int n = (int)g->ask->route->n_targets, home = -1;
+
+	for (int k = 0; k < n; k++) {
+		if (!is_of_rank(g->ask, k, i))
+			continue;
+		if (!g->native || (v[k].kind == TARGET_ADDRESS && is_native(g->ask, &v[k])))
+			return k;
+		if (home < 0 && is_native(g->ask, &v[k]))
+			home = k;
+	}
+	return home < 0 ? i : home;
+}
+
+/* Has the group a target of the client's family? An address without one is as good as another. */
+static bool has_native(const struct group *g)
+{
+	for (unsigned i = 0; i < g->ask->route->n_targets; i++)
+		if (is_candidate(g, i) && is_native(g->ask, &g->ask->route->targets[i]))
+			return g->ask->client.family != ADDR_NONE;
+	return false;
 }
 
 static void group_sum(struct group *g)
@@ -278,9 +313,11 @@ int balance_choose(const struct balance_ask *a, bool *failed_open)
 	}
 	if (best < 0)
 		return -1;
-	g.first = home_of(a, best);
+	g.first = best;
+	g.native = has_native(&g);
+	g.first = home_of(&g, best);
 	group_sum(&g);
-	/* A target may have gone down since the first look: then all of the group compete. */
+	/* A target may have gone down since the first look. */
 	chosen = g.n ? choose(&g) : -1;
 	if (chosen < 0)
 		chosen = best;

@@ -5,7 +5,8 @@
  *
  * Targets are tried in groups: those whose sub-match holds, best priority first; then those
  * without one, best priority first; then backups, in the same order. The first group with a target
- * that is up and has a weight has the connection; the algorithm chooses among those of it. When all
+ * that is up and has a weight has the connection; the algorithm chooses among those of it that have
+ * the client's address family (names and sockets have any), or among all where none has. When all
  * of all groups are down, the first group that is left has it (fail open, counted).
  */
 #ifndef DATAPLANE_BALANCE_H

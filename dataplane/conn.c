@@ -80,13 +80,11 @@ static void list_remove(struct conn *c)
 
 static void close_client(struct conn *c, bool hard)
 {
-	int fd = c->client.fd;
-
 	watch_forget(c->w->loop, &c->client);
 	if (hard)
-		close_hard(fd);
+		close_hard(c->client_fd);
 	else
-		close(fd);
+		close(c->client_fd);
 }
 
 /* Of those that ended in order, and of those that left by themselves, a FIN is what there is to
@@ -212,16 +210,26 @@ static void begin(struct conn *c, struct route_table *t)
 		conn_first_start(c, t, CONN_SNIFF);
 }
 
-static void set_addresses(struct conn *c, struct listener *l, const struct sockaddr *peer)
+const struct addr *conn_local(struct conn *c)
 {
 	struct sockaddr_storage local;
 	socklen_t len = sizeof(local);
 
+	if (c->local_addr.family == ADDR_NONE &&
+	    !getsockname(c->client_fd, (struct sockaddr *)&local, &len))
+		c->local_addr = addr_from_sockaddr((struct sockaddr *)&local, NULL);
+	return &c->local_addr;
+}
+
+static void set_addresses(struct conn *c, struct listener *l, const struct route_table *t,
+			  const struct sockaddr *peer)
+{
 	c->peer_addr = addr_from_sockaddr(peer, &c->client_port);
 	c->client_addr = c->peer_addr;
 	c->listen_port = l->port;
-	if (!getsockname(c->client.fd, (struct sockaddr *)&local, &len))
-		c->local_addr = addr_from_sockaddr((struct sockaddr *)&local, NULL);
+	c->local_addr = l->address;
+	if (t->by_address)
+		conn_local(c);
 }
 
 static void refuse_at_once(struct listener *l, int fd, const struct sockaddr *peer, enum reason why)
@@ -252,6 +260,11 @@ static void client_ready(struct watch *watch, uint32_t events)
 	}
 }
 
+int conn_watch_client(struct conn *c)
+{
+	return watch_add(c->w->loop, &c->client, c->client_fd, CONN_EVENTS, client_ready);
+}
+
 void conn_accept(struct listener *l, int fd, const struct sockaddr *peer)
 {
 	struct worker *w = l->w;
@@ -273,15 +286,10 @@ void conn_accept(struct listener *l, int fd, const struct sockaddr *peer)
 	c->serial = ++w->serial;
 	c->target.fd = -1;
 	c->target_index = c->last_target = -1;
-	c->client.fd = fd;
-	c->accepted_ms = c->moved_ms = loop_now_ms(w->loop);
-	set_addresses(c, l, peer);
-	list_add(c);
+	c->client_fd = fd;
 	c->client.fd = -1;
-	if (watch_add(w->loop, &c->client, fd, CONN_EVENTS, client_ready) < 0) {
-		c->client.fd = fd;
-		conn_refuse(c, REASON_GLOBAL_LIMIT);
-		return;
-	}
+	c->accepted_ms = c->moved_ms = loop_now_ms(w->loop);
+	set_addresses(c, l, t, peer);
+	list_add(c);
 	begin(c, t);
 }

@@ -20,7 +20,8 @@
 
 enum conn_state { CONN_HEADER, CONN_SNIFF, CONN_CONNECT, CONN_RELAY, CONN_LINGER };
 
-#define CONN_EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+/* EPOLLOUT is asked for only while it is waited for: it would wake for nothing at first. */
+#define CONN_EVENTS (EPOLLIN | EPOLLRDHUP | EPOLLET)
 
 /* What only connections have whose first bytes matter, until the target has got them. */
 struct conn_first {
@@ -41,14 +42,15 @@ struct conn {
 	uint64_t serial;
 	enum conn_state state;
 	enum reason reason; /* for the record: set before the end where it is known earlier */
-	struct watch client, target;
+	int client_fd;
+	struct watch client, target; /* client: only from when its bytes matter */
 	struct timer timer;
 	struct turn turn;
 	struct conn_first *first;	 /* or NULL */
 	const struct route_table *table; /* borrowed, while it has no route */
 	struct addr peer_addr;		 /* of the socket */
 	struct addr client_addr;	 /* announced, or that of the socket */
-	struct addr local_addr;		 /* where it arrived */
+	struct addr local_addr;		 /* where it arrived: see conn_local() */
 	struct addr announced_addr;	 /* destination of a PROXY header */
 	uint16_t client_port, listen_port, announced_port;
 	bool trusted;		/* its peer is in proxyIPs: the kernel's limits leave it out */
@@ -84,6 +86,9 @@ void conn_end(struct conn *c, enum reason why);
 void conn_route(struct conn *c, struct route *r);  /* the route is known */
 void conn_refuse(struct conn *c, enum reason why); /* counted, and ended */
 void conn_count_refusal(struct conn *c, enum reason why);
+/* Asked for when somebody wants to know: mostly nobody does. */
+const struct addr *conn_local(struct conn *c);
+int conn_watch_client(struct conn *c);
 struct conn *conn_of_client(struct watch *w);
 struct conn *conn_of_target(struct watch *w);
 struct conn *conn_of_timer(struct timer *t);
@@ -105,7 +110,7 @@ void conn_target_count_out(struct conn *c);
 const char *conn_target_text(const struct conn *c, char out[CONN_TARGET_TEXT]);
 /* conn_record.c: its line in the access log, where that is wanted. Before anything is given back.
  */
-void conn_record(const struct conn *c);
+void conn_record(struct conn *c);
 /* Of one that was refused before it was anything. */
 void conn_record_refused(struct worker *w, const struct sockaddr *peer, const struct listener *l,
 			 enum reason why);

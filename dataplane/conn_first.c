@@ -136,8 +136,8 @@ static void linger(struct conn *c, uint8_t alert, enum reason why)
 	hello_alert(bytes, alert);
 	conn_count_refusal(c, why);
 	c->reason = why;
-	if (send(c->client.fd, bytes, sizeof(bytes), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ||
-	    shutdown(c->client.fd, SHUT_WR) < 0) {
+	if (send(c->client_fd, bytes, sizeof(bytes), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ||
+	    shutdown(c->client_fd, SHUT_WR) < 0) {
 		conn_end(c, why);
 		return;
 	}
@@ -153,7 +153,7 @@ void conn_linger_ready(struct conn *c, uint32_t events)
 	ssize_t n = 0;
 
 	for (size_t i = 0; i < LINGER_BYTES / sizeof(trash); i++) {
-		n = recv(c->client.fd, trash, sizeof(trash), MSG_DONTWAIT);
+		n = recv(c->client_fd, trash, sizeof(trash), MSG_DONTWAIT);
 		if (n <= 0)
 			break;
 	}
@@ -322,7 +322,7 @@ static int read_bytes(struct conn *c)
 			c->client_events = EPOLLIN | EPOLLRDHUP; /* whoever is next has to look */
 			return 0;
 		}
-		n = recv(c->client.fd, f->bytes + f->n, f->cap - f->n, MSG_DONTWAIT);
+		n = recv(c->client_fd, f->bytes + f->n, f->cap - f->n, MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -373,6 +373,10 @@ void conn_first_start(struct conn *c, struct route_table *t, enum conn_state sta
 	c->first->since_ms = loop_now_ms(c->w->loop);
 	undecided_add(c);
 	make_room(c);
+	if (conn_watch_client(c)) {
+		conn_refuse(c, REASON_GLOBAL_LIMIT);
+		return;
+	}
 	if (state == CONN_SNIFF)
 		decide(c); /* who may be served though it is silent */
 	else

@@ -21,7 +21,7 @@ static const char *mover_of(const struct conn *c)
 	return c->copied ? "copy" : NULL;
 }
 
-void conn_record(const struct conn *c)
+void conn_record(struct conn *c)
 {
 	const struct route *r = c->route ? c->route : c->denied_by;
 	char target[CONN_TARGET_TEXT];
@@ -34,7 +34,7 @@ void conn_record(const struct conn *c)
 		.route = r ? r->name : NULL,
 		.client = c->client_addr,
 		.client_port = c->client_port,
-		.local = c->local_addr,
+		.local = *conn_local(c),
 		.local_port = c->listen_port,
 		.sni = c->name,
 		.sni_len = c->name ? strlen(c->name) : 0,

@@ -58,9 +58,9 @@ void conn_count_bytes(struct conn *c)
 
 /* ---- what goes first ---- */
 
-static struct addr local_of(const struct conn *c)
+static struct addr local_of(struct conn *c)
 {
-	return c->announced ? c->announced_addr : c->local_addr;
+	return c->announced ? c->announced_addr : *conn_local(c);
 }
 
 /* Version 0: none. */
@@ -106,7 +106,7 @@ static bool prefill(struct conn *c)
 static void keep_alive(struct conn *c)
 {
 	const int on = 1, idle_s = (int)((c->route->keep_alive_delay_ms + 999) / 1000);
-	const int fds[2] = { c->client.fd, c->target.fd };
+	const int fds[2] = { c->client_fd, c->target.fd };
 
 	c->keeps_alive = true;
 	for (int i = 0; c->route->keep_alive && i < 2; i++) {
@@ -155,14 +155,20 @@ static void expired(struct timer *t)
 
 /* ---- moving ---- */
 
-static void run(struct conn *c);
+static void run_again(struct turn *t);
 
-static void run_again(struct turn *t)
+/* Room is asked about only where there was none: else epoll would wake for it at once. */
+static void ask_for_room(struct conn *c)
 {
-	run(conn_of_turn(t));
+	struct watch *const w[2] = { &c->client, &c->target };
+
+	for (unsigned i = 0; i < 2; i++)
+		if (!c->relay.side[i].writable && w[i]->fd >= 0 && !(w[i]->events & EPOLLOUT))
+			watch_change(c->w->loop, w[i], CONN_EVENTS | EPOLLOUT);
 }
 
-static void run(struct conn *c)
+/* False: the connection is gone. */
+static bool run(struct conn *c)
 {
 	unsigned side;
 	int error;
@@ -170,20 +176,26 @@ static void run(struct conn *c)
 	switch (relay_run(&c->relay, &c->w->pool, loop_now_ms(c->w->loop), &c->moved_ms, &side,
 			  &error)) {
 	case RELAY_WAIT:
-		conn_count_bytes(c);
-		return;
+		ask_for_room(c);
+		break;
 	case RELAY_MORE:
-		conn_count_bytes(c);
 		turn_queue(c->w->loop, &c->turn, run_again);
-		return;
+		break;
 	case RELAY_BROKEN:
 		c->broken = true;
 		conn_end(c, REASON_NONE);
-		return;
+		return false;
 	case RELAY_ENDED:
 		conn_end(c, REASON_NONE);
-		return;
+		return false;
 	}
+	conn_count_bytes(c);
+	return true;
+}
+
+static void run_again(struct turn *t)
+{
+	run(conn_of_turn(t));
 }
 
 void conn_relay_ready(struct conn *c, unsigned side, uint32_t events)
@@ -192,12 +204,13 @@ void conn_relay_ready(struct conn *c, unsigned side, uint32_t events)
 	run(c);
 }
 
-/* What epoll has said so far is known, so nothing is tried in vain. */
+/* What epoll has said so far is known, so nothing is tried in vain. A client that was not watched
+ * has most likely sent its request by now. */
 static void note_all(struct conn *c, uint32_t target_events)
 {
 	for (unsigned i = 0; i < 2; i++)
 		c->relay.side[i].readable = c->relay.side[i].ending = false;
-	relay_note(&c->relay, RELAY_CLIENT, c->client_events);
+	relay_note(&c->relay, RELAY_CLIENT, c->client.fd < 0 ? EPOLLIN : c->client_events);
 	relay_note(&c->relay, RELAY_TARGET, target_events);
 }
 
@@ -208,7 +221,7 @@ void conn_connected(struct conn *c, uint32_t target_events)
 	atomic_fetch_add_explicit(&t->total, 1, memory_order_relaxed);
 	c->state = CONN_RELAY;
 	c->connected_ms = c->moved_ms = loop_now_ms(c->w->loop);
-	relay_init(&c->relay, c->client.fd, c->target.fd, true);
+	relay_init(&c->relay, c->client_fd, c->target.fd, true);
 	if (!prefill(c)) {
 		conn_refuse(c, REASON_GLOBAL_LIMIT);
 		return;
@@ -216,5 +229,7 @@ void conn_connected(struct conn *c, uint32_t target_events)
 	note_all(c, target_events);
 	conn_first_free(c);
 	set_deadline(c);
-	run(c);
+	/* What comes between the read and this is an event at once. */
+	if (run(c) && c->client.fd < 0 && conn_watch_client(c))
+		conn_refuse(c, REASON_GLOBAL_LIMIT);
 }

@@ -16,7 +16,10 @@
 #include "dataplane/balance.h"
 #include "dataplane/conn.h"
 
-#define TRY_MS	      5000 /* one target, as long as another is left */
+#define TRY_MS 5000 /* one target, as long as another is left */
+#define UNWATCHED_MS                                                                 \
+	50 /* most targets have answered by then, and the client need not be watched \
+	    */
 #define LEFT_MS	      1000 /* a client that has closed and said nothing waits no longer */
 #define ADDRESSES_MAX 8	   /* of one name, for one connection */
 
@@ -73,17 +76,32 @@ static uint16_t port_of(const struct conn *c, const struct route_target *t)
 	return port > 0 && port <= 65535 ? (uint16_t)port : 0;
 }
 
+/* Those of the client's family first, as the kernel tier has no others; each family in turn, from
+ * where chance began. */
+static struct addr nth_address(const struct conn *c, const struct name_entry *e, unsigned turn)
+{
+	unsigned n_native = 0, k;
+	bool native;
+
+	for (unsigned i = 0; i < e->n; i++)
+		n_native += e->v[i].family == c->client_addr.family;
+	native = turn < n_native;
+	k = (c->address_at + turn) % (native ? n_native : e->n - n_native);
+	for (unsigned i = 0; i < e->n; i++)
+		if ((e->v[i].family == c->client_addr.family) == native && !k--)
+			return e->v[i];
+	return e->v[0];
+}
+
 static bool address_of_name(struct conn *c, const struct route_target *t, struct addr *out)
 {
 	const struct name_entry *e = name_book_find(c->w->names, t->host);
-	uint64_t turn;
 
 	if (!e || !e->n)
 		return false;
 	if (!c->address_tries)
-		c->address_at = (unsigned)(worker_random(c->w) % e->n);
-	turn = c->address_at + c->address_tries;
-	*out = e->v[turn % e->n];
+		c->address_at = (unsigned)(worker_random(c->w) >> 33);
+	*out = nth_address(c, e, c->address_tries % e->n);
 	c->address_tries++;
 	c->more_addresses = c->address_tries < e->n && c->address_tries < ADDRESSES_MAX;
 	return true;
@@ -154,21 +172,39 @@ static void try_failed(struct conn *c, int error)
 	c->address_tries = 0;
 }
 
-static void try_expired(struct timer *t)
+static unsigned targets_left(const struct conn *c)
 {
-	struct conn *c = conn_of_timer(t);
+	unsigned left = 0;
 
-	try_failed(c, ETIMEDOUT);
-	conn_connect(c);
+	for (unsigned i = 0; i < c->route->n_targets; i++)
+		left += !(c->tried & balance_tried_bit((int)i));
+	return left;
 }
 
-static void set_try_deadline(struct conn *c, bool another)
+static void try_expired(struct timer *t);
+
+static void set_try_deadline(struct conn *c)
 {
+	bool another = c->more_addresses || targets_left(c) > 1;
 	int64_t now_ms = loop_now_ms(c->w->loop), at = c->give_up_ms;
 
 	if (another && at > now_ms + TRY_MS)
 		at = now_ms + TRY_MS;
+	if (c->client.fd < 0 && at > now_ms + UNWATCHED_MS)
+		at = now_ms + UNWATCHED_MS;
 	timer_set(c->w->loop, &c->timer, at, try_expired);
+}
+
+static void try_expired(struct timer *t)
+{
+	struct conn *c = conn_of_timer(t);
+
+	if (c->client.fd < 0 && !conn_watch_client(c)) {
+		set_try_deadline(c);
+		return;
+	}
+	try_failed(c, ETIMEDOUT);
+	conn_connect(c);
 }
 
 static void target_ready(struct watch *w, uint32_t events)
@@ -204,7 +240,7 @@ static int start(struct conn *c, const union target_address *a, socklen_t len)
 	if (c->route->no_delay && a->sa.sa_family != AF_UNIX)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	rc = connect(fd, &a->sa, len) < 0 && errno != EINPROGRESS ? -errno : 0;
-	rc = rc ? rc : watch_add(c->w->loop, &c->target, fd, CONN_EVENTS, target_ready);
+	rc = rc ? rc : watch_add(c->w->loop, &c->target, fd, CONN_EVENTS | EPOLLOUT, target_ready);
 	if (rc) {
 		close(fd);
 		c->target.fd = -1;
@@ -246,15 +282,6 @@ static void give_up(struct conn *c)
 				      : REASON_CONNECT_FAILED);
 }
 
-static unsigned targets_left(const struct conn *c)
-{
-	unsigned left = 0;
-
-	for (unsigned i = 0; i < c->route->n_targets; i++)
-		left += !(c->tried & balance_tried_bit(i));
-	return left;
-}
-
 void conn_connect(struct conn *c)
 {
 	int again = c->more_addresses ? c->last_target : -1;
@@ -278,7 +305,7 @@ void conn_connect(struct conn *c)
 			break;
 		again = c->more_addresses ? c->last_target : -1;
 	}
-	set_try_deadline(c, c->more_addresses || targets_left(c) > 1);
+	set_try_deadline(c);
 }
 
 /* ---- the client meanwhile ---- */
@@ -288,7 +315,7 @@ static bool said_nothing(const struct conn *c)
 	char byte;
 
 	return (!c->first || c->first->n == c->first->header_bytes) &&
-	       recv(c->client.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+	       recv(c->client_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 void conn_client_while_connecting(struct conn *c, uint32_t events)

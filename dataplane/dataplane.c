@@ -33,7 +33,7 @@ static void wire_lost(struct dataplane *d)
 	close(fd);
 	d->wire.fd = -1;
 	/* Nobody could ever reach it. */
-	if (d->listen_watch.fd < 0)
+	if (d->listen_watch.fd < 0 || !d->live)
 		loop_stop(d->loop);
 }
 
@@ -308,6 +308,7 @@ void dataplane_set_wire(struct dataplane *d, int fd)
 		wire_fini(&d->wire);
 	}
 	wire_init(&d->wire, fd, WIRE_MAX_DOWN);
+	d->wire.max_out = WIRE_MAX_UP;
 	if (watch_add(d->loop, &d->wire_watch, fd, EPOLLIN, wire_ready) < 0)
 		wire_lost(d);
 }

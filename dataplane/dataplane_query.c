@@ -13,9 +13,13 @@
 #include "dataplane/conn.h"
 #include "dataplane/dataplane_internal.h"
 
-#define PART_ITEMS  64 /* routes and targets */
+#define PART_BYTES  56000 /* of WIRE_MAX_UP, as estimated */
 #define PART_CONNS  100
 #define TARGETS_MAX 200 /* of one route, in an answer */
+/* What one takes at most, with numbers of full length. */
+#define ROUTE_BYTES  1400
+#define TARGET_BYTES 200
+#define CONN_BYTES   480 /* and its names */
 
 /* ---- status ---- */
 
@@ -60,6 +64,13 @@ static json_t *route_json(const struct route *r, int64_t now_ms)
 			 "targets", targets);
 }
 
+static size_t route_bytes(const struct route *r)
+{
+	const unsigned n = r->n_targets < TARGETS_MAX ? r->n_targets : TARGETS_MAX;
+
+	return ROUTE_BYTES + n * TARGET_BYTES;
+}
+
 static json_t *process_json(const struct dataplane *d)
 {
 	uint64_t dropped = 0;
@@ -83,12 +94,15 @@ static void on_status(struct dataplane *d, const json_t *m)
 {
 	const struct route_table *t = d->live;
 	json_int_t from = json_integer_value(json_object_get(m, "from"));
-	unsigned i = from > 0 ? (unsigned)from : 0, items = 0, n = t ? t->n_routes : 0;
+	unsigned i = from > 0 ? (unsigned)from : 0, n = t ? t->n_routes : 0;
+	size_t bytes = 0;
 	json_t *routes = json_array(), *answer;
 
-	for (; i < n && items < PART_ITEMS; i++) {
+	for (; i < n; i++) {
+		bytes += route_bytes(t->routes[i]);
+		if (bytes > PART_BYTES && json_array_size(routes))
+			break;
 		json_array_append_new(routes, route_json(t->routes[i], loop_now_ms(d->loop)));
-		items += 1 + t->routes[i]->n_targets;
 	}
 	answer = json_pack("{s:s,s:O,s:b,s:i,s:i,s:o}", "type", "answer", "seq",
 			   json_object_get(m, "seq"), "more", i < n, "next", (int)i, "generation",
@@ -116,14 +130,14 @@ static const char *state_name(enum conn_state s)
 }
 
 /* A name from the client is only what hello.c lets through: no control bytes. */
-static json_t *conn_json(const struct conn *c, int64_t now_ms)
+static json_t *conn_json(struct conn *c, int64_t now_ms)
 {
-	char client[ADDR_TEXT], local[ADDR_TEXT];
+	char client[ADDR_TEXT], local[ADDR_TEXT], target[CONN_TARGET_TEXT];
 	json_t *o =
 		json_pack("{s:I,s:s,s:s,s:i,s:s,s:i,s:I,s:I,s:I,s:I}", "serial",
 			  (json_int_t)c->serial, "state", state_name(c->state), "client",
 			  addr_format(&c->client_addr, client), "clientPort", (int)c->client_port,
-			  "local", addr_format(&c->local_addr, local), "port", (int)c->listen_port,
+			  "local", addr_format(conn_local(c), local), "port", (int)c->listen_port,
 			  "bytesIn", (json_int_t)c->told[0], "bytesOut", (json_int_t)c->told[1],
 			  "age", (json_int_t)(now_ms - c->accepted_ms), "idle",
 			  (json_int_t)(now_ms - c->moved_ms));
@@ -132,15 +146,23 @@ static json_t *conn_json(const struct conn *c, int64_t now_ms)
 		return NULL;
 	if (c->route)
 		json_object_set_new(o, "route", json_integer((json_int_t)c->route->id));
-	if (c->route && c->target_index >= 0)
+	if (c->route && c->target_index >= 0) {
 		json_object_set_new(o, "target",
 				    json_integer(
 					    (json_int_t)c->route->targets[c->target_index].tag));
+		json_object_set_new(o, "to", json_string(conn_target_text(c, target)));
+	}
 	if (c->name)
 		json_object_set_new(o, "sni", json_string(c->name));
 	if (c->state == CONN_RELAY)
 		json_object_set_new(o, "mover", json_string(c->spliced ? "splice" : "copy"));
 	return o;
+}
+
+/* Each byte of a name may be escaped. */
+static size_t conn_bytes(const struct conn *c)
+{
+	return CONN_BYTES + CONN_TARGET_TEXT + (c->name ? 2 * strlen(c->name) : 0);
 }
 
 static void conns_send(void *arg)
@@ -157,12 +179,16 @@ static void conns_collect(void *arg)
 	struct conns_job *j = arg;
 	json_t *list = json_array();
 	int64_t now_ms = loop_now_ms(j->w->loop);
-	const struct conn *c = j->w->conns;
+	struct conn *c = j->w->conns;
 	uint64_t last = j->after;
+	size_t bytes = 0;
 
 	for (; c && json_array_size(list) < PART_CONNS; c = c->next) {
 		if (c->serial <= j->after || (j->route && (!c->route || c->route->id != j->route)))
 			continue;
+		bytes += conn_bytes(c);
+		if (bytes > PART_BYTES)
+			break;
 		json_array_append_new(list, conn_json(c, now_ms));
 		last = c->serial;
 	}

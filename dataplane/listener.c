@@ -15,9 +15,10 @@
 #include "dataplane/conn.h"
 
 #define ACCEPTS_PER_ROUND 64
+#define FULL_BATCHES	  4
 #define PAUSE_MS	  100
 #define LOOK_MS		  50
-#define LOOKS_MAX	  40 /* what nobody stops feeding is closed all the same */
+#define LOOKS_MAX	  10 /* what nobody stops feeding is closed all the same */
 
 static struct listener *of_watch(struct watch *w)
 {
@@ -85,10 +86,20 @@ static unsigned accept_some(struct listener *l, unsigned most)
 	return n;
 }
 
+/* One at a time saves the call that finds nothing, as long as they come one at a time: epoll says
+ * again that there are more. */
 static void accept_ready(struct watch *w, uint32_t events)
 {
+	struct listener *l = of_watch(w);
+
 	(void)events;
-	accept_some(of_watch(w), ACCEPTS_PER_ROUND);
+	if (accept_some(l, l->batch) < l->batch) {
+		l->batch = 1;
+		l->full_batches = 0;
+	} else if (++l->full_batches >= FULL_BATCHES && l->batch < ACCEPTS_PER_ROUND) {
+		l->batch *= 2;
+		l->full_batches = 0;
+	}
 }
 
 void listener_open(struct listener *l)
@@ -97,6 +108,7 @@ void listener_open(struct listener *l)
 
 	if (l->open)
 		return;
+	l->batch = 1;
 	/* Accepted sockets inherit it, which saves a call for each. */
 	setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	l->open = !watch_add(l->w->loop, &l->watch, l->fd, EPOLLIN, accept_ready);
@@ -113,6 +125,9 @@ void listener_free(struct listener *l)
 	timer_cancel(l->w->loop, &l->pause);
 	close(l->fd);
 	route_table_unref(l->last_table);
+	if (l->closing)
+		l->w->n_closing--;
+	worker_check_switched(l->w);
 	free(l);
 }
 
@@ -132,6 +147,7 @@ void listener_close(struct listener *l)
 	if (l->closing)
 		return;
 	l->closing = true;
+	l->w->n_closing++;
 	watch_remove(l->w->loop, &l->watch);
 	l->open = false;
 	if (!l->w->table) {

@@ -55,7 +55,7 @@
 struct pass {
 	struct relay *relay;
 	struct pool *pool;
-	struct relay_flow *flow;
+	struct relay_flow *flow, *other;
 	struct relay_side *from, *to;
 	size_t moved;
 	struct relay_side *failed; /* with error */
@@ -147,8 +147,10 @@ static void pass_sent(struct pass *s, size_t n)
 static bool send_buffer(struct pass *s)
 {
 	struct relay_flow *f = s->flow;
-	ssize_t n =
-		send(s->to->fd, f->buffer + f->from, f->to - f->from, MSG_DONTWAIT | MSG_NOSIGNAL);
+	/* The FIN that follows at once goes with these bytes. */
+	const int more = f->eof ? MSG_MORE : 0;
+	ssize_t n = send(s->to->fd, f->buffer + f->from, f->to - f->from,
+			 MSG_DONTWAIT | MSG_NOSIGNAL | more);
 
 	if (n < 0)
 		return pass_blocked(s, s->to, &s->to->writable);
@@ -181,7 +183,8 @@ static bool send_pipe(struct pass *s)
 
 static bool send_fin(struct pass *s)
 {
-	if (shutdown(s->to->fd, SHUT_WR))
+	/* The last one is the owner's close(). */
+	if (!s->other->shut && shutdown(s->to->fd, SHUT_WR))
 		return pass_fail(s, s->to, errno);
 	s->flow->shut = true;
 	return false;
@@ -199,6 +202,20 @@ static void pass_took(struct pass *s, size_t n)
 	f->eof = !n;
 }
 
+/* Its end has been announced: is it right behind these bytes? */
+static void take_rest(struct pass *s)
+{
+	struct relay_flow *f = s->flow;
+	ssize_t n = recv(s->from->fd, f->buffer + f->to, POOL_BUFFER_BYTES - f->to, MSG_DONTWAIT);
+
+	if (n > 0)
+		f->to += (size_t)n;
+	else if (!n)
+		f->eof = true;
+	else if (errno == EAGAIN)
+		s->from->readable = s->from->ending = false;
+}
+
 static bool take_copy(struct pass *s)
 {
 	struct relay_flow *f = s->flow;
@@ -213,6 +230,8 @@ static bool take_copy(struct pass *s)
 	}
 	pass_took(s, (size_t)n);
 	f->to = (size_t)n;
+	if (n && n < POOL_BUFFER_BYTES && s->from->ending)
+		take_rest(s);
 	if (!n)
 		buffer_back(s);
 	else if (n < POOL_BUFFER_BYTES && !s->from->ending)
@@ -313,6 +332,7 @@ enum relay_result relay_run(struct relay *r, struct pool *p, int64_t now_ms, int
 		struct pass s = { .relay = r,
 				  .pool = p,
 				  .flow = &r->flow[i],
+				  .other = &r->flow[!i],
 				  .from = &r->side[i],
 				  .to = &r->side[!i] };
 

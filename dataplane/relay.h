@@ -50,7 +50,7 @@ struct relay {
 enum relay_result {
 	RELAY_WAIT,   /* for events */
 	RELAY_MORE,   /* gave way to others: call again soon (turn_queue) */
-	RELAY_ENDED,  /* both directions, in order */
+	RELAY_ENDED,  /* both directions, in order; closing both sockets is the last FIN */
 	RELAY_BROKEN, /* a side failed: *error, *side */
 };
 

@@ -173,6 +173,7 @@ struct route_table {
 	struct route **routes;
 	unsigned n_routes;
 	struct route_cell *cells;
+	bool by_address; /* some cell is of one address */
 	unsigned n_cells;
 	struct route *fallback;		/* of defaults.target, or NULL */
 	const struct addr_set *trusted; /* proxyIPs, or NULL */

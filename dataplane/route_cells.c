@@ -98,6 +98,7 @@ static int read_cell(struct job *j, const json_t *json, uint32_t i, const struct
 		rc = check_cell(j, &raw, &j->t->cells[i], at);
 	if (!rc)
 		rc = read_list(j, json, &j->lists[i], at);
+	j->t->by_address |= j->t->cells[i].address.family != ADDR_NONE;
 	j->t->cells[i].order = i; /* which of the lists, until they have become orders */
 	free(raw.address);
 	return rc;

@@ -129,6 +129,16 @@ static struct listener *find_listener(struct worker *w, uint32_t id)
 	return l;
 }
 
+void worker_check_switched(struct worker *w)
+{
+	void (*done)(void *arg) = w->switched;
+
+	if (!done || w->n_closing)
+		return;
+	w->switched = NULL;
+	done(w->switched_arg);
+}
+
 /* Closing ones look at their queue with the table of before. */
 static void change(void *arg)
 {
@@ -151,8 +161,9 @@ static void change(void *arg)
 			listener_open(l);
 	}
 	route_table_unref(before);
-	if (s->done)
-		s->done(s->arg);
+	p->w->switched = s->done;
+	p->w->switched_arg = s->arg;
+	worker_check_switched(p->w);
 	free(p);
 }
 

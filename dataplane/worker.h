@@ -54,6 +54,7 @@ struct listener {
 	bool open;    /* accepts */
 	bool closing; /* takes what is queued, no more */
 	unsigned looks, empty_looks;
+	unsigned batch, full_batches;	/* accepts of a round; rounds in a row that had them */
 	struct route_table *last_table; /* closing: the one that it was open for */
 };
 
@@ -70,6 +71,9 @@ struct worker {
 	struct route_table *table; /* NULL until the first switch */
 	struct name_book *names;
 	struct listener *listeners;
+	unsigned n_closing;	     /* of them: those that still look at their queue */
+	void (*switched)(void *arg); /* called when there is none left; NULL = nobody waits */
+	void *switched_arg;
 	struct conn *conns, **conns_end;	 /* by age, oldest first */
 	struct conn *undecided, **undecided_end; /* those of them without a route, likewise */
 	unsigned n_conns;
@@ -84,7 +88,8 @@ int worker_start(struct worker *w, struct plane *p, unsigned index, struct err *
 /* Ends the loop and joins the thread; connections end at once. */
 void worker_stop(struct worker *w);
 
-/* ---- from the main thread; done(arg) is called in the worker's thread ---- */
+/* ---- from the main thread; done(arg) is called in the worker's thread: the table is in use, and
+ * what closes is closed ---- */
 
 struct worker_switch {
 	struct route_table *table; /* a reference, taken over */
@@ -108,6 +113,8 @@ int worker_beat(struct worker *w);
 /* ---- in the worker's thread ---- */
 
 uint64_t worker_random(struct worker *w);
+/* Is that the end of a switch? */
+void worker_check_switched(struct worker *w);
 
 /* One listening socket in a worker (listener.c). */
 void listener_open(struct listener *l);

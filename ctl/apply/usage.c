@@ -38,15 +38,10 @@ static struct usage_route *route_of(const struct reader *r, uint32_t id)
 	return id <= r->max_id && r->route_of[id] ? &r->u->routes[r->route_of[id] - 1] : NULL;
 }
 
-static struct usage_counts *target_of(const struct reader *r, const struct usage_route *route,
+static struct usage_target *target_of(const struct reader *r, const struct usage_route *route,
 				      uint32_t tag)
 {
-	const struct plan_route *pr = &r->p->routes[route - r->u->routes];
-
-	for (unsigned i = 0; i < pr->n_targets; i++)
-		if (pr->targets[i].tag == tag)
-			return &route->targets[i];
-	return NULL;
+	return usage_find_target(route, &r->p->routes[route - r->u->routes], tag);
 }
 
 /* Of the two halves of a route, the kernel's has the flows. */
@@ -67,39 +62,20 @@ static int index_routes(struct reader *r)
 	return 0;
 }
 
-static int make_room(struct reader *r)
-{
-	size_t n = 0;
-
-	for (unsigned i = 0; i < r->p->n_routes; i++)
-		n += r->p->routes[i].n_targets;
-	r->u->routes = calloc(r->p->n_routes + 1, sizeof(*r->u->routes));
-	r->u->memory = calloc(n + 1, sizeof(*r->u->memory));
-	if (!r->u->routes || !r->u->memory)
-		return -ENOMEM;
-	r->u->n_routes = r->p->n_routes;
-	n = 0;
-	for (unsigned i = 0; i < r->p->n_routes; i++) {
-		r->u->routes[i].targets = r->u->memory + n;
-		n += r->p->routes[i].n_targets;
-	}
-	return 0;
-}
-
 /* ---- now ---- */
 
 static int count_flow(const struct ct_flow *f, void *arg)
 {
 	const struct reader *r = arg;
 	struct usage_route *route = route_of(r, f->id);
-	struct usage_counts *target;
+	struct usage_target *target;
 
 	if (f->closed || !is_ours(r, f->instance) || !route)
 		return 0;
 	route->all.active++;
 	target = target_of(r, route, f->tag);
 	if (target)
-		target->active++;
+		target->counts.active++;
 	return 0;
 }
 
@@ -126,7 +102,7 @@ static void add(struct usage_counts *c, enum count_kind kind, const struct nft_c
 
 static void attribute(const struct reader *r, enum count_kind kind, const struct nft_count *n)
 {
-	struct usage_counts *target;
+	struct usage_target *target;
 	struct usage_route *route;
 	struct label l;
 
@@ -137,7 +113,7 @@ static void attribute(const struct reader *r, enum count_kind kind, const struct
 	add(&route->all, kind, n);
 	target = target_of(r, route, l.word[3]);
 	if (target)
-		add(target, kind, n);
+		add(&target->counts, kind, n);
 }
 
 static int read_totals(const struct reader *r, struct err *e)
@@ -157,6 +133,15 @@ static int read_totals(const struct reader *r, struct err *e)
 	return rc;
 }
 
+/* DESIGN's closed list has the same names. */
+static enum reason reason_of(enum refusal_kind k)
+{
+	for (unsigned i = 1; i < N_REASONS; i++)
+		if (!strcmp(reason_name((enum reason)i), refusal_reason(k)))
+			return (enum reason)i;
+	return REASON_NONE;
+}
+
 static int read_refusals(const struct reader *r, struct err *e)
 {
 	int rc = 0;
@@ -173,7 +158,7 @@ static int read_refusals(const struct reader *r, struct err *e)
 			memcpy(&l, c.v[i].key, sizeof(l));
 			route = is_ours(r, l.word[2]) ? route_of(r, l.word[0]) : NULL;
 			if (route)
-				route->refused[k] += c.v[i].packets;
+				route->refused[reason_of((enum refusal_kind)k)] += c.v[i].packets;
 		}
 		if (!rc)
 			nft_counts_fini(&c);
@@ -201,46 +186,24 @@ static void warn(struct diags *d, const char *what, const struct err *e)
 	diags_add(d, DIAG_WARNING, LOC_NONE, NULL, NULL, "%s: %s", what, e->msg);
 }
 
-int usage_read(const struct session *s, const struct plan *p, struct usage *out, struct diags *d)
+int usage_read(const struct session *s, const struct plan *p, struct usage *u, struct diags *d)
 {
-	struct reader r = { .s = s, .p = p, .u = out };
+	struct reader r = { .s = s, .p = p, .u = u };
 	struct err e = { 0 };
-	int rc;
+	int rc = index_routes(&r);
 
-	*out = (struct usage){ 0 };
-	rc = make_room(&r);
-	rc = rc ? rc : index_routes(&r);
 	if (rc)
-		goto out;
-	out->have_active = !conntrack_each(count_flow, &r, &e);
-	if (!out->have_active)
+		return rc;
+	u->have_active = !conntrack_each(count_flow, &r, &e);
+	if (!u->have_active)
 		warn(d, "connections cannot be counted", &e);
 	memset(&e, 0, sizeof(e));
-	out->have_totals =
+	u->have_totals =
 		!s->have || !s->have->exists || (!read_totals(&r, &e) && !read_refusals(&r, &e));
-	if (!out->have_totals)
+	if (!u->have_totals)
 		warn(d, "the counters cannot be read", &e);
 	if (s->have && s->have->exists)
 		find_full_sets(&r);
-out:
 	free(r.route_of);
-	if (rc)
-		usage_fini(out);
-	return rc;
-}
-
-void usage_fini(struct usage *u)
-{
-	free(u->routes);
-	free(u->memory);
-	*u = (struct usage){ 0 };
-}
-
-uint64_t usage_refused(const struct usage_route *r)
-{
-	uint64_t n = 0;
-
-	for (int k = 0; k < N_REFUSALS; k++)
-		n += r->refused[k];
-	return n;
+	return 0;
 }

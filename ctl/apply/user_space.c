@@ -179,6 +179,19 @@ static int ask_prepare(struct apply_job *j, const struct control_table *t)
 	return 0;
 }
 
+/* One that has just decided to end, because nobody needed it: a new one is started. */
+static int prepare_anew(struct apply_job *j, const struct control_table *t, bool needed)
+{
+	int rc;
+
+	client_close(&j->user.client);
+	j->user.connected = false;
+	*j->e = (struct err){ 0 };
+	rc = user_space_await_end(j->s, CONNECT_MS, j->e);
+	rc = rc ? rc : reach(j, needed);
+	return rc || !j->user.connected ? rc : ask_prepare(j, t);
+}
+
 static int prepare(struct apply_job *j, bool needed)
 {
 	struct control_options o = { .generation = j->compile.generation,
@@ -193,6 +206,8 @@ static int prepare(struct apply_job *j, bool needed)
 	control_bounds(&o);
 	rc = control_compile(j->r->plan, &o, &t, j->e);
 	rc = rc ? rc : ask_prepare(j, &t);
+	if (rc == -ESHUTDOWN)
+		rc = prepare_anew(j, &t, needed);
 	control_table_fini(&t);
 	FAILPOINT(prepared);
 	return rc;
@@ -230,6 +245,7 @@ void user_space_commit(struct apply_job *j)
 	else if (json_is_true(json_object_get(answer, "late")))
 		log_warn("the dataplane is late: it serves the new routes as soon as it is back");
 	json_decref(answer);
+	FAILPOINT(served);
 }
 
 void user_space_end(struct apply_job *j)

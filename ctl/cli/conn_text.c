@@ -12,7 +12,9 @@
 #define ROUTE_MIN    8
 #define ENDPOINT_MIN 12
 
-enum { AT_ROUTE, AT_CLIENT, AT_LOCAL, AT_TARGET };
+#define SNI_MIN 8
+
+enum { AT_ROUTE, AT_CLIENT, AT_LOCAL, AT_TARGET, AT_SNI, N_CUT };
 enum { AT_PROTO, AT_STATE, AT_LEFT, AT_BYTES };
 
 const char *conn_seconds(int64_t s, char out[8])
@@ -75,10 +77,29 @@ const char *conn_endpoint(const struct addr *a, uint16_t port, unsigned width,
 	return out;
 }
 
-/* ESTABLISHED as ss(8) has it: the column would be the widest of all. */
-static const char *short_state(const struct ct_flow *f)
+const char *conn_cut(const char *text, unsigned width, char out[CONN_ENDPOINT])
 {
-	const char *name = conntrack_state_name(f);
+	const size_t n = strlen(text), most = width < CONN_ENDPOINT ? width : CONN_ENDPOINT - 1;
+	size_t head;
+
+	if (n <= most) {
+		memcpy(out, text, n + 1);
+		return out;
+	}
+	if (most < 4) {
+		memcpy(out, text, most);
+		out[most] = '\0';
+		return out;
+	}
+	head = (most - 2) / 2;
+	snprintf(out, CONN_ENDPOINT, "%.*s..%s", (int)head, text, text + n - (most - 2 - head));
+	return out;
+}
+
+/* ESTABLISHED as ss(8) has it: the column would be the widest of all. */
+static const char *short_state(const struct ct_flow *f, const struct conn_relay *r)
+{
+	const char *name = r ? r->state : conntrack_state_name(f);
 
 	return !strcmp(name, "ESTABLISHED") ? "ESTAB" : name;
 }
@@ -102,6 +123,24 @@ static void put_age(const struct ct_flow *f, int64_t now_ms, char out[CONN_CELL]
 		strcpy(out, "-");
 }
 
+static void put_target(const struct ct_flow *f, const struct conn_relay *r, unsigned width,
+		       char out[CONN_CELL])
+{
+	if (r)
+		conn_cut(r->target ? r->target : "-", width, out);
+	else
+		conn_endpoint(&f->target, f->target_port, width, out);
+}
+
+/* The service's have no such time. */
+static void put_left(const struct ct_flow *f, const struct conn_relay *r, char out[CONN_CELL])
+{
+	if (r)
+		strcpy(out, "-");
+	else
+		conn_seconds(f->expires_s, out);
+}
+
 static void widen(unsigned *width, const char *text)
 {
 	unsigned n = 0;
@@ -114,44 +153,55 @@ static void widen(unsigned *width, const char *text)
 
 struct conn_columns conn_columns_init(void)
 {
-	return (struct conn_columns){ .width = { 5, 6, 5, 6 }, .rest = { 5, 5, 4, 6 } };
+	return (struct conn_columns){ .width = { 5, 6, 5, 6, 0 }, .rest = { 5, 5, 4, 6 } };
 }
 
-void conn_columns_measure(struct conn_columns *c, const char *route, const struct ct_flow *f)
+void conn_columns_measure(struct conn_columns *c, const char *route, const struct ct_flow *f,
+			  const struct conn_relay *r)
 {
 	char text[CONN_CELL];
 
 	widen(&c->width[AT_ROUTE], route ? route : CONN_GONE);
 	widen(&c->width[AT_CLIENT], conn_endpoint(&f->client, f->client_port, 63, text));
 	widen(&c->width[AT_LOCAL], conn_endpoint(&f->local, f->local_port, 63, text));
-	widen(&c->width[AT_TARGET], conn_endpoint(&f->target, f->target_port, 63, text));
-	widen(&c->rest[AT_STATE], short_state(f));
-	widen(&c->rest[AT_LEFT], conn_seconds(f->expires_s, text));
+	put_target(f, r, CONN_CELL - 1, text);
+	widen(&c->width[AT_TARGET], text);
+	widen(&c->rest[AT_STATE], short_state(f, r));
+	put_left(f, r, text);
+	widen(&c->rest[AT_LEFT], text);
 	put_bytes(f, text);
 	widen(&c->rest[AT_BYTES], text);
 	c->any_age |= f->start_ms != 0;
+	if (!r || !r->sni)
+		return;
+	c->any_sni = true;
+	widen(&c->width[AT_SNI], "SNI");
+	widen(&c->width[AT_SNI], conn_cut(r->sni, CONN_CELL - 1, text));
 }
 
 void conn_columns_fit(struct conn_columns *c, unsigned total)
 {
-	static const unsigned least[4] = { ROUTE_MIN, ENDPOINT_MIN, ENDPOINT_MIN, ENDPOINT_MIN };
-	unsigned sum = GAP * 7 + (c->any_age ? GAP + 5 : 0);
+	static const unsigned least[N_CUT] = { ROUTE_MIN, ENDPOINT_MIN, ENDPOINT_MIN, ENDPOINT_MIN,
+					       SNI_MIN };
+	unsigned sum = GAP * 7 + (c->any_age ? GAP + 5 : 0) + (c->any_sni ? GAP : 0);
 
 	for (unsigned i = 0; i < 4; i++)
-		sum += c->width[i] + c->rest[i];
+		sum += c->rest[i];
+	for (unsigned i = 0; i < N_CUT; i++)
+		sum += c->width[i];
 	/* The name first: an address that is cut says less. */
 	while (sum > total && c->width[AT_ROUTE] > ROUTE_GOOD) {
 		c->width[AT_ROUTE]--;
 		sum--;
 	}
 	while (sum > total) {
-		unsigned widest = 4;
+		unsigned widest = N_CUT;
 
-		for (unsigned i = 0; i < 4; i++)
+		for (unsigned i = 0; i < N_CUT; i++)
 			if (c->width[i] > least[i] &&
-			    (widest == 4 || c->width[i] > c->width[widest]))
+			    (widest == N_CUT || c->width[i] > c->width[widest]))
 				widest = i;
-		if (widest == 4)
+		if (widest == N_CUT)
 			return;
 		c->width[widest]--;
 		sum--;
@@ -160,24 +210,34 @@ void conn_columns_fit(struct conn_columns *c, unsigned total)
 
 unsigned conn_columns_head(const struct conn_columns *c, const char *head[CONN_COLUMNS])
 {
-	static const char *const names[CONN_COLUMNS] = { "ROUTE", "PROTO",  "CLIENT",
-							 "LOCAL", "TARGET", "STATE",
-							 "LEFT",  "IN/OUT", "AGE" };
+	static const char *const names[] = { "ROUTE",  "PROTO", "CLIENT", "LOCAL",
+					     "TARGET", "STATE", "LEFT",	  "IN/OUT" };
+	unsigned n = sizeof(names) / sizeof(*names);
 
 	memcpy(head, names, sizeof(names));
-	return c->any_age ? CONN_COLUMNS : CONN_COLUMNS - 1;
+	if (c->any_age)
+		head[n++] = "AGE";
+	if (c->any_sni)
+		head[n++] = "SNI";
+	return n;
 }
 
-unsigned conn_columns_row(const struct conn_columns *c, const struct ct_flow *f, int64_t now_ms,
+unsigned conn_columns_row(const struct conn_columns *c, const struct ct_flow *f,
+			  const struct conn_relay *r, int64_t now_ms,
 			  char cells[CONN_COLUMNS][CONN_CELL])
 {
+	unsigned n = 8;
+
 	strcpy(cells[1], describe_proto(f->proto));
 	conn_endpoint(&f->client, f->client_port, c->width[AT_CLIENT], cells[2]);
 	conn_endpoint(&f->local, f->local_port, c->width[AT_LOCAL], cells[3]);
-	conn_endpoint(&f->target, f->target_port, c->width[AT_TARGET], cells[4]);
-	strcpy(cells[5], short_state(f));
-	conn_seconds(f->expires_s, cells[6]);
+	put_target(f, r, c->width[AT_TARGET], cells[4]);
+	strcpy(cells[5], short_state(f, r));
+	put_left(f, r, cells[6]);
 	put_bytes(f, cells[7]);
-	put_age(f, now_ms, cells[8]);
-	return c->any_age ? CONN_COLUMNS : CONN_COLUMNS - 1;
+	if (c->any_age)
+		put_age(f, now_ms, cells[n++]);
+	if (c->any_sni)
+		conn_cut(r && r->sni ? r->sni : "-", c->width[AT_SNI], cells[n++]);
+	return n;
 }

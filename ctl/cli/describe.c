@@ -101,6 +101,14 @@ void describe_target(struct buf *b, const struct plan_target *t)
 	put_port_rule(b, t->target);
 }
 
+void describe_host(struct buf *b, const struct cfg_target *t, const struct cfg_host *h)
+{
+	put_host(b, h, t->port_kind == PORT_FIXED ? t->port : 0);
+	if (t->weight != 1)
+		buf_printf(b, "*%u", t->weight);
+	put_port_rule(b, t);
+}
+
 void describe_targets(struct buf *b, const struct plan_route *r)
 {
 	if (r->route->action.type == ACTION_SOCKET_HANDLER) {
@@ -264,25 +272,30 @@ static json_t *port_json(const struct cfg_target *t)
 	return json_integer(t->port);
 }
 
+json_t *describe_target_json(const struct cfg_target *t, const struct cfg_host *h,
+			     const struct plan_target *kernel)
+{
+	char text[ADDR_TEXT];
+
+	return json_pack("{s:s,s:o,s:i}", "host",
+			 kernel ? addr_format(&kernel->addr, text) : h->text, "port", port_json(t),
+			 "weight", (int)(kernel ? kernel->weight : t->weight));
+}
+
 json_t *describe_targets_json(const struct plan_route *r)
 {
 	const struct cfg_action *a = &r->route->action;
 	json_t *list = json_array();
 
-	for (unsigned i = 0; i < r->n_targets; i++) {
-		char text[ADDR_TEXT];
-
-		json_array_append_new(list, json_pack("{s:s,s:o,s:i}", "host",
-						      addr_format(&r->targets[i].addr, text),
-						      "port", port_json(r->targets[i].target),
-						      "weight", (int)r->targets[i].weight));
-	}
+	for (unsigned i = 0; i < r->n_targets; i++)
+		json_array_append_new(list,
+				      describe_target_json(r->targets[i].target, r->targets[i].host,
+							   &r->targets[i]));
 	for (unsigned i = 0; !r->n_targets && i < a->n_targets; i++)
 		for (unsigned k = 0; k < a->targets[i].n_hosts; k++)
-			json_array_append_new(list, json_pack("{s:s,s:o,s:i}", "host",
-							      a->targets[i].hosts[k].text, "port",
-							      port_json(&a->targets[i]), "weight",
-							      (int)a->targets[i].weight));
+			json_array_append_new(list,
+					      describe_target_json(&a->targets[i],
+								   &a->targets[i].hosts[k], NULL));
 	return list;
 }
 

@@ -14,6 +14,8 @@ void describe_listens(struct buf *b, const struct plan_route *r);
 void describe_targets(struct buf *b, const struct plan_route *r);
 /* One of them: "10.0.0.2:7000*3" */
 void describe_target(struct buf *b, const struct plan_target *t);
+/* One as the file has it: "db.test:5432*3", "unix:/run/x" */
+void describe_host(struct buf *b, const struct cfg_target *t, const struct cfg_host *h);
 /* Fingerprints of long address lists, made once each. Starts zeroed; lives no longer than they. */
 struct list_prints {
 	struct {
@@ -40,6 +42,9 @@ const char *describe_proto(uint8_t proto);
 
 json_t *describe_listeners_json(const struct plan_route *r);
 json_t *describe_targets_json(const struct plan_route *r);
+/* One of them: as the kernel has it, or (NULL) as the file has. */
+json_t *describe_target_json(const struct cfg_target *t, const struct cfg_host *h,
+			     const struct plan_target *kernel);
 json_t *describe_security_json(const struct plan_route *r);
 json_t *describe_limits_json(const struct config *c);
 json_t *describe_behind_json(const struct plan_route *r);

@@ -8,7 +8,8 @@
  *                                             -> prepared {generation}
  *   commit {generation}                       -> committed {generation, late}
  *   abort {generation}                        -> aborted
- *   status {}                                 -> status {more, service, process, routes}, parts
+ *   status {serviceOnly}                      -> status {more, service, process, routes}, parts;
+ *                                                of the controller alone, or of its dataplane too
  *   conns {route}                             -> conns {more, conns}, parts
  *   end {route, reason}                       -> done
  *   drain {timeout: s}, stop {timeout: s}     -> done; then the service ends

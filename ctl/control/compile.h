@@ -13,6 +13,8 @@
 #include "ctl/base/addr.h"
 #include "ctl/base/err.h"
 
+struct cfg_host;
+struct cfg_target;
 struct plan;
 struct plan_route;
 
@@ -48,6 +50,17 @@ struct control_table {
 int control_compile(const struct plan *p, const struct control_options *o,
 		    struct control_table *out, struct err *e);
 void control_table_fini(struct control_table *t);
+
+/* A host of a target, as the service has it: sorted by priority, high first, then as in the file.
+ */
+struct control_target {
+	const struct cfg_target *target;
+	const struct cfg_host *host;
+	uint32_t tag;
+};
+
+/* Those of n targets, *n_out of them: new, free(). NULL: no memory. */
+struct control_target *control_targets(const struct cfg_target *v, unsigned n, unsigned *n_out);
 
 /* Does it need somebody who listens? */
 bool control_needs_service(const struct plan *p);

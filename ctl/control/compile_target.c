@@ -5,6 +5,7 @@
  * and from tier to tier: addresses have the one of plan_tag.c.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "ctl/config/config_groups.h"
 #include "ctl/control/compile_internal.h"
@@ -38,14 +39,14 @@ static const char *host_text(const struct cfg_host *h, char out[ADDR_TEXT])
 	return h->kind == HOST_ADDR ? addr_format(&h->addr, out) : h->text;
 }
 
-static json_t *entry_json(const struct entry *e, uint32_t tag, int send_proxy)
+static json_t *target_json(const struct control_target *e, int send_proxy)
 {
 	static const char *const kinds[] = { "address", "name", "unix", "template" };
 	static const char *const port_kinds[] = { "fixed", "preserve", "offset" };
 	const struct cfg_target *t = e->target;
 	char address[ADDR_TEXT];
-	json_t *v = json_pack("{s:I,s:s,s:s}", "tag", (json_int_t)tag, "kind", kinds[e->host->kind],
-			      "host", host_text(e->host, address));
+	json_t *v = json_pack("{s:I,s:s,s:s}", "tag", (json_int_t)e->tag, "kind",
+			      kinds[e->host->kind], "host", host_text(e->host, address));
 
 	if (!v)
 		return NULL;
@@ -75,35 +76,49 @@ static unsigned collect(const struct cfg_target *v, unsigned n, struct entry *ou
 	return k;
 }
 
-json_t *compile_targets(const struct cfg_target *v, unsigned n, int send_proxy)
+struct control_target *control_targets(const struct cfg_target *v, unsigned n, unsigned *n_out)
 {
-	unsigned n_hosts = 0, k;
+	struct control_target *out;
 	struct entry *entries;
 	uint64_t *keys;
 	uint32_t *tags;
-	json_t *out = NULL;
+	unsigned k = 0;
 
 	for (unsigned i = 0; i < n; i++)
-		n_hosts += v[i].n_hosts;
-	entries = calloc(n_hosts + 1, sizeof(*entries));
-	keys = calloc(n_hosts + 1, sizeof(*keys));
-	tags = calloc(n_hosts + 1, sizeof(*tags));
-	if (!entries || !keys || !tags)
-		goto out;
-	k = collect(v, n, entries);
-	for (unsigned i = 0; i < k; i++)
-		keys[i] = plan_host_key(entries[i].target, entries[i].host);
-	if (plan_tag_keys(keys, k, tags))
-		goto out;
-	out = json_array();
+		k += v[i].n_hosts;
+	out = calloc(k + 1, sizeof(*out));
+	entries = calloc(k + 1, sizeof(*entries));
+	keys = calloc(k + 1, sizeof(*keys));
+	tags = calloc(k + 1, sizeof(*tags));
+	if (out && entries && keys && tags) {
+		collect(v, n, entries);
+		for (unsigned i = 0; i < k; i++)
+			keys[i] = plan_host_key(entries[i].target, entries[i].host);
+	}
+	if (!out || !entries || !keys || !tags || plan_tag_keys(keys, k, tags)) {
+		free(out);
+		out = NULL;
+	}
 	for (unsigned i = 0; out && i < k; i++)
-		if (json_array_append_new(out, entry_json(&entries[i], tags[i], send_proxy))) {
-			json_decref(out);
-			out = NULL;
-		}
-out:
+		out[i] = (struct control_target){ entries[i].target, entries[i].host, tags[i] };
+	*n_out = k;
 	free(entries);
 	free(keys);
 	free(tags);
+	return out;
+}
+
+json_t *compile_targets(const struct cfg_target *v, unsigned n, int send_proxy)
+{
+	unsigned k = 0;
+	struct control_target *targets = control_targets(v, n, &k);
+	json_t *out = targets ? json_array() : NULL;
+
+	for (unsigned i = 0; out && i < k; i++)
+		if (json_array_append_new(out, target_json(&targets[i], send_proxy))) {
+			json_decref(out);
+			out = NULL;
+		}
+	free(targets);
 	return out;
 }

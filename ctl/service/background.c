@@ -21,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "ctl/apply/failpoint.h"
 #include "ctl/base/clock.h"
 #include "ctl/base/io.h"
 #include "ctl/control/client.h"
@@ -140,9 +141,12 @@ static int start_process(const struct background *b, const char *log, pid_t *pid
 		argv[n++] = number;
 	}
 	/* Whoever manages this command does not manage the service. */
+	setenv(BACKGROUND_ENV, "1", 1);
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("WATCHDOG_USEC");
+	FAILPOINTS_HIDE(true);
 	rc = rc ? rc : spawn_run(argv, log, pid);
+	FAILPOINTS_HIDE(false);
 	free(dirs[0]);
 	free(dirs[1]);
 	free(of);

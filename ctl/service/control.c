@@ -160,14 +160,27 @@ static json_t *sandbox_json(const struct link *l)
 			 (json_int_t)atomic_load(&l->page->uid));
 }
 
+/* Places, not sockets: each worker has one of its own. */
+static json_t *places_json(const struct listeners *l)
+{
+	json_t *list = json_array();
+	char text[LISTENER_NAME_MAX];
+
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i].live && !l->v[i].slot)
+			json_array_append_new(list, json_string(listen_at_text(&l->v[i].at, text)));
+	return list;
+}
+
 static json_t *service_json(const struct service *s)
 {
-	return json_pack("{s:i,s:i,s:s,s:I,s:i,s:i,s:i,s:i,s:b,s:o}", "pid", (int)getpid(),
+	return json_pack("{s:i,s:i,s:s,s:I,s:i,s:i,s:i,s:i,s:b,s:o,s:o,s:b}", "pid", (int)getpid(),
 			 "dataplane", (int)s->link.pid, "state", state_text(s), "generation",
 			 (json_int_t)s->link.generation, "workers", (int)s->listeners.workers,
 			 "listeners", (int)s->listeners.n, "restarts", (int)s->link.restarts,
 			 "draining", (int)olds_count(s), "stopping", s->stopping, "sandbox",
-			 sandbox_json(&s->link));
+			 sandbox_json(&s->link), "places", places_json(&s->listeners), "unit",
+			 getenv("NOTIFY_SOCKET") != NULL);
 }
 
 static const char *const query_names[] = { "", "status", "conns" };
@@ -280,7 +293,10 @@ static void begin_query(struct client *c, enum query q, const json_t *m)
 	c->worker = 0;
 	c->described = false;
 	c->route = json_integer_value(json_object_get(m, "route"));
-	ask_next(c);
+	if (q == QUERY_STATUS && json_is_true(json_object_get(m, "serviceOnly")))
+		say_part(c, NULL, false);
+	else
+		ask_next(c);
 }
 
 /* ---- requests ---- */

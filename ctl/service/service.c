@@ -403,6 +403,8 @@ static int begin(struct service *s, struct err *e)
 	s->watchdog_ms = notify_watchdog_ms();
 	if (!rc && s->watchdog_ms)
 		feed_watchdog(&s->watchdog);
+	if (!rc)
+		service_idle_start(s);
 	return rc;
 }
 
@@ -426,6 +428,7 @@ static void end(struct service *s)
 		olds_fini(s);
 		timer_cancel(s->loop, &s->watchdog);
 		timer_cancel(s->loop, &s->countdown);
+		timer_cancel(s->loop, &s->idle);
 		timer_cancel(s->loop, &s->log_clock);
 		if (s->link.loop) {
 			link_kill(&s->link, "the service ends");

@@ -67,6 +67,8 @@ struct service {
 	struct timer commit_clock;
 	struct control control;
 	struct timer watchdog, countdown, log_clock;
+	struct timer idle;
+	unsigned idle_looks;
 	unsigned watchdog_ms, shutdown_ms;
 	int64_t stop_at_ms;
 	bool ready, stopping;
@@ -91,6 +93,9 @@ void olds_take_over(struct service *s);
 void olds_drain(struct service *s, unsigned timeout_ms);
 void olds_fini(struct service *s);
 unsigned olds_count(const struct service *s);
+
+/* service_idle.c */
+void service_idle_start(struct service *s);
 
 /* control.c */
 int control_open(struct service *s, struct err *e);

@@ -57,7 +57,7 @@ static int matcher_port(const struct cfg_target *t, uint16_t port)
 	return t->port_kind == PORT_OFFSET ? port + t->port : port;
 }
 
-static void matcher_targets(const struct cfg_action *a, const struct conn *conn,
+static void matcher_targets(const struct cfg_action *a, const struct conn *conn, int family,
 			    struct expected *out)
 {
 	for (unsigned i = 0; i < a->n_targets; i++) {
@@ -66,7 +66,7 @@ static void matcher_targets(const struct cfg_action *a, const struct conn *conn,
 		if (!t->weight || t->backup || t->priority != first_priority(a))
 			continue;
 		for (unsigned k = 0; k < t->n_hosts; k++)
-			if (t->hosts[k].addr.family == conn->at.client.family)
+			if (family == ADDR_NONE || t->hosts[k].addr.family == family)
 				add_target(out, &t->hosts[k].addr, matcher_port(t, conn->at.port),
 					   t->weight);
 	}
@@ -80,7 +80,7 @@ void expect_by_matcher(const struct config *c, const struct conn *conn, struct e
 	*out = (struct expected){ 0 };
 	if (!r || to_loopback_v6(conn))
 		return;
-	matcher_targets(&r->action, conn, out);
+	matcher_targets(&r->action, conn, conn->at.client.family, out);
 	if (!out->n_targets)
 		return;
 	out->alone = out->n_targets == 1;
@@ -88,6 +88,17 @@ void expect_by_matcher(const struct config *c, const struct conn *conn, struct e
 	out->refused = lists_refuse(r->security, &conn->at.client);
 	out->keeps_source = nft && nft->has_preserve_source_ip ? nft->preserve_source_ip
 							       : c->preserve_source_ip;
+}
+
+void expect_other_family(const struct config *c, const struct conn *conn, struct expected *out)
+{
+	const struct cfg_route *r = oracle_best(c, &conn->at, false);
+
+	*out = (struct expected){ .route = r };
+	if (!r)
+		return;
+	matcher_targets(&r->action, conn, ADDR_NONE, out);
+	out->refused = lists_refuse(r->security, &conn->at.client);
 }
 
 /* ---- by the plan ---- */
@@ -223,8 +234,7 @@ static const struct link {
 	{ "192.0.2.0/24", "10.20.0.1" }, { "2001:db8::/64", "fd20::1" },
 };
 
-/* The gateway's address towards `to`; ADDR_NONE for 127.0.0.1 and ::1. */
-static struct addr gateway_towards(const struct addr *to)
+struct addr gateway_towards(const struct addr *to)
 {
 	struct addr found = { 0 };
 
@@ -242,7 +252,7 @@ static struct addr gateway_towards(const struct addr *to)
 	return found;
 }
 
-static bool is_gateway(const struct addr *a)
+bool is_gateway(const struct addr *a)
 {
 	struct addr towards = gateway_towards(a);
 

@@ -32,6 +32,8 @@ struct conn {
 };
 
 void expect_by_matcher(const struct config *c, const struct conn *conn, struct expected *out);
+/* Whom a connection of one's own can go to whatever its family: where the above has no target. */
+void expect_other_family(const struct config *c, const struct conn *conn, struct expected *out);
 void expect_by_plan(const struct plan *p, const struct conn *conn, struct expected *out);
 /* Where the plan hashes clients, only the one target that this client gets is left. */
 void expect_one_by_hash(const struct plan *p, const struct conn *conn, struct expected *x);
@@ -41,6 +43,9 @@ unsigned expected_index(const struct expected *x, const struct lab_seen *s);
 /* Does the packet's answer agree? */
 bool expected_is_seen(const struct lab *l, const struct conn *conn, const struct expected *x,
 		      const struct lab_seen *s);
+/* The gateway's address towards `to`; ADDR_NONE for 127.0.0.1 and ::1. */
+struct addr gateway_towards(const struct addr *to);
+bool is_gateway(const struct addr *a);
 void expected_print(const char *who, const struct expected *x);
 void seen_print(const struct lab_seen *s);
 

@@ -72,6 +72,8 @@ void lab_close(struct lab *l)
 {
 	for (unsigned i = 0; i < l->n_servers; i++)
 		close(l->servers[i].fd);
+	lab_release(l);
+	free(l->held);
 	free(l->servers);
 	for (int i = 0; i < N_NS; i++)
 		close(l->ns[i]);
@@ -150,10 +152,36 @@ const struct lab_server *lab_server_at(const struct lab *l, enum lab_ns ns, uint
 	return NULL;
 }
 
+/* ---- connections that stay open ---- */
+
+/* Closed by lab_release(), or at once. */
+static void hold_or_close(struct lab *l, int fd)
+{
+	if (l->hold && l->n_held == l->cap_held) {
+		unsigned cap = l->cap_held ? 2 * l->cap_held : 256;
+		int *v = realloc(l->held, cap * sizeof(*v));
+
+		if (v)
+			l->held = v;
+		l->cap_held = v ? cap : l->cap_held;
+	}
+	if (l->hold && l->n_held < l->cap_held)
+		l->held[l->n_held++] = fd;
+	else
+		close(fd);
+}
+
+void lab_release(struct lab *l)
+{
+	while (l->n_held)
+		close(l->held[--l->n_held]);
+}
+
 /* ---- what a server sees ---- */
 
 /* Accepts, takes the client's bytes and sends them back. 0 or an errno. */
-static int serve_tcp(const struct lab_server *s, uint64_t nonce, struct lab_seen *out)
+static int serve_tcp(struct lab *l, const struct lab_server *s, uint64_t nonce,
+		     struct lab_seen *out)
 {
 	const struct timeval limit = { .tv_sec = LIMIT_MS / 1000 };
 	struct sockaddr_storage sa;
@@ -174,7 +202,7 @@ static int serve_tcp(const struct lab_server *s, uint64_t nonce, struct lab_seen
 		error = EBADMSG;
 	else if (send(fd, &got, sizeof(got), MSG_NOSIGNAL) != sizeof(got))
 		error = errno;
-	close(fd);
+	hold_or_close(l, fd);
 	return error;
 }
 
@@ -259,8 +287,9 @@ static int client_socket(struct lab *l, const struct lab_client *c, uint8_t prot
 static void seen_error(struct lab_seen *out, int error)
 {
 	out->error = error;
-	/* EPERM: what an output chain refuses does not get as far as an ICMP message. */
-	if (error == ECONNREFUSED || error == ECONNRESET || error == EPERM)
+	/* EPERM: what an output chain refuses does not get as far as an ICMP message. EPIPE: who
+	 * accepted has ended it before we spoke. */
+	if (error == ECONNREFUSED || error == ECONNRESET || error == EPERM || error == EPIPE)
 		out->outcome = LAB_REFUSED;
 	else if (error == EAGAIN || error == EINPROGRESS || error == ETIMEDOUT)
 		out->outcome = LAB_SILENT;
@@ -277,10 +306,18 @@ static int socket_error(int fd)
 	return error;
 }
 
-/* Waits until a server has something, or the client an error. 0 or an errno. */
+/* What came to the client before any server had its bytes. */
+static int client_error(int fd, uint32_t events)
+{
+	int error = socket_error(fd);
+
+	return error ? error : events & (EPOLLRDHUP | EPOLLHUP) ? ECONNRESET : 0;
+}
+
+/* Waits until a server has something, or the client an error or an end. 0 or an errno. */
 static int wait_for_server(struct lab *l, int fd, struct lab_seen *out)
 {
-	struct epoll_event ev = { .data.u32 = UINT32_MAX };
+	struct epoll_event ev = { .events = EPOLLRDHUP, .data.u32 = UINT32_MAX };
 	int n = epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &ev);
 
 	if (!n)
@@ -291,7 +328,7 @@ static int wait_for_server(struct lab *l, int fd, struct lab_seen *out)
 	if (!n)
 		return ETIMEDOUT;
 	if (ev.data.u32 == UINT32_MAX)
-		return socket_error(fd);
+		return client_error(fd, ev.events);
 	out->server = &l->servers[ev.data.u32];
 	return 0;
 }
@@ -308,7 +345,7 @@ static int exchange(struct lab *l, int fd, uint8_t proto, struct lab_seen *out)
 		return error;
 	if (!out->server || out->server->proto != proto)
 		return EPROTOTYPE;
-	error = proto == IPPROTO_TCP ? serve_tcp(out->server, nonce, out)
+	error = proto == IPPROTO_TCP ? serve_tcp(l, out->server, nonce, out)
 				     : serve_udp(out->server, nonce, out);
 	if (error)
 		return error;
@@ -333,5 +370,5 @@ void lab_connect(struct lab *l, const struct lab_client *c, uint8_t proto, const
 	if (error)
 		seen_error(out, error);
 	if (fd >= 0)
-		close(fd);
+		hold_or_close(l, fd);
 }

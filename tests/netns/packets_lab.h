@@ -34,11 +34,14 @@ struct lab {
 	unsigned n_servers, cap_servers;
 	uint16_t next_port; /* of clients: none is used twice while conntrack knows it */
 	uint64_t nonce;
+	bool hold; /* connections stay open until lab_release() */
+	int *held; /* both ends */
+	unsigned n_held, cap_held;
 };
 
 enum lab_outcome {
 	LAB_ANSWERED, /* the server got the client's bytes, and the client the server's */
-	LAB_REFUSED,  /* reset, or ICMP port unreachable */
+	LAB_REFUSED,  /* reset, closed without an answer, or ICMP port unreachable */
 	LAB_SILENT,   /* nothing came of it in time */
 	LAB_STRANGE,  /* anything else; error says what */
 };
@@ -63,8 +66,10 @@ void lab_close(struct lab *l);
 /* Does a server of that namespace listen there? */
 const struct lab_server *lab_server_at(const struct lab *l, enum lab_ns ns, uint8_t proto,
 				       const struct addr *addr, uint16_t port);
-/* Makes one connection, exchanges a few bytes both ways and resets it. */
+/* Makes one connection, exchanges a few bytes both ways and resets it (or holds it: TCP). */
 void lab_connect(struct lab *l, const struct lab_client *c, uint8_t proto, const struct addr *to,
 		 uint16_t port, struct lab_seen *out);
+/* Ends those that were held. */
+void lab_release(struct lab *l);
 
 #endif

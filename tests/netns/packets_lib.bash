@@ -17,3 +17,6 @@ packets_lab_up() {
 
 # packets_property SPCTL
 packets_property() { "$O/tests/netns/packets_property" "$1" "$T"; }
+tiers_property() {
+	"$O/tests/netns/tiers_property" "$1" "$T"
+}

@@ -22,6 +22,9 @@ struct words {
 		a, N(a) \
 	}
 
+/* Which routes say forwardingEngine "relay". The rest of the file is the same for each of them. */
+enum route_engines { ENGINES_ANY, ENGINES_FREE, ENGINES_RELAY, ENGINES_MIXED };
+
 struct route_world {
 	struct words locals, clients, ranges;
 	struct words hosts;	   /* JSON: addresses, or lists of them */
@@ -34,6 +37,10 @@ struct route_world {
 	bool passthrough; /* routes with domains do not open TLS */
 	/* Several targets, weights, algorithms, sources that are kept. */
 	bool balances;
+	/* TCP, in tiers: nothing that only one of them has. */
+	enum route_engines engines;
+	bool limits;   /* of routes, small ones; only with engines */
+	bool no_lists; /* of security */
 };
 
 static uint64_t rng_state;
@@ -94,7 +101,7 @@ static void put_match(struct buf *b, const struct route_world *w)
 	put_ports(b, w);
 	if (w->names_and_limits && !rng(5))
 		put_list(b, "domains", &domain_words, 1 + rng(2));
-	else if (transport < 3)
+	else if (transport < 3 && !w->engines)
 		buf_printf(b, ",\"transport\":\"%s\"", transports[transport]);
 	if (!rng(3))
 		put_list(b, "address", &w->locals, 1 + rng(w->balances ? 4 : 2));
@@ -103,19 +110,32 @@ static void put_match(struct buf *b, const struct route_world *w)
 	buf_puts(b, "}");
 }
 
+static void put_limits(struct buf *b)
+{
+	if (!rng(3))
+		buf_printf(b, ",\"maxConnections\":%u", 1 + rng(12));
+	if (!rng(3))
+		buf_printf(b, ",\"maxConnectionsPerIP\":%u", 1 + rng(4));
+}
+
 /* Lists and limits: they change who is let in, never which route has a connection. */
 static void put_security(struct buf *b, const struct route_world *w)
 {
 	buf_puts(b, ",\"security\":{");
-	buf_printf(b, "\"connectionRate\":%u", w->names_and_limits ? rng(2) : 0);
-	if (!rng(3))
+	buf_printf(b, "\"connectionRate\":%u",
+		   w->names_and_limits	  ? rng(2)
+		   : w->limits && !rng(3) ? 1 + rng(4)
+					  : 0);
+	if (!rng(3) && !w->no_lists)
 		put_list(b, "ipBlockList", &w->ranges, 1 + rng(2));
-	if (!rng(3))
+	if (!rng(3) && !w->no_lists)
 		put_list(b, "ipAllowList", &w->ranges, 1 + rng(3));
 	if (w->names_and_limits && !rng(3))
 		buf_printf(b, ",\"maxConnections\":%u", 1 + rng(3));
 	if (w->names_and_limits && !rng(3))
 		buf_printf(b, ",\"maxConnectionsPerIP\":%u", 1 + rng(3));
+	if (w->limits)
+		put_limits(b);
 	buf_puts(b, "}");
 }
 
@@ -140,7 +160,15 @@ static void put_targets(struct buf *b, const struct route_world *w)
 	}
 }
 
-static void put_balancing(struct buf *b)
+static void put_engine(struct buf *b, const struct route_world *w)
+{
+	bool some = rng(2);
+
+	if (w->engines == ENGINES_RELAY || (w->engines == ENGINES_MIXED && some))
+		buf_puts(b, ",\"forwardingEngine\":\"relay\"");
+}
+
+static void put_balancing(struct buf *b, const struct route_world *w)
 {
 	static const char *const algorithms[] = { "round-robin", "random", "ip-hash",
 						  "consistent-hash" };
@@ -148,7 +176,9 @@ static void put_balancing(struct buf *b)
 	if (rng(3))
 		buf_printf(b, ",\"loadBalancing\":{\"algorithm\":\"%s\"}",
 			   algorithms[rng(N(algorithms))]);
-	if (!rng(3))
+	if (w->engines)
+		put_engine(b, w);
+	else if (!rng(3))
 		buf_printf(
 			b,
 			",\"forwardingEngine\":\"nftables\",\"nftables\":{\"preserveSourceIP\":%s}",
@@ -173,7 +203,7 @@ static void put_route(struct buf *b, const struct route_world *w, unsigned i)
 	if (w->passthrough && b->data && strstr(b->data + at, "\"domains\""))
 		buf_puts(b, ",\"tls\":{\"mode\":\"passthrough\"}");
 	if (w->balances)
-		put_balancing(b);
+		put_balancing(b, w);
 	buf_puts(b, "}}");
 }
 

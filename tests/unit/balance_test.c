@@ -22,7 +22,8 @@ struct fixture {
 };
 
 /* targets: the members of each beside its tag, kind, host and port. */
-static struct fixture setup(const char *balance, const char *const *targets, unsigned n)
+static struct fixture setup_at(const char *balance, const char *const *hosts,
+			       const char *const *targets, unsigned n)
 {
 	struct fixture x = { .g = route_registry_new(), .seed = 1 };
 	struct buf b = { 0 };
@@ -32,10 +33,9 @@ static struct fixture setup(const char *balance, const char *const *targets, uns
 	buf_puts(&b, "{\"generation\":1,\"cells\":[],\"routes\":[{\"id\":1,\"name\":\"r\","
 		     "\"tier\":\"relay\",\"targets\":[");
 	for (unsigned i = 0; i < n; i++)
-		buf_printf(
-			&b,
-			"%s{\"tag\":%u,\"kind\":\"address\",\"host\":\"10.0.0.1\",\"port\":%u%s}",
-			i ? "," : "", i + 1, i + 1, targets ? targets[i] : "");
+		buf_printf(&b, "%s{\"tag\":%u,\"kind\":\"address\",\"host\":\"%s\",\"port\":%u%s}",
+			   i ? "," : "", i + 1, hosts ? hosts[i] : "10.0.0.1", i + 1,
+			   targets ? targets[i] : "");
 	buf_printf(&b, "],\"balance\":\"%s\"}]}", balance);
 	x.t = table_of(b.data, NULL, x.g, &route, &e);
 	if (!x.t)
@@ -43,6 +43,11 @@ static struct fixture setup(const char *balance, const char *const *targets, uns
 	x.r = x.t->routes[0];
 	buf_fini(&b);
 	return x;
+}
+
+static struct fixture setup(const char *balance, const char *const *targets, unsigned n)
+{
+	return setup_at(balance, NULL, targets, n);
 }
 
 static void teardown(struct fixture *x)
@@ -385,6 +390,65 @@ static void one_that_fails_is_left_out_for_longer_each_time(void **state)
 	assert_true(target_is_up(&s, now + 2001));
 }
 
+/* ---- families ---- */
+
+static int choose_for(struct fixture *x, const char *client, uint64_t tried)
+{
+	const struct balance_ask a = { .route = x->r,
+				       .client = address(client),
+				       .port = 80,
+				       .now_ms = NOW,
+				       .random = draw(x),
+				       .tried = tried };
+	bool open;
+
+	return balance_choose(&a, &open);
+}
+
+/* As the kernel tier does it: each family has its own turns. */
+static void a_client_gets_targets_of_its_own_family(void **state)
+{
+	static const char *const hosts[] = { "10.0.0.1", "fd00::1", "10.0.0.2", "fd00::2" };
+	static const char *const balances[] = { "random", "least-connections", "ip-hash" };
+	struct fixture x = setup_at("round-robin", hosts, NULL, 4);
+
+	(void)state;
+	for (int i = 0; i < 8; i++) {
+		assert_int_equal(choose_for(&x, "10.9.9.9", 0), i % 2 ? 2 : 0);
+		assert_int_equal(choose_for(&x, "fd09::9", 0), i % 2 ? 3 : 1);
+	}
+	teardown(&x);
+	for (unsigned k = 0; k < 3; k++) {
+		x = setup_at(balances[k], hosts, NULL, 4);
+		for (int i = 0; i < 50; i++) {
+			assert_int_equal(choose_for(&x, "10.9.9.9", 0) % 2, 0);
+			assert_int_equal(choose_for(&x, "fd09::9", 0) % 2, 1);
+		}
+		teardown(&x);
+	}
+}
+
+static void the_other_family_is_for_whom_there_is_none(void **state)
+{
+	static const char *const hosts[] = { "10.0.0.1", "10.0.0.2", "fd00::1" };
+	static const char *const targets[] = { "", "", ",\"priority\":-1" };
+	struct fixture x = setup_at("round-robin", hosts, targets, 3);
+
+	(void)state;
+	/* The group comes first: it has none of that family. */
+	assert_int_equal(choose_for(&x, "fd09::9", 0), 0);
+	assert_int_equal(choose_for(&x, "fd09::9", 0), 1);
+	teardown(&x);
+	x = setup_at("round-robin", hosts, NULL, 3);
+	assert_int_equal(choose_for(&x, "fd09::9", 0), 2);
+	/* It does not take this connection: better another family than none. */
+	assert_int_not_equal(choose_for(&x, "fd09::9", balance_tried_bit(2)), 2);
+	set_down(&x, 2, true);
+	assert_int_not_equal(choose_for(&x, "fd09::9", 0), 2);
+	set_down(&x, 2, false);
+	teardown(&x);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -401,6 +465,8 @@ int main(void)
 		cmocka_unit_test(a_client_stays_with_its_target),
 		cmocka_unit_test(many_targets_are_tried_a_bounded_number_of_times),
 		cmocka_unit_test(one_that_fails_is_left_out_for_longer_each_time),
+		cmocka_unit_test(a_client_gets_targets_of_its_own_family),
+		cmocka_unit_test(the_other_family_is_for_whom_there_is_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
