@@ -25,10 +25,13 @@ static int list_kernel(struct usage_route *u, const struct plan_route *r)
 		return -ENOMEM;
 	u->n_targets = r->n_targets;
 	for (unsigned i = 0; i < r->n_targets; i++)
-		u->targets[i] = (struct usage_target){ .tag = r->targets[i].tag,
-						       .target = r->targets[i].target,
-						       .host = r->targets[i].host,
-						       .kernel = &r->targets[i] };
+		u->targets[i] =
+			(struct usage_target){ .tag = r->targets[i].tag,
+					       .target = r->targets[i].target,
+					       .host = r->targets[i].host,
+					       .kernel = &r->targets[i],
+					       .health = r->targets[i].down ? USAGE_DOWN
+									    : USAGE_UNKNOWN };
 	return 0;
 }
 
@@ -181,7 +184,7 @@ static int add_route(struct usage_route *u, const struct cfg_target *v, unsigned
 	return add_targets(u, v, n, json_object_get(j, "targets"));
 }
 
-/* id -> plan route + 1, of the half that has TCP. */
+/* id -> plan route + 1, of the half that has TCP where there are two. */
 static uint32_t *index_routes(const struct plan *p, const struct route_ids *ids, uint32_t *max)
 {
 	uint32_t *v;
@@ -194,7 +197,7 @@ static uint32_t *index_routes(const struct plan *p, const struct route_ids *ids,
 	for (unsigned i = 0; v && i < p->n_routes; i++) {
 		const uint32_t id = route_ids_find(ids, p->routes[i].route->name);
 
-		if (id && p->routes[i].transport & TRANSPORT_TCP)
+		if (id && (!v[id] || p->routes[i].transport & TRANSPORT_TCP))
 			v[id] = i + 1;
 	}
 	return v;

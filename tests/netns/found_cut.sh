@@ -17,6 +17,9 @@ b_comes() { serve b B -t '*:7000' && b=$lab_pid; }
 b_comes
 
 generation=1
+settled() { # HEALTHY-OF-B
+	[[ $(jq '.down | length' "$T/state/found" 2>/dev/null || echo 0) == "$([[ $1 == true ]] && echo 0 || echo 1)" ]] && in_step "$1"
+}
 in_step() { # HEALTHY-OF-B: told, and the kernel has it; there is no image to believe
 	rm -f "$T/run/image"
 	run spctl status --json
@@ -42,7 +45,7 @@ fp=${SPCTL_FP:-$O-fp/spctl}
 if [[ -x $fp ]]; then
 	apply pool
 	for point in found committed verified image; do
-		eventually in_step true
+		eventually settled true
 		service_killed
 		lab_start gw "$T/run.log" env SPCTL_FAILPOINT="$point" "$fp" run
 		EVENTUALLY=20 eventually grep -q 'service is ready' "$T/run.log"
@@ -53,11 +56,11 @@ if [[ -x $fp ]]; then
 		old_or_new
 		service_killed
 		apply pool
-		eventually in_step false
+		eventually settled false
 		expect_answer 'A 4' tcp 10.10.0.1:9000 -n 4 --tally
 		b_comes
 	done
-	eventually in_step true
+	eventually settled true
 	expect_exit 0 spctl down
 else
 	echo "no build with FAILPOINTS=1 at $fp: only the controller is killed"
@@ -67,16 +70,16 @@ generation=$(($(find "$T/state/applied" -name '*.json' 2>/dev/null | wc -l) + 1)
 # The controller alone, from nothing at all to well after it: its child may be at work, or be about to be.
 apply pool
 for i in {1..12}; do
-	eventually in_step true
+	eventually settled true
 	expect_answer $'A 2\nB 2' tcp 10.10.0.1:9000 -n 4 --tally
 	lab_stop "$b"
 	sleep "0.$((RANDOM % 4))$((RANDOM % 10))"
 	kill -9 "$(controller_pid)"
 	old_or_new
 	apply pool
-	eventually in_step false
+	eventually settled false
 	expect_answer 'A 4' tcp 10.10.0.1:9000 -n 4 --tally
 	b_comes
 done
-eventually in_step true
+eventually settled true
 expect_exit 0 spctl down
