@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A listening socket of a worker. When descriptors are exhausted it pauses: the
- * kernel keeps the connections in its queue, and trying at once again would only
- * burn the CPU. One that closes first takes what is queued, until two looks in a
- * row, LOOK_MS apart, find nothing: the kernel may just be completing a handshake.
+ * A listening socket of a worker. When descriptors are exhausted - for a connection
+ * and its target, because one that is accepted and cannot go on is worse than one
+ * that waits - it pauses: the kernel keeps the connections in its queue, and trying
+ * at once again would only burn the CPU. One that closes first takes what is queued, until two
+ * looks in a row, LOOK_MS apart, find nothing: the kernel may just be completing a handshake.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -18,7 +19,8 @@
 #define FULL_BATCHES	  4
 #define PAUSE_MS	  100
 #define LOOK_MS		  50
-#define LOOKS_MAX	  10 /* what nobody stops feeding is closed all the same */
+#define LOOKS_MAX	  10   /* what nobody stops feeding is closed all the same */
+#define ACCEPTS_PER_LOOK  4096 /* a whole queue */
 
 static struct listener *of_watch(struct watch *w)
 {
@@ -52,22 +54,33 @@ static void pause_accepting(struct listener *l)
 	timer_set(l->w->loop, &l->pause, loop_now_ms(l->w->loop) + PAUSE_MS, resume);
 }
 
+static bool is_full(const struct plane *p)
+{
+	unsigned max = atomic_load_explicit(&p->max_pairs, memory_order_relaxed);
+
+	return max && limits_connections(p->limits) >= max;
+}
+
 static bool is_shortage(int error)
 {
 	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-/* How many came; the queue is empty when fewer than asked for. */
-static unsigned accept_some(struct listener *l, unsigned most)
+/* How many came; the queue is empty when fewer than asked for, unless descriptors ran short. */
+static unsigned accept_some(struct listener *l, unsigned most, bool *is_short)
 {
 	unsigned n = 0;
 
 	while (n < most) {
 		struct sockaddr_storage peer;
 		socklen_t len = sizeof(peer);
-		int fd = accept4(l->fd, (struct sockaddr *)&peer, &len,
-				 SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = -1;
 
+		if (is_full(l->w->plane))
+			errno = EMFILE;
+		else
+			fd = accept4(l->fd, (struct sockaddr *)&peer, &len,
+				     SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
 			conn_accept(l, fd, (struct sockaddr *)&peer);
 			n++;
@@ -76,6 +89,7 @@ static unsigned accept_some(struct listener *l, unsigned most)
 		if (errno == EAGAIN)
 			break;
 		if (is_shortage(errno)) {
+			*is_short = true;
 			pause_accepting(l);
 			break;
 		}
@@ -91,9 +105,10 @@ static unsigned accept_some(struct listener *l, unsigned most)
 static void accept_ready(struct watch *w, uint32_t events)
 {
 	struct listener *l = of_watch(w);
+	bool is_short;
 
 	(void)events;
-	if (accept_some(l, l->batch) < l->batch) {
+	if (accept_some(l, l->batch, &is_short) < l->batch) {
 		l->batch = 1;
 		l->full_batches = 0;
 	} else if (++l->full_batches >= FULL_BATCHES && l->batch < ACCEPTS_PER_ROUND) {
@@ -134,9 +149,15 @@ void listener_free(struct listener *l)
 static void look_again(struct timer *t)
 {
 	struct listener *l = of_pause(t);
+	bool is_short = false;
+	unsigned n = accept_some(l, ACCEPTS_PER_LOOK, &is_short);
 
-	l->empty_looks = accept_some(l, ACCEPTS_PER_ROUND) ? 0 : l->empty_looks + 1;
-	if (l->empty_looks >= 2 || ++l->looks >= LOOKS_MAX)
+	if (!is_short) {
+		atomic_store(&l->w->plane->out_of_descriptors, false);
+		l->empty_looks = n ? 0 : l->empty_looks + 1;
+		l->looks++;
+	}
+	if (l->empty_looks >= 2 || l->looks >= LOOKS_MAX)
 		listener_free(l);
 	else
 		timer_set(l->w->loop, &l->pause, loop_now_ms(l->w->loop) + LOOK_MS, look_again);

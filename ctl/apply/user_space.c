@@ -22,6 +22,7 @@
 #define CONNECT_MS 10000
 #define PREPARE_MS 60000
 #define COMMIT_MS  15000
+#define LEAVE_MS   5000 /* a dataplane closes what it gave up within 2 s */
 #define LOOK_MS	   20
 
 /* ---- to the service ---- */
@@ -155,7 +156,19 @@ static void blame(struct apply_job *j, const json_t *load, int index)
 	}
 }
 
-static int ask_prepare(struct apply_job *j, const struct control_table *t)
+/* Threads come and go with their dataplane only. */
+static void warn_workers(const json_t *answer)
+{
+	const json_int_t runs = json_integer_value(json_object_get(answer, "workers"));
+	const json_int_t wanted = json_integer_value(json_object_get(answer, "workersWanted"));
+
+	if (runs != wanted)
+		log_warn("the service goes on with %d workers; it has %d after the next reload "
+			 "(kill -USR2, or systemctl reload spctl-run)",
+			 (int)runs, (int)wanted);
+}
+
+static int ask_once(struct apply_job *j, const struct control_table *t)
 {
 	const struct config *c = j->r->plan->config;
 	json_t *answer;
@@ -163,20 +176,35 @@ static int ask_prepare(struct apply_job *j, const struct control_table *t)
 
 	apply_phase(j, "the service loads %u listeners", t->n_listeners);
 	answer = client_ask(&j->user.client,
-			    json_pack("{s:s,s:I,s:s,s:O,s:o,s:o,s:I}", "type", "prepare",
+			    json_pack("{s:s,s:I,s:s,s:O,s:o,s:o,s:I,s:I}", "type", "prepare",
 				      "generation", (json_int_t)j->compile.generation, "table",
 				      j->compile.table, "load", t->load, "names",
 				      names_json(j->r->gathered), "listeners", listeners_json(t),
 				      "gracefulShutdownTimeout",
-				      (json_int_t)c->extra->limits->graceful_shutdown_timeout_ms),
+				      (json_int_t)c->extra->limits->graceful_shutdown_timeout_ms,
+				      "workers", (json_int_t)c->extra->limits->workers),
 			    "prepared", PREPARE_MS, &route, j->e);
 	if (!answer) {
 		blame(j, t->load, route);
 		return j->e->code;
 	}
+	warn_workers(answer);
 	json_decref(answer);
 	j->user.prepared = true;
 	return 0;
+}
+
+/* A port that a former apply gave up is empty before it is listened on again. */
+static int ask_prepare(struct apply_job *j, const struct control_table *t)
+{
+	const int64_t end = clock_mono_ms() + LEAVE_MS;
+	int rc;
+
+	while ((rc = ask_once(j, t)) == -EAGAIN && clock_mono_ms() < end) {
+		*j->e = (struct err){ 0 };
+		clock_sleep_ms(LOOK_MS);
+	}
+	return rc;
 }
 
 /* One that has just decided to end, because nobody needed it: a new one is started. */

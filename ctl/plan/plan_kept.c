@@ -184,6 +184,11 @@ static void tell_top(struct plan *p, struct diags *d)
 	const struct cfg_extra *x = p->config->extra;
 
 	tell_multiplied(p, d);
+	if (p->n_listeners && is_written(&p->config->unapplied_in_kernel, "socketTimeout"))
+		plan_warn(p, d, DIAG_WARNING, NULL, LOC_NONE,
+			  "inactivityTimeout is for connections of every kind",
+			  "socketTimeout has no effect: it is for HTTP between requests, and HTTP is "
+			  "not read in this version");
 	if (x->admin)
 		plan_warn(p, d, DIAG_WARNING, NULL, x->admin->loc, NULL,
 			  "admin is not in this version");

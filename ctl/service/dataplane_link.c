@@ -97,6 +97,17 @@ void link_kill(struct link *l, const char *why)
 	wire_end(l);
 }
 
+void link_renew(struct link *l, unsigned workers, unsigned pipes)
+{
+	l->config.workers = workers;
+	l->config.pipes = pipes;
+	if (!l->pid)
+		return;
+	l->state = LINK_DOWN;
+	l->renewed = true;
+	link_kill(l, "another number of workers");
+}
+
 static void beat(struct timer *t);
 
 /* It ends, most likely; how, its parent learns in a moment. */
@@ -212,12 +223,13 @@ int link_switch(struct link *l, uint32_t generation)
 	int rc;
 
 	for (size_t i = 0; i < l->listeners->n; i++) {
-		const struct listener *s = &l->listeners->v[i];
+		struct listener *s = &l->listeners->v[i];
 
 		if (s->live && !s->sent)
 			json_array_append_new(open, json_integer(s->id));
 		else if (!s->live && s->sent)
 			json_array_append_new(shut, json_integer(s->id));
+		s->sent &= s->live;
 	}
 	rc = say_listeners(l);
 	rc = rc ? rc
@@ -446,7 +458,7 @@ static void say_why(const struct link *l, int status, char *out, size_t cap)
 
 bool link_child_ended(struct link *l, pid_t pid, int status)
 {
-	const bool was_to_end = l->state == LINK_ENDS;
+	const bool was_to_end = l->state == LINK_ENDS, renewed = l->renewed;
 	char why[200];
 
 	if (!pid || pid != l->pid)
@@ -458,10 +470,13 @@ bool link_child_ended(struct link *l, pid_t pid, int status)
 	wire_end(l);
 	timer_cancel(l->loop, &l->clock);
 	say_why(l, status, why, sizeof(why));
-	if (!was_to_end) {
+	l->renewed = false;
+	if (!was_to_end && renewed) {
+		link_start(l);
+	} else if (!was_to_end) {
 		l->state = LINK_DOWN;
 		again_later(l);
 	}
-	l->owner.ended(l->owner.arg, why);
+	l->owner.ended(l->owner.arg, renewed ? NULL : why);
 	return true;
 }

@@ -41,7 +41,8 @@ struct link_owner {
 	void *arg;
 	void (*ready)(void *arg);			 /* what is live is served */
 	void (*said)(void *arg, const struct upcall *u); /* everything but started and pong */
-	/* The process is gone (why: a clause); started again unless it was to end. */
+	/* The process is gone (why: a clause; NULL: as was asked for); started again unless it was
+	 * to end. */
 	void (*ended)(void *arg, const char *why);
 };
 
@@ -69,6 +70,7 @@ struct link {
 	uint64_t rounds[UPCALL_WORKERS];
 	uint32_t connections; /* as it said last */
 	char why[120];	      /* it was killed for */
+	bool renewed;	      /* its end is wanted, and no failure */
 };
 
 /* config and owner are copied. */
@@ -94,6 +96,8 @@ uint32_t link_ask(struct link *l, json_t *query);
 /* It accepts no more, and ends when its connections have, at the latest after timeout_ms. */
 void link_drain(struct link *l, unsigned timeout_ms);
 void link_kill(struct link *l, const char *why);
+/* Another one with so many threads, at once: for one that serves nobody yet. */
+void link_renew(struct link *l, unsigned workers, unsigned pipes);
 /* A child of the controller ended. Was it this one? */
 bool link_child_ended(struct link *l, pid_t pid, int status);
 /* Names of RUN/dataplane.sock while a process comes, and afterwards. */

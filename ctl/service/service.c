@@ -31,7 +31,6 @@
 #include "ctl/state/state.h"
 
 #define WORKERS_MAX	 256
-#define PIPES_PER_WORKER 64
 #define HELLO_MAX	 16384
 #define SHUTDOWN_MS	 30000	   /* where nothing is live that says otherwise */
 #define OLD_MS		 INT32_MAX /* after a hand-over connections live as long as they like */
@@ -178,7 +177,7 @@ static void ended(void *arg, const char *why)
 
 	control_dataplane_ended(s);
 	stage_dataplane_ended(s);
-	if (!s->stopping)
+	if (!s->stopping && why)
 		log_err("the dataplane ended (%s): it is started again, new connections wait", why);
 	service_check_end(s);
 }
@@ -322,14 +321,19 @@ static void start_link(struct service *s, struct live *live)
 	link_start(&s->link);
 }
 
+unsigned service_workers(const struct service *s, unsigned wanted)
+{
+	const unsigned n = s->o.workers ? s->o.workers : wanted ? wanted : cores();
+
+	return n < WORKERS_MAX ? n : WORKERS_MAX;
+}
+
 static int start_with(struct service *s, struct live *live, struct err *e)
 {
-	unsigned workers = s->o.workers ? s->o.workers : live->workers ? live->workers : cores();
-
 	memcpy(s->instance, live->instance, sizeof(s->instance));
-	s->shutdown_ms = live->shutdown_ms ? live->shutdown_ms : SHUTDOWN_MS;
+	s->shutdown_ms = live->generation ? live->shutdown_ms : SHUTDOWN_MS;
 	service_log_follow(&s->log, live->load);
-	listeners_init(&s->listeners, workers < WORKERS_MAX ? workers : WORKERS_MAX);
+	listeners_init(&s->listeners, service_workers(s, live->workers));
 	notify_take(adopt, s);
 	olds_take_over(s);
 	bind_live(s, live);

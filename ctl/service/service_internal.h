@@ -11,6 +11,8 @@
 #include "ctl/service/service_found.h"
 #include "ctl/service/service_log.h"
 
+#define PIPES_PER_WORKER 64
+
 struct client;
 
 /* A dataplane that hands over, or has: it drains, and nobody asks it anything but to end. */
@@ -35,7 +37,7 @@ struct stage {
 	struct client *client; /* NULL when it went */
 	json_t *load, *names;  /* names: as the command resolved them */
 	uint32_t generation;
-	unsigned shutdown_ms;
+	unsigned shutdown_ms, workers; /* as its file says */
 	char table[RS_NAME_MAX];
 	bool answered; /* prepared was said */
 	struct timer clock;
@@ -100,7 +102,8 @@ void service_idle_start(struct service *s);
 /* control.c */
 int control_open(struct service *s, struct err *e);
 void control_close(struct service *s);
-void client_prepared(struct client *c, uint32_t generation);
+/* workers: as many as its file says; those that run may be others. */
+void client_prepared(struct client *c, uint32_t generation, unsigned workers);
 void client_failed(struct client *c, const char *request, const struct err *e, int route);
 void client_committed(struct client *c, uint32_t generation, bool late);
 void control_heard(struct service *s, const struct upcall *u); /* answer */
@@ -109,5 +112,7 @@ void control_dataplane_ended(struct service *s);
 /* service.c */
 void service_stop(struct service *s, unsigned timeout_ms);
 void service_check_end(struct service *s);
+/* Threads, where the file says `wanted` (0: nothing): --workers beats it. */
+unsigned service_workers(const struct service *s, unsigned wanted);
 
 #endif

@@ -297,7 +297,7 @@ static void without_a_buffer_the_connection_ends(void **state)
 	(void)state;
 	bench_open(&b, true, 0, false, 0);
 	b.pool.max_buffers = 1;
-	all = pool_buffer_get(&b.pool);
+	all = pool_buffer_get(&b.pool, BUDGET_STREAM);
 	end_send(&b, 1, 10);
 	bench_finish(&b);
 	assert_int_equal(b.result, RELAY_BROKEN);
@@ -342,10 +342,10 @@ static void what_was_read_before_goes_first(void **state)
 
 	(void)state;
 	bench_open(&b, true, 0, true, 0);
-	buffer = pool_buffer_get(&b.pool);
+	buffer = pool_buffer_get(&b.pool, BUDGET_STREAM);
 	memcpy(buffer, head, sizeof(head));
 	relay_prefill(&b.relay, RELAY_CLIENT, buffer, sizeof(head), 20);
-	relay_prefill(&b.relay, RELAY_TARGET, pool_buffer_get(&b.pool), 0, 0);
+	relay_prefill(&b.relay, RELAY_TARGET, pool_buffer_get(&b.pool, BUDGET_STREAM), 0, 0);
 	assert_int_equal(relay_held(&b.relay, RELAY_CLIENT), sizeof(head));
 	bench_round(&b, 0);
 	assert_int_equal(recv(b.end[1].fd, got, sizeof(got), MSG_WAITALL), sizeof(head));
