@@ -47,6 +47,10 @@ LIB_SRC := $(sort $(wildcard acme/*.c dataplane/*.c) $(filter-out ctl/cli/main.c
 LIB_OBJ := $(LIB_SRC:%.c=$(O)/%.o)
 UNIT_SRC := $(sort $(wildcard tests/unit/*_test.c))
 UNIT := $(UNIT_SRC:%.c=$(O)/%)
+# What ThreadSanitizer has to see, with nothing but the dataplane: tests/threads/NAME is that
+# tests/unit/NAME.
+THREADS := $(addprefix $(O)/tests/threads/,$(addsuffix _test,access_log balance dataplane \
+	dataplane_threads health limit loop names pool relay wire))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/*_fuzz.c))
 FUZZ := $(FUZZ_SRC:%.c=$(O)/%)
 FUZZ_SELFTEST := $(FUZZ_SRC:tests/fuzz/%.c=$(O)/tests/fuzz-selftest/%)
@@ -62,6 +66,7 @@ C_FILES := $(sort $(wildcard ctl/*/*.[ch] acme/*.[ch] dataplane/*.[ch] bpf/*.[ch
 all: $(O)/spctl $(O)/spctl.8 $(O)/spctl-routes.5
 tools: $(TOOL) $(LAB) $(TIERS) $(PLANTED)
 unit: $(UNIT)
+threads: $(THREADS)
 fuzz: $(FUZZ)
 fuzz-selftest: $(FUZZ_SELFTEST)
 
@@ -77,6 +82,13 @@ $(O)/%.o: %.c Makefile
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 $(O)/tests/unit/%: $(O)/tests/unit/%.o $(O)/libspctl.a
 	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(ALL_LDLIBS) -lcmocka
+$(O)/libdataplane.a: $(filter $(O)/dataplane/% $(O)/ctl/base/%,$(LIB_OBJ))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+$(O)/tests/threads/%: $(O)/tests/unit/%.o $(O)/libdataplane.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(ALL_LDLIBS) -lcmocka
 # What real clients send: OpenSSL's hellos.
 $(O)/tests/unit/hello_client_test: LDLIBS += $(shell $(PKG_CONFIG) --libs openssl)
@@ -166,7 +178,7 @@ clean:
 	rm -rf build build-tsan build-san build-fp build-san-fp
 help:
 	@sed -n 's/^# //p;/^[^#]/q' Makefile
-.PHONY: all tools unit fuzz fuzz-selftest check check-unit check-includes check-netns fuzz-run bench fmt fmt-check lint install install-unit uninstall dist clean help
+.PHONY: all tools unit threads fuzz fuzz-selftest check check-unit check-includes check-netns fuzz-run bench fmt fmt-check lint install install-unit uninstall dist clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(LIB_SRC:%.c=$(O)/fuzz/obj/%.d) $(FUZZ_SRC:%.c=$(O)/fuzz/obj/%.d) $(FUZZ_SRC:tests/fuzz/%.c=$(O)/fuzz/selftest/%.d)

@@ -157,6 +157,7 @@ static int start(struct dataplane *d, const json_t *m, struct err *e)
 	if (d->started || workers < 1 || workers > WORKERS_MAX)
 		return err_set(e, EINVAL, "bad start message");
 	d->plane.hello_max_bytes = hello > 0 ? (size_t)hello : HELLO_MAX_BYTES;
+	d->plane.main_loop = d->loop;
 	d->plane.registry = route_registry_new();
 	d->plane.limits = limits_new(e);
 	if (!d->plane.registry || !d->plane.limits)
@@ -296,6 +297,8 @@ static void dispatch(struct dataplane *d, struct wire_message *m)
 		dataplane_on_discard(d, m->json);
 	else if (!strcmp(type, "names"))
 		dataplane_on_names(d, m->json);
+	else if (!strcmp(type, "down"))
+		dataplane_on_down(d, m->json);
 	else if (!strcmp(type, "query"))
 		dataplane_on_query(d, m->json);
 	else if (!strcmp(type, "end"))

@@ -15,8 +15,6 @@
 
 #include "dataplane/conn.h"
 
-#define KEEP_BUFFERS 32 /* idle ones, 2 MiB */
-
 /* ---- names ---- */
 
 struct name_book *name_book_new(unsigned n)
@@ -153,6 +151,7 @@ static void change(void *arg)
 			listener_close(l);
 	}
 	p->w->table = s->table;
+	pool_keep(&p->w->pool, s->keep_buffers);
 	if (p->w->access)
 		access_log_set_json(p->w->access, s->table->log_json);
 	for (unsigned i = 0; i < s->n_open; i++) {
@@ -308,7 +307,8 @@ int worker_start(struct worker *w, struct plane *p, unsigned index, struct err *
 	w->undecided_end = &w->undecided;
 	if (getrandom(&w->random, sizeof(w->random), 0) != sizeof(w->random) || !w->random)
 		w->random = 0x9e3779b97f4a7c15ull + index;
-	pool_init(&w->pool, 0, KEEP_BUFFERS);
+	pool_init(&w->pool, 0, WORKER_KEEP_BUFFERS);
+	w->pool.budget = &p->budget;
 	w->loop = loop_new(e);
 	if (!w->loop)
 		return e->code ? e->code : -ENOMEM;
@@ -333,6 +333,7 @@ void worker_stop(struct worker *w)
 	}
 	if (!w->loop)
 		return;
+	conn_lookups_free(w);
 	access_log_free(w->access);
 	route_table_unref(w->table);
 	name_book_unref(w->names);

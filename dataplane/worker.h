@@ -30,10 +30,15 @@ struct name_book *name_book_new(unsigned n);
 void name_book_unref(struct name_book *b);
 const struct name_entry *name_book_find(const struct name_book *b, const char *name);
 
+struct lookup;
+
 /* What the threads of a dataplane have in common. */
 struct plane {
 	struct route_registry *registry;
 	struct limits *limits;
+	struct budget budget;
+	struct loop *main_loop;			    /* to post to */
+	struct lookup *lookup;			    /* the main thread's */
 	atomic_ullong accepted, refused[N_REASONS]; /* of who has no route yet */
 	atomic_uint undecided;
 	atomic_ullong accept_paused; /* times descriptors were exhausted */
@@ -61,6 +66,7 @@ struct listener {
 };
 
 struct conn;
+struct conn_lookup;
 
 struct worker {
 	struct plane *plane;
@@ -78,6 +84,7 @@ struct worker {
 	void *switched_arg;
 	struct conn *conns, **conns_end;	 /* by age, oldest first */
 	struct conn *undecided, **undecided_end; /* those of them without a route, likewise */
+	struct conn_lookup *lookups;		 /* of conn_lookup.c */
 	unsigned n_conns;
 	uint64_t serial; /* of the last connection */
 	uint64_t random;
@@ -93,10 +100,13 @@ void worker_stop(struct worker *w);
 /* ---- from the main thread; done(arg) is called in the worker's thread: the table is in use, and
  * what closes is closed ---- */
 
+#define WORKER_KEEP_BUFFERS 32 /* 2 MiB */
+
 struct worker_switch {
 	struct route_table *table; /* a reference, taken over */
 	const uint32_t *open, *close;
 	unsigned n_open, n_close;
+	unsigned keep_buffers; /* idle ones; at most WORKER_KEEP_BUFFERS */
 	void (*done)(void *arg);
 	void *arg;
 };

@@ -30,6 +30,7 @@ void listeners_fini(struct listeners *l)
 	for (size_t i = 0; i < l->n; i++)
 		close(l->v[i].fd);
 	free(l->v);
+	free(l->leaving);
 	*l = (struct listeners){ 0 };
 }
 
@@ -234,13 +235,31 @@ static int say_who(const struct host_listener *o, const struct listen_at *at, st
 	return -EADDRINUSE;
 }
 
+static bool is_leaving(const struct listeners *l, uint64_t inode)
+{
+	for (size_t i = 0; i < l->n_leaving; i++)
+		if (l->leaving[i] == inode)
+			return true;
+	return false;
+}
+
 static int check_free(const struct listeners *l, const struct host_facts *f,
 		      const struct listen_at *at, struct err *e)
 {
-	for (size_t i = 0; i < f->n_listeners; i++)
-		if (in_the_way(&f->listeners[i], at) && !has_socket(l, f->listeners[i].inode))
-			return say_who(&f->listeners[i], at, e);
-	return 0;
+	char text[LISTENER_NAME_MAX];
+	int rc = 0;
+
+	for (size_t i = 0; i < f->n_listeners; i++) {
+		const struct host_listener *o = &f->listeners[i];
+
+		if (!in_the_way(o, at) || has_socket(l, o->inode))
+			continue;
+		if (!is_leaving(l, o->inode))
+			return say_who(o, at, e);
+		rc = err_set(e, -EAGAIN, "the dataplane is still closing its sockets on %s",
+			     listen_at_text(at, text));
+	}
+	return rc;
 }
 
 /* ---- generations ---- */
@@ -376,8 +395,34 @@ static bool is_idle(const struct listener *l)
 	return !l->live && !l->staged;
 }
 
+static size_t count_idle(const struct listeners *l)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->n; i++)
+		n += is_idle(&l->v[i]);
+	return n;
+}
+
+/* Without memory for it, who wants the port again at once is told that it is taken. */
+static void note_leaving(struct listeners *l)
+{
+	const size_t n = count_idle(l);
+	uint64_t *v = n ? realloc(l->leaving, n * sizeof(*v)) : NULL;
+	struct stat st;
+
+	if (!v)
+		return;
+	l->leaving = v;
+	l->n_leaving = 0;
+	for (size_t i = 0; i < l->n; i++)
+		if (is_idle(&l->v[i]) && !fstat(l->v[i].fd, &st))
+			l->leaving[l->n_leaving++] = st.st_ino;
+}
+
 void listeners_close_idle(struct listeners *l)
 {
+	note_leaving(l);
 	drop(l, is_idle);
 }
 

@@ -39,6 +39,9 @@ struct listener {
 struct listeners {
 	struct listener *v; /* by address, port, slot */
 	size_t n, cap;
+	/* Inodes of those that were closed last: a dataplane has its copy a little longer. */
+	uint64_t *leaving;
+	size_t n_leaving;
 	uint32_t next_id;
 	unsigned workers;
 };
@@ -51,7 +54,7 @@ void listeners_fini(struct listeners *l); /* closes all */
 int listeners_adopt(struct listeners *l, int fd, const struct listen_at *at, struct err *e);
 /* Stages what the next generation wants: missing ones are bound and listen from now on, so that the
  * commit cannot fail. On failure nothing is staged; *bad: index of what is to blame. -EADDRINUSE
- * says who has it. */
+ * says who has it. -EAGAIN: one of our own that a dataplane is about to close. */
 int listeners_stage(struct listeners *l, const struct listen_at *v, size_t n, size_t *bad,
 		    struct err *e);
 /* What was staged is not wanted: what was made for it is closed. */

@@ -150,7 +150,7 @@ static unsigned long refused_by(const struct counts *c, enum count_reason k, uns
 		return c->refused[route][k];
 	for (unsigned i = 0; i < COUNT_ROUTES; i++)
 		n += c->refused[i][k];
-	return n + c->process[k];
+	return n;
 }
 
 static void check_count(struct run *r, enum count_reason k, unsigned route, unsigned long want,

@@ -20,13 +20,11 @@ enum count_reason {
 extern const char *const count_names[N_COUNTS]; /* as in DESIGN's closed list */
 
 struct counts {
-	unsigned long ids[COUNT_ROUTES]; /* the service knows no names */
 	unsigned long refused[COUNT_ROUTES][N_COUNTS];
 	unsigned long total[COUNT_ROUTES];
-	unsigned long process[N_COUNTS]; /* of connections without a route */
 };
 
-/* In the gateway's namespace, with SPCTL_RUN_DIR in the environment. Prints what failed. */
+/* In the gateway's namespace. Prints what failed. */
 bool counts_read(const char *spctl, struct counts *out);
 
 #endif
