@@ -16,11 +16,11 @@ APPLIES_SECONDS=${APPLIES_SECONDS:-10} # of each part
 
 # routes NAME ENGINE HOST PORT...: one route.
 routes() {
-	local name=$1 engine=$2 host=$3 ports
+	local name=$1 engine=$2 host=$3 at
 	shift 3
-	ports=$(IFS=,; echo "$*")
+	at=$(IFS=,; echo "$*")
 	config "$name" <<-E
-		{"maxConnectionsPerIP":0,"connectionRateLimitPerMinute":0,"routes":[{"name":"web","match":{"ports":[$ports]},
+		{"maxConnectionsPerIP":0,"connectionRateLimitPerMinute":0,"routes":[{"name":"web","match":{"ports":[$at]},
 		 "action":{"type":"forward","forwardingEngine":"$engine","targets":[{"host":"$host","port":7000}]}}]}
 	E
 }

@@ -79,7 +79,7 @@ expect_idle
 after=$(plane_rss_kb)
 expect_eq "$(plane_fds)" "$fds" 'open files'
 expect_eq "$(plane_pid)" "$pid" 'the same dataplane'
-no_socket() { [[ -z $(gw ss -Htnp state established | grep "pid=$pid,") ]]; }
+no_socket() { [[ $(gw ss -Htnp state established) != *"pid=$pid,"* ]]; }
 eventually no_socket
 is_slow || ((after - before <= 2048)) || fail "from $before to $after kB"
 echo "memory: from $before to $after kB"

@@ -30,6 +30,7 @@ for room in 36 37; do
 	pid=$(plane_pid)
 	for i in {1..14}; do
 		mkfifo "$T/in.$i"
+		# shellcheck disable=SC2016 # for the client's shell
 		lab_start cl "$T/out.$i" bash -c 'exec "$1" tcp 10.10.0.1:9000 --hold -w 30000 <"$2"' hold "$LAB_TOOLS/probe" "$T/in.$i"
 		client[i]=$lab_pid
 		exec {fd}<>"$T/in.$i"
@@ -52,7 +53,9 @@ for room in 36 37; do
 	# Each that leaves makes room for one that waits, until all are served.
 	gone=0
 	for i in {1..14}; do
-		((gone < 4)) && grep -q '^A|' "$T/out.$i" || continue
+		if ((gone == 4)) || ! grep -q '^A|' "$T/out.$i"; then
+			continue
+		fi
 		lab_stop "${client[i]}"
 		gone=$((gone + 1))
 		eventually answered $((10 + gone))
