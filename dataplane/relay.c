@@ -55,6 +55,7 @@
 #define QUIET_READ_BYTES 16384u
 #define FULL_READS	 3u
 #define UNSENT_BYTES	 (1 << 20)
+#define WINDOW_BYTES	 (6 << 20)
 #define BUDGET_BYTES	 (1u << 20)
 #define THROUGH_BYTES	 FULL_READ_BYTES /* on the stack */
 #define BUDGET_STEPS	 32u
@@ -271,12 +272,14 @@ static bool take_splice(struct pass *s)
 	return go_on;
 }
 
-/* What a receiver does not take stays with the sender, not in a send buffer that grew. */
-static void bound_unsent(int fd)
+/* What a receiver does not take stays with its sender, not here in buffers that grew: tcp_rmem and
+ * tcp_wmem may allow tens of megabytes. A window of this size is what Linux has by default. */
+static void bound_held(int from, int to)
 {
-	const int bytes = UNSENT_BYTES;
+	const int unsent = UNSENT_BYTES, window = WINDOW_BYTES;
 
-	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes));
+	setsockopt(to, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+	setsockopt(from, IPPROTO_TCP, TCP_WINDOW_CLAMP, &window, sizeof(window));
 }
 
 /* What was only looked at is taken from its sender once it is sent. */
@@ -328,7 +331,7 @@ static bool take(struct pass *s)
 	if (!f->buffer && s->relay->can_splice && f->full_reads >= FULL_READS) {
 		f->pipe = pool_pipe_get(s->pool);
 		if (f->pipe && !f->spliced)
-			bound_unsent(s->to->fd);
+			bound_held(s->from->fd, s->to->fd);
 	}
 	if (f->pipe)
 		return take_splice(s);
