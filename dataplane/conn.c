@@ -120,6 +120,7 @@ void conn_end(struct conn *c, enum reason why)
 	if (c->state == CONN_RELAY)
 		relay_fini(&c->relay, &w->pool);
 	conn_first_free(c);
+	conn_lookup_drop(c);
 	count_out(c);
 	list_remove(c);
 	conn_target_close(c, hard);
@@ -128,6 +129,7 @@ void conn_end(struct conn *c, enum reason why)
 		route_unref(c->route);
 	free(c->name);
 	free(c);
+	budget_give(&w->plane->budget, sizeof(*c));
 }
 
 void conn_count_refusal(struct conn *c, enum reason why)
@@ -265,6 +267,18 @@ int conn_watch_client(struct conn *c)
 	return watch_add(c->w->loop, &c->client, c->client_fd, CONN_EVENTS, client_ready);
 }
 
+static struct conn *conn_new(struct worker *w)
+{
+	struct conn *c;
+
+	if (!budget_take(&w->plane->budget, sizeof(*c), BUDGET_NEW))
+		return NULL;
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		budget_give(&w->plane->budget, sizeof(*c));
+	return c;
+}
+
 void conn_accept(struct listener *l, int fd, const struct sockaddr *peer)
 {
 	struct worker *w = l->w;
@@ -276,7 +290,7 @@ void conn_accept(struct listener *l, int fd, const struct sockaddr *peer)
 		refuse_at_once(l, fd, peer, REASON_GLOBAL_LIMIT);
 		return;
 	}
-	c = calloc(1, sizeof(*c));
+	c = conn_new(w);
 	if (!c) {
 		limits_drop_connection(w->plane->limits);
 		refuse_at_once(l, fd, peer, REASON_GLOBAL_LIMIT);

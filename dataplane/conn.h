@@ -59,12 +59,15 @@ struct conn {
 	uint32_t client_events; /* that nobody has acted on yet */
 	bool keeps_alive;	/* the sockets have their keep-alive settings */
 	bool timed_out;		/* the last try to connect */
-	bool copied, spliced;	/* counted as such */
-	struct route *route;	/* a reference */
-	int target_index;	/* -1: none is counted */
+	bool is_short;	      /* likewise: there was no descriptor for it, or no place in a queue */
+	bool copied, spliced; /* counted as such */
+	struct route *route;  /* a reference */
+	int target_index;     /* -1: none is counted */
 	unsigned address_at, address_tries; /* of a name's addresses */
 	bool more_addresses;
-	int last_target; /* -1: none was tried */
+	bool reached;		    /* some target was there to be tried */
+	struct conn_lookup *lookup; /* of the target that a template names, or NULL */
+	int last_target;	    /* -1: none was tried */
 	const struct route
 		*denied_by; /* its lists or limits, and there is no route: during the end */
 	uint64_t tried;	    /* targets: see balance.h */
@@ -104,10 +107,16 @@ void conn_connect(struct conn *c); /* to the next target */
 void conn_client_while_connecting(struct conn *c, uint32_t events);
 void conn_target_close(struct conn *c, bool hard);
 void conn_target_count_out(struct conn *c);
+void conn_looked_up(struct conn *c); /* the answer is there */
 /* "10.0.0.1:443", "db.test:5432", "unix:/path": the present target, or the last one. NULL: there
  * was none. Returns out. */
 #define CONN_TARGET_TEXT 300
 const char *conn_target_text(const struct conn *c, char out[CONN_TARGET_TEXT]);
+/* conn_lookup.c: the addresses of a name, of one target at a time; entry borrowed until
+ * conn_lookup_drop(). -EINPROGRESS: conn_looked_up() follows. */
+int conn_lookup(struct conn *c, const char *name, struct name_entry *out);
+void conn_lookup_drop(struct conn *c);
+void conn_lookups_free(struct worker *w); /* when neither thread runs any more */
 /* conn_record.c: its line in the access log, where that is wanted. Before anything is given back.
  */
 void conn_record(struct conn *c);

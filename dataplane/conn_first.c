@@ -15,11 +15,12 @@
 #include "dataplane/conn.h"
 #include "dataplane/http_head.h"
 
-#define FIRST_CAP_BYTES 2048 /* most hellos fit */
-#define LINGER_MS	2000
-#define LINGER_BYTES	(64u << 10)
-#define DEFAULT_WAIT_MS 60000
-#define DEFAULT_HEAD_MS 10000
+#define FIRST_CAP_BYTES		2048 /* most hellos fit */
+#define UNDECIDED_PART_OF_PAIRS 5    /* 10 % of the descriptors */
+#define LINGER_MS		2000
+#define LINGER_BYTES		(64u << 10)
+#define DEFAULT_WAIT_MS		60000
+#define DEFAULT_HEAD_MS		10000
 
 /* ---- the list of those without a route ---- */
 
@@ -46,10 +47,21 @@ void conn_first_decided(struct conn *c)
 	atomic_fetch_sub_explicit(&c->w->plane->undecided, 1, memory_order_relaxed);
 }
 
+/* The table's bound is of the descriptors that whoever compiled it could have had; this process may
+ * have fewer. */
+static unsigned undecided_max(const struct plane *p, const struct route_table *t)
+{
+	unsigned pairs = atomic_load_explicit(&p->max_pairs, memory_order_relaxed);
+	unsigned own = pairs / UNDECIDED_PART_OF_PAIRS;
+
+	own = pairs && !own ? 1 : own;
+	return own && (!t->max_undecided || own < t->max_undecided) ? own : t->max_undecided;
+}
+
 /* Whoever holds back its first bytes longest goes first; the new one is never that. */
 static void make_room(struct conn *c)
 {
-	unsigned max = c->first->table->max_undecided;
+	unsigned max = undecided_max(c->w->plane, c->first->table);
 	struct conn *oldest = c->w->undecided;
 
 	if (max && oldest != c &&
@@ -63,6 +75,7 @@ void conn_first_free(struct conn *c)
 	if (!c->first)
 		return;
 	route_table_unref(c->first->table);
+	budget_give(&c->w->plane->budget, sizeof(*c->first) + c->first->cap);
 	free(c->first->bytes);
 	free(c->first);
 	c->first = NULL;
@@ -102,7 +115,8 @@ static void expired(struct timer *t)
 		conn_refuse(c, REASON_INITIAL_TIMEOUT);
 }
 
-static void set_deadline(struct conn *c)
+/* It waits for bytes, so it is watched. The connection may be gone afterwards. */
+static void await_bytes(struct conn *c)
 {
 	const struct route *r = route_table_first(c->first->table, &c->local_addr, c->listen_port);
 	unsigned wait_ms = r ? r->initial_data_timeout_ms : DEFAULT_WAIT_MS;
@@ -119,6 +133,8 @@ static void set_deadline(struct conn *c)
 		timer_cancel(c->w->loop, &c->timer);
 	else
 		timer_set(c->w->loop, &c->timer, at, expired);
+	if (c->client.fd < 0 && conn_watch_client(c))
+		conn_refuse(c, REASON_GLOBAL_LIMIT);
 }
 
 /* ---- a client that is told why ---- */
@@ -142,6 +158,10 @@ static void linger(struct conn *c, uint8_t alert, enum reason why)
 		return;
 	}
 	conn_first_free(c);
+	if (c->client.fd < 0 && conn_watch_client(c)) {
+		conn_end(c, why);
+		return;
+	}
 	c->state = CONN_LINGER;
 	timer_set(c->w->loop, &c->timer, loop_now_ms(c->w->loop) + LINGER_MS, linger_over);
 	conn_linger_ready(c, EPOLLIN);
@@ -186,7 +206,7 @@ static bool read_header(struct conn *c)
 		if (c->first->eof)
 			conn_refuse(c, REASON_CLOSED_BEFORE_DATA);
 		else
-			set_deadline(c);
+			await_bytes(c);
 		return false;
 	case SNIFF_BAD:
 		conn_refuse(c, REASON_BAD_PROXY_HEADER);
@@ -273,7 +293,7 @@ static void decide(struct conn *c)
 	m = route_table_match(c->first->table, &f);
 	c->first->silent = m.silent;
 	if (m.answer == MATCH_MORE) {
-		set_deadline(c);
+		await_bytes(c);
 		return;
 	}
 	if (m.answer == MATCH_NO) {
@@ -291,37 +311,46 @@ static void step(struct conn *c)
 
 /* ---- reading ---- */
 
-static bool grow(struct conn_first *f, size_t max)
+/* -ENOBUFS: its readers do not want more. */
+static int grow(struct conn *c)
 {
-	size_t cap = f->cap ? f->cap * 2 : FIRST_CAP_BYTES;
+	struct conn_first *f = c->first;
+	size_t max = c->w->plane->hello_max_bytes + PROXY_V2_MAX;
+	size_t cap = f->cap ? f->cap * 2 : FIRST_CAP_BYTES, more;
 	uint8_t *bytes;
 
 	if (cap > max)
 		cap = max;
 	if (cap <= f->cap)
-		return false;
+		return -ENOBUFS;
+	more = cap - f->cap;
+	if (!budget_take(&c->w->plane->budget, more, BUDGET_NEW))
+		return -ENOMEM;
 	bytes = realloc(f->bytes, cap);
-	if (!bytes)
-		return false;
+	if (!bytes) {
+		budget_give(&c->w->plane->budget, more);
+		return -ENOMEM;
+	}
 	f->bytes = bytes;
 	f->cap = cap;
-	return true;
+	return 0;
 }
 
 /* Until there is no more, or no more room; negative: the client is gone. */
 static int read_bytes(struct conn *c)
 {
 	struct conn_first *f = c->first;
-	size_t max = c->w->plane->hello_max_bytes + PROXY_V2_MAX;
+	int rc;
 
 	c->client_events = 0;
 	for (;;) {
 		ssize_t n;
 
-		if (f->n == f->cap && !grow(f, max)) {
+		rc = f->n == f->cap ? grow(c) : 0;
+		if (rc == -ENOBUFS)
 			c->client_events = EPOLLIN | EPOLLRDHUP; /* whoever is next has to look */
-			return 0;
-		}
+		if (rc)
+			return rc == -ENOBUFS ? 0 : rc;
 		n = recv(c->client_fd, f->bytes + f->n, f->cap - f->n, MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -343,28 +372,41 @@ static int read_bytes(struct conn *c)
 
 void conn_first_ready(struct conn *c, uint32_t events)
 {
+	int rc;
+
 	if (events & (EPOLLERR | EPOLLHUP)) {
 		conn_refuse(c, REASON_CLOSED_BEFORE_DATA);
 		return;
 	}
 	if (!(events & (EPOLLIN | EPOLLRDHUP)))
 		return;
-	if (read_bytes(c) < 0) {
-		conn_refuse(c, REASON_CLOSED_BEFORE_DATA);
-		return;
-	}
+	rc = read_bytes(c);
 	/* The FIN that came with these bytes is not going to be an event of its own. */
-	if (events & EPOLLRDHUP && !c->first->eof && read_bytes(c) < 0) {
-		conn_refuse(c, REASON_CLOSED_BEFORE_DATA);
+	if (!rc && (events & EPOLLRDHUP) && !c->first->eof)
+		rc = read_bytes(c);
+	if (rc) {
+		conn_refuse(c, rc == -ENOMEM ? REASON_GLOBAL_LIMIT : REASON_CLOSED_BEFORE_DATA);
 		return;
 	}
 	step(c);
 }
 
+static struct conn_first *first_new(struct worker *w)
+{
+	struct conn_first *f;
+
+	if (!budget_take(&w->plane->budget, sizeof(*f), BUDGET_NEW))
+		return NULL;
+	f = calloc(1, sizeof(*f));
+	if (!f)
+		budget_give(&w->plane->budget, sizeof(*f));
+	return f;
+}
+
 void conn_first_start(struct conn *c, struct route_table *t, enum conn_state state)
 {
 	c->state = state;
-	c->first = calloc(1, sizeof(*c->first));
+	c->first = first_new(c->w);
 	if (!c->first) {
 		conn_refuse(c, REASON_GLOBAL_LIMIT);
 		return;
@@ -373,12 +415,9 @@ void conn_first_start(struct conn *c, struct route_table *t, enum conn_state sta
 	c->first->since_ms = loop_now_ms(c->w->loop);
 	undecided_add(c);
 	make_room(c);
-	if (conn_watch_client(c)) {
-		conn_refuse(c, REASON_GLOBAL_LIMIT);
-		return;
-	}
-	if (state == CONN_SNIFF)
-		decide(c); /* who may be served though it is silent */
+	/* Mostly they are there already: then it needs no watch for them. */
+	if (read_bytes(c) < 0)
+		conn_refuse(c, REASON_CLOSED_BEFORE_DATA);
 	else
-		set_deadline(c);
+		step(c);
 }

@@ -91,7 +91,7 @@ static bool prefill(struct conn *c)
 
 	if (!n && !version)
 		return true;
-	buffer = pool_buffer_get(&c->w->pool);
+	buffer = pool_buffer_get(&c->w->pool, BUDGET_FIRST);
 	if (!buffer)
 		return false;
 	header = write_header(c, version, buffer, POOL_BUFFER_BYTES);
@@ -99,6 +99,15 @@ static bool prefill(struct conn *c)
 		memcpy(buffer + header, c->first->bytes + c->first->header_bytes, n);
 	relay_prefill(&c->relay, RELAY_CLIENT, buffer, header + n, header);
 	return true;
+}
+
+/* Accepted sockets have it from their listener: most routes want it. */
+static void delay_client(struct conn *c)
+{
+	const int off = 0;
+
+	if (!c->route->no_delay)
+		setsockopt(c->client_fd, IPPROTO_TCP, TCP_NODELAY, &off, sizeof(off));
 }
 
 /* ---- deadlines ---- */
@@ -109,11 +118,18 @@ static void keep_alive(struct conn *c)
 	const int fds[2] = { c->client_fd, c->target.fd };
 
 	c->keeps_alive = true;
-	for (int i = 0; c->route->keep_alive && i < 2; i++) {
+	for (int i = 0; i < 2; i++) {
 		setsockopt(fds[i], SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 		if (idle_s)
 			setsockopt(fds[i], IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
 	}
+}
+
+static int64_t keep_alive_at(const struct conn *c)
+{
+	const unsigned delay_ms = c->route->keep_alive_delay_ms;
+
+	return c->connected_ms + (delay_ms < KEEP_ALIVE_AFTER_MS ? delay_ms : KEEP_ALIVE_AFTER_MS);
 }
 
 static void expired(struct timer *t);
@@ -123,8 +139,8 @@ static void set_deadline(struct conn *c)
 	const struct route *r = c->route;
 	int64_t at = INT64_MAX;
 
-	if (!c->keeps_alive)
-		at = c->connected_ms + KEEP_ALIVE_AFTER_MS;
+	if (!c->keeps_alive && c->route->keep_alive)
+		at = keep_alive_at(c);
 	if (r->inactivity_timeout_ms && c->moved_ms + r->inactivity_timeout_ms < at)
 		at = c->moved_ms + r->inactivity_timeout_ms;
 	if (r->max_lifetime_ms && c->accepted_ms + r->max_lifetime_ms < at)
@@ -148,7 +164,7 @@ static void expired(struct timer *t)
 		conn_refuse(c, REASON_INACTIVITY);
 		return;
 	}
-	if (!c->keeps_alive && now_ms >= c->connected_ms + KEEP_ALIVE_AFTER_MS)
+	if (!c->keeps_alive && c->route->keep_alive && now_ms >= keep_alive_at(c))
 		keep_alive(c);
 	set_deadline(c);
 }
@@ -210,7 +226,8 @@ static void note_all(struct conn *c, uint32_t target_events)
 {
 	for (unsigned i = 0; i < 2; i++)
 		c->relay.side[i].readable = c->relay.side[i].ending = false;
-	relay_note(&c->relay, RELAY_CLIENT, c->client.fd < 0 ? EPOLLIN : c->client_events);
+	relay_note(&c->relay, RELAY_CLIENT,
+		   c->client.fd < 0 && !c->first ? EPOLLIN : c->client_events);
 	relay_note(&c->relay, RELAY_TARGET, target_events);
 }
 
@@ -221,6 +238,7 @@ void conn_connected(struct conn *c, uint32_t target_events)
 	atomic_fetch_add_explicit(&t->total, 1, memory_order_relaxed);
 	c->state = CONN_RELAY;
 	c->connected_ms = c->moved_ms = loop_now_ms(c->w->loop);
+	delay_client(c);
 	relay_init(&c->relay, c->client_fd, c->target.fd, true);
 	if (!prefill(c)) {
 		conn_refuse(c, REASON_GLOBAL_LIMIT);

@@ -3,7 +3,8 @@
  * From the route to a connected target. A target that cannot be reached is
  * followed by the next one until none is left or the route's connect timeout has
  * passed; as long as there is another, one alone does not get all of that time.
- * What is this host's own fault (no descriptor, no port) is not held against a target.
+ * What is this host's own fault (no descriptor, no port) is not held against a target;
+ * a descriptor is waited for, and so is a place in the queue of a unix socket.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -15,10 +16,12 @@
 
 #include "dataplane/balance.h"
 #include "dataplane/conn.h"
+#include "dataplane/template.h"
 
-#define TRY_MS	     5000 /* one target, as long as another is left */
-#define UNWATCHED_MS 50 /* most targets have answered by then, and the client need not be watched \
-			 */
+#define TRY_MS	      5000 /* one target, as long as another is left */
+#define TRY_PARTS     4	   /* or such a part of the time that is left */
+#define SHORT_MS      100  /* until descriptors are looked for again */
+#define UNWATCHED_MS  50   /* most targets have answered by then: the client need not be watched */
 #define LEFT_MS	      1000 /* a client that has closed and said nothing waits no longer */
 #define ADDRESSES_MAX 8	   /* of one name, for one connection */
 
@@ -92,55 +95,106 @@ static struct addr nth_address(const struct conn *c, const struct name_entry *e,
 	return e->v[0];
 }
 
-static bool address_of_name(struct conn *c, const struct route_target *t, struct addr *out)
+static void choose_address(struct conn *c, const struct name_entry *e, struct addr *out)
 {
-	const struct name_entry *e = name_book_find(c->w->names, t->host);
-
-	if (!e || !e->n)
-		return false;
 	if (!c->address_tries)
 		c->address_at = (unsigned)(worker_random(c->w) >> 33);
 	*out = nth_address(c, e, c->address_tries % e->n);
 	c->address_tries++;
 	c->more_addresses = c->address_tries < e->n && c->address_tries < ADDRESSES_MAX;
-	return true;
 }
 
-/* 0: it has no address at this moment. */
-static socklen_t target_address(struct conn *c, const struct route_target *t,
-				union target_address *out)
+static int unix_address(const char *path, union target_address *out, socklen_t *len)
 {
+	out->un.sun_family = AF_UNIX;
+	if (strlen(path) >= sizeof(out->un.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(out->un.sun_path, path);
+	*len = sizeof(out->un);
+	return 0;
+}
+
+static int fill_template(const struct conn *c, const struct route_target *t,
+			 struct template_target *out)
+{
+	const struct template_values v = { .domain = c->name,
+					   .port = c->listen_port,
+					   .client = c->client_addr };
+
+	return template_expand(t->host, &v, out);
+}
+
+/* Where the template leads, as if it stood there. -ENODATA: nowhere. */
+static int template_address(struct conn *c, const struct route_target *t, union target_address *out,
+			    struct addr *a, socklen_t *len)
+{
+	struct template_target v;
+	struct name_entry e;
+	int rc;
+
+	if (fill_template(c, t, &v))
+		return -ENODATA;
+	if (v.kind == TEMPLATE_PATH)
+		return unix_address(v.text, out, len);
+	*a = v.addr;
+	if (v.kind == TEMPLATE_ADDRESS)
+		return 0;
+	rc = conn_lookup(c, v.text, &e);
+	if (!rc && !e.n)
+		rc = -EHOSTUNREACH;
+	if (!rc)
+		choose_address(c, &e, a);
+	return rc;
+}
+
+/* -EINPROGRESS: it is asked. -ENODATA: for this connection there is no such target. */
+static int target_address(struct conn *c, const struct route_target *t, union target_address *out,
+			  socklen_t *len)
+{
+	const struct name_entry *e;
 	struct addr a = t->addr;
 	uint16_t port = port_of(c, t);
-	socklen_t len;
+	int rc;
 
 	c->more_addresses = false;
 	memset(out, 0, sizeof(*out));
-	if (t->kind == TARGET_UNIX) {
-		out->un.sun_family = AF_UNIX;
-		if (strlen(t->host) >= sizeof(out->un.sun_path))
-			return 0;
-		strcpy(out->un.sun_path, t->host);
-		return sizeof(out->un);
+	*len = 0;
+	if (t->kind == TARGET_UNIX)
+		return unix_address(t->host, out, len);
+	if (t->kind == TARGET_TEMPLATE) {
+		rc = template_address(c, t, out, &a, len);
+		if (rc || *len)
+			return rc;
 	}
-	if (t->kind == TARGET_TEMPLATE || (t->kind == TARGET_NAME && !address_of_name(c, t, &a)) ||
-	    !port)
-		return 0;
-	out->ss = addr_to_sockaddr(&a, port, &len);
-	return len;
+	if (!port)
+		return -EHOSTUNREACH;
+	if (t->kind == TARGET_NAME) {
+		e = name_book_find(c->w->names, t->host);
+		if (!e || !e->n)
+			return -EHOSTUNREACH;
+		choose_address(c, e, &a);
+	}
+	out->ss = addr_to_sockaddr(&a, port, len);
+	return 0;
 }
 
 const char *conn_target_text(const struct conn *c, char out[CONN_TARGET_TEXT])
 {
 	const int index = c->target_index >= 0 ? c->target_index : c->last_target;
 	const struct route_target *t = c->route && index >= 0 ? &c->route->targets[index] : NULL;
+	struct template_target v = { .kind = TEMPLATE_NAME };
+	const char *host;
 
 	if (!t)
 		return NULL;
-	if (t->kind == TARGET_UNIX)
-		snprintf(out, CONN_TARGET_TEXT, "unix:%s", t->host);
+	host = t->host;
+	/* The template itself where it leads nowhere. */
+	if (t->kind == TARGET_TEMPLATE && !fill_template(c, t, &v))
+		host = v.text;
+	if (t->kind == TARGET_UNIX || v.kind == TEMPLATE_PATH)
+		snprintf(out, CONN_TARGET_TEXT, "unix:%s", host);
 	else
-		snprintf(out, CONN_TARGET_TEXT, strchr(t->host, ':') ? "[%s]:%u" : "%s:%u", t->host,
+		snprintf(out, CONN_TARGET_TEXT, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host,
 			 port_of(c, t));
 	return out;
 }
@@ -158,14 +212,24 @@ static void try_failed(struct conn *c, int error)
 	struct target_state *s = target_of(c)->state;
 
 	conn_target_close(c, true);
-	c->timed_out = error == ETIMEDOUT;
-	if (c->more_addresses) {
+	if (error != ENODATA) {
+		c->reached = true;
+		c->timed_out = error == ETIMEDOUT;
+	}
+	/* EAGAIN: the queue of a unix socket is full, which says nothing against who reads it. */
+	c->is_short = error == EMFILE || error == ENFILE || error == EAGAIN;
+	if (c->is_short && error != EAGAIN)
+		atomic_store(&c->w->plane->out_of_descriptors, true);
+	if (c->is_short || c->more_addresses) {
 		conn_target_count_out(c);
 		return;
 	}
 	c->tried |= balance_tried_bit((unsigned)c->target_index);
-	atomic_fetch_add_explicit(&s->failed, 1, memory_order_relaxed);
-	if (!is_our_fault(error))
+	conn_lookup_drop(c);
+	if (error != ENODATA)
+		atomic_fetch_add_explicit(&s->failed, 1, memory_order_relaxed);
+	/* A template is many targets: what one of them does is not held against the others. */
+	if (!is_our_fault(error) && target_of(c)->kind != TARGET_TEMPLATE)
 		balance_failed(s, loop_now_ms(c->w->loop));
 	conn_target_count_out(c);
 	c->address_tries = 0;
@@ -177,33 +241,46 @@ static unsigned targets_left(const struct conn *c)
 
 	for (unsigned i = 0; i < c->route->n_targets; i++)
 		left += !(c->tried & balance_tried_bit((int)i));
-	return left;
+	return left + c->more_addresses;
 }
 
 static void try_expired(struct timer *t);
 
+/* One alone does not get all of the time: the next ones are to be reached within it. */
 static void set_try_deadline(struct conn *c)
 {
-	bool another = c->more_addresses || targets_left(c) > 1;
-	int64_t now_ms = loop_now_ms(c->w->loop), at = c->give_up_ms;
+	unsigned left = targets_left(c);
+	int64_t now_ms = loop_now_ms(c->w->loop), share_ms = c->give_up_ms - now_ms;
 
-	if (another && at > now_ms + TRY_MS)
-		at = now_ms + TRY_MS;
-	if (c->client.fd < 0 && at > now_ms + UNWATCHED_MS)
-		at = now_ms + UNWATCHED_MS;
-	timer_set(c->w->loop, &c->timer, at, try_expired);
+	if (left > 1)
+		share_ms /= left < TRY_PARTS ? left : TRY_PARTS;
+	if (left > 1 && share_ms > TRY_MS)
+		share_ms = TRY_MS;
+	if (c->client.fd < 0 && share_ms > UNWATCHED_MS)
+		share_ms = UNWATCHED_MS;
+	timer_set(c->w->loop, &c->timer, now_ms + share_ms, try_expired);
 }
 
 static void try_expired(struct timer *t)
 {
 	struct conn *c = conn_of_timer(t);
+	bool begins = c->client.fd < 0 && !conn_watch_client(c);
 
-	if (c->client.fd < 0 && !conn_watch_client(c)) {
+	if (c->target_index >= 0 && begins) {
 		set_try_deadline(c);
 		return;
 	}
-	try_failed(c, ETIMEDOUT);
+	if (c->target_index >= 0)
+		try_failed(c, ETIMEDOUT);
 	conn_connect(c);
+}
+
+static void wait_for_room(struct conn *c)
+{
+	int64_t at = loop_now_ms(c->w->loop) + SHORT_MS;
+
+	c->more_addresses = false;
+	timer_set(c->w->loop, &c->timer, at < c->give_up_ms ? at : c->give_up_ms, try_expired);
 }
 
 static void target_ready(struct watch *w, uint32_t events)
@@ -225,6 +302,7 @@ static void target_ready(struct watch *w, uint32_t events)
 	if (!(events & EPOLLOUT))
 		return;
 	timer_cancel(c->w->loop, &c->timer);
+	conn_lookup_drop(c);
 	balance_connected(target_of(c)->state);
 	conn_connected(c, events);
 }
@@ -251,9 +329,12 @@ static int start(struct conn *c, const union target_address *a, socklen_t len)
 static bool try_target(struct conn *c)
 {
 	union target_address a;
-	socklen_t len = target_address(c, target_of(c), &a);
-	int rc = len ? start(c, &a, len) : -EHOSTUNREACH;
+	socklen_t len;
+	int rc = target_address(c, target_of(c), &a, &len);
 
+	if (rc == -EINPROGRESS)
+		return true;
+	rc = rc ? rc : start(c, &a, len);
 	if (!rc)
 		return true;
 	try_failed(c, -rc);
@@ -276,9 +357,9 @@ static int choose(struct conn *c, uint64_t tried, bool *failed_open)
 
 static void give_up(struct conn *c)
 {
-	conn_refuse(c, !c->tried      ? REASON_NO_TARGET
-		       : c->timed_out ? REASON_CONNECT_TIMEOUT
-				      : REASON_CONNECT_FAILED);
+	conn_refuse(c, c->timed_out || c->is_short ? REASON_CONNECT_TIMEOUT
+		       : !c->reached		   ? REASON_NO_TARGET
+						   : REASON_CONNECT_FAILED);
 }
 
 void conn_connect(struct conn *c)
@@ -302,9 +383,21 @@ void conn_connect(struct conn *c)
 		count_in(c);
 		if (try_target(c))
 			break;
+		if (c->is_short) {
+			wait_for_room(c);
+			return;
+		}
 		again = c->more_addresses ? c->last_target : -1;
 	}
 	set_try_deadline(c);
+}
+
+void conn_looked_up(struct conn *c)
+{
+	if (try_target(c))
+		set_try_deadline(c);
+	else
+		conn_connect(c);
 }
 
 /* ---- the client meanwhile ---- */

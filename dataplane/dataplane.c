@@ -7,11 +7,13 @@
 #include "dataplane/dataplane.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "dataplane/dataplane_internal.h"
@@ -19,6 +21,7 @@
 #define TICK_MS		1000
 #define DRAIN_LOOK_MS	20
 #define HELLO_MAX_BYTES 16384
+#define SPARE_FDS	16 /* name servers, health checks, a hand-over */
 
 /* ---- the wire ---- */
 
@@ -100,6 +103,29 @@ static void tick(struct timer *t)
 	timer_set(d->loop, &d->tick, loop_now_ms(d->loop) + TICK_MS, tick);
 }
 
+/* Those of this moment, all at the low end: the next free one is their number. */
+static void count_own_fds(struct dataplane *d)
+{
+	struct rlimit l = { 0 };
+	int fd = fcntl(d->wire.fd, F_DUPFD_CLOEXEC, 3);
+
+	if (fd < 0 || getrlimit(RLIMIT_NOFILE, &l) < 0)
+		return;
+	close(fd);
+	d->own_fds = (unsigned)fd;
+	d->max_fds = l.rlim_cur < INT32_MAX ? (unsigned)l.rlim_cur : INT32_MAX;
+	dataplane_count_room(d);
+}
+
+void dataplane_count_room(struct dataplane *d)
+{
+	unsigned others = d->own_fds + 2 * (d->n_pipes + d->n_listeners) + SPARE_FDS;
+
+	if (d->max_fds)
+		atomic_store(&d->plane.max_pairs,
+			     others + 2 < d->max_fds ? (d->max_fds - others) / 2 : 1);
+}
+
 static int start_workers(struct dataplane *d, unsigned n, struct err *e)
 {
 	int rc = 0;
@@ -131,6 +157,7 @@ static int start(struct dataplane *d, const json_t *m, struct err *e)
 	if (d->started || workers < 1 || workers > WORKERS_MAX)
 		return err_set(e, EINVAL, "bad start message");
 	d->plane.hello_max_bytes = hello > 0 ? (size_t)hello : HELLO_MAX_BYTES;
+	d->plane.main_loop = d->loop;
 	d->plane.registry = route_registry_new();
 	d->plane.limits = limits_new(e);
 	if (!d->plane.registry || !d->plane.limits)
@@ -138,6 +165,7 @@ static int start(struct dataplane *d, const json_t *m, struct err *e)
 	rc = dataplane_start_names(d, json_object_get(m, "dns"), e);
 	rc = rc ? rc : dataplane_start_health(d, e);
 	rc = rc ? rc : start_workers(d, (unsigned)workers, e);
+	count_own_fds(d);
 	if (!rc && d->seal)
 		rc = d->seal();
 	if (rc && !e->code)
@@ -169,7 +197,9 @@ static void on_pipes(struct dataplane *d, struct wire_message *m)
 	for (unsigned i = 0; i + 1 < m->n_fds; i += 2) {
 		worker_add_pipes(&d->workers[d->next_pipe++ % d->n_workers], &m->fds[i], 2);
 		m->fds[i] = m->fds[i + 1] = -1;
+		d->n_pipes++;
 	}
+	dataplane_count_room(d);
 }
 
 static enum reason reason_of(const json_t *m)
@@ -267,6 +297,8 @@ static void dispatch(struct dataplane *d, struct wire_message *m)
 		dataplane_on_discard(d, m->json);
 	else if (!strcmp(type, "names"))
 		dataplane_on_names(d, m->json);
+	else if (!strcmp(type, "down"))
+		dataplane_on_down(d, m->json);
 	else if (!strcmp(type, "query"))
 		dataplane_on_query(d, m->json);
 	else if (!strcmp(type, "end"))

@@ -6,6 +6,7 @@
 #define DATAPLANE_DATAPLANE_INTERNAL_H
 
 #include "dataplane/health.h"
+#include "dataplane/lookup.h"
 #include "dataplane/names.h"
 #include "dataplane/wire.h"
 #include "dataplane/worker.h"
@@ -40,6 +41,7 @@ struct dataplane {
 	struct name_book *book; /* what they are; NULL = none is known */
 	struct health *health;
 	unsigned next_pipe; /* worker that gets the next ones */
+	unsigned n_pipes, n_listeners, own_fds, max_fds;
 	unsigned long long paused_seen;
 	int64_t drain_until_ms;
 	bool started, draining;
@@ -51,6 +53,8 @@ void dataplane_send_fds(struct dataplane *d, json_t *message, const int *fds, un
 void dataplane_notice(struct dataplane *d, const char *level, const char *fmt, ...)
 	PRINTF_LIKE(3, 4);
 void dataplane_set_wire(struct dataplane *d, int fd);
+/* How many connections the descriptors are enough for; after each change of what else has some. */
+void dataplane_count_room(struct dataplane *d);
 
 /* dataplane_table.c */
 void dataplane_on_listeners(struct dataplane *d, struct wire_message *m);
@@ -58,6 +62,7 @@ void dataplane_on_load(struct dataplane *d, const json_t *m);
 void dataplane_on_switch(struct dataplane *d, const json_t *m);
 void dataplane_on_discard(struct dataplane *d, const json_t *m);
 int dataplane_start_names(struct dataplane *d, const json_t *dns, struct err *e);
+void dataplane_on_down(struct dataplane *d, const json_t *m);
 void dataplane_on_names(struct dataplane *d, const json_t *m);
 int dataplane_start_health(struct dataplane *d, struct err *e);
 void dataplane_drop_listeners(struct dataplane *d); /* closes ours of each */

@@ -73,6 +73,7 @@ static size_t route_bytes(const struct route *r)
 
 static json_t *process_json(const struct dataplane *d)
 {
+	const struct lookup_counts names = lookup_counts(d->plane.lookup);
 	uint64_t dropped = 0;
 	unsigned n = 0;
 
@@ -81,13 +82,17 @@ static json_t *process_json(const struct dataplane *d)
 	for (unsigned i = 0; i < d->n_workers; i++)
 		if (d->workers[i].access)
 			dropped += access_log_dropped(d->workers[i].access);
-	return json_pack("{s:i,s:i,s:i,s:o,s:o,s:b,s:o,s:I}", "workers", (int)d->n_workers,
-			 "connections", (int)n, "undecided", (int)atomic_load(&d->plane.undecided),
-			 "accepted", count(&d->plane.accepted), "refused",
-			 refusals(d->plane.refused), "outOfDescriptors",
-			 atomic_load(&d->plane.out_of_descriptors), "limitTablesFull",
+	return json_pack("{s:i,s:i,s:i,s:o,s:o,s:b,s:o,s:I,s:i,s:i,s:I,s:o,s:o}", "workers",
+			 (int)d->n_workers, "connections", (int)n, "undecided",
+			 (int)atomic_load(&d->plane.undecided), "accepted",
+			 count(&d->plane.accepted), "refused", refusals(d->plane.refused),
+			 "outOfDescriptors", atomic_load(&d->plane.out_of_descriptors),
+			 "limitTablesFull",
 			 json_integer((json_int_t)limits_overflowed(d->plane.limits)),
-			 "accessLinesLost", (json_int_t)dropped);
+			 "accessLinesLost", (json_int_t)dropped, "lookupNames", (int)names.names,
+			 "lookupsAsked", (int)names.asked, "lookupsRefused",
+			 (json_int_t)names.refused, "memory", count(&d->plane.budget.used),
+			 "memoryMax", count(&d->plane.budget.max));
 }
 
 static void on_status(struct dataplane *d, const json_t *m)

@@ -37,6 +37,7 @@ static void hold(struct dataplane *d, const json_t *entry, int *fd)
 	*fd = -1;
 	l->next = d->listeners;
 	d->listeners = l;
+	d->n_listeners++;
 	worker_add_listener(&d->workers[worker], l->id, &l->address, l->port, theirs);
 }
 
@@ -46,6 +47,7 @@ void dataplane_on_listeners(struct dataplane *d, struct wire_message *m)
 
 	for (unsigned i = 0; i < m->n_fds && i < json_array_size(list); i++)
 		hold(d, json_array_get(list, i), &m->fds[i]);
+	dataplane_count_room(d);
 }
 
 static void drop_listener(struct dataplane *d, uint32_t id)
@@ -58,6 +60,7 @@ static void drop_listener(struct dataplane *d, uint32_t id)
 			continue;
 		}
 		*p = l->next;
+		d->n_listeners--;
 		close(l->fd);
 		free(l);
 	}
@@ -155,6 +158,16 @@ static void follow(struct dataplane *d)
 	health_follow(d->health, d->live);
 }
 
+/* What idles in all pools is at most a quarter of the bound, so that no worker can keep from the
+ * others what it does not need. */
+static unsigned keep_buffers(const struct dataplane *d)
+{
+	uint64_t n = d->live->max_memory_bytes / 4 / POOL_BUFFER_BYTES / d->n_workers;
+
+	return d->live->max_memory_bytes && n < WORKER_KEEP_BUFFERS ? (unsigned)n
+								    : WORKER_KEEP_BUFFERS;
+}
+
 void dataplane_on_switch(struct dataplane *d, const json_t *m)
 {
 	json_int_t generation = json_integer_value(json_object_get(m, "generation"));
@@ -180,10 +193,13 @@ void dataplane_on_switch(struct dataplane *d, const json_t *m)
 	route_table_unref(d->live);
 	d->live = d->loaded;
 	d->loaded = NULL;
+	atomic_store(&d->plane.budget.max, d->live->max_memory_bytes);
+	s.keep_buffers = keep_buffers(d);
 	d->switching = (uint32_t)generation;
 	d->switches_left = d->n_workers;
 	for (unsigned i = 0; i < s.n_close; i++)
 		drop_listener(d, s.close[i]);
+	dataplane_count_room(d);
 	follow(d);
 	for (unsigned i = 0; i < d->n_workers; i++) {
 		s.table = route_table_ref(d->live);
@@ -320,7 +336,9 @@ int dataplane_start_names(struct dataplane *d, const json_t *dns, struct err *e)
 	c.n_servers = texts(json_object_get(dns, "servers"), servers, 16);
 	c.n_search = texts(json_object_get(dns, "search"), search, 16);
 	d->names = names_new(d->loop, &c, name_changed, d, e);
-	return d->names ? 0 : e->code ? e->code : -ENOMEM;
+	if (d->names)
+		d->plane.lookup = lookup_new(d->loop, &c, 0, 0, e);
+	return d->plane.lookup ? 0 : e->code ? e->code : -ENOMEM;
 }
 
 /* ---- health ---- */
@@ -344,6 +362,17 @@ static unsigned resolve(void *arg, const char *name, struct addr *out, unsigned 
 	return n;
 }
 
+void dataplane_on_down(struct dataplane *d, const json_t *m)
+{
+	const json_t *t;
+	size_t i;
+
+	json_array_foreach (json_object_get(m, "targets"), i, t)
+		health_set_down(d->health,
+				(uint32_t)json_integer_value(json_object_get(t, "route")),
+				(uint32_t)json_integer_value(json_object_get(t, "tag")));
+}
+
 int dataplane_start_health(struct dataplane *d, struct err *e)
 {
 	d->health = health_new(d->loop, target_changed, resolve, d, e);
@@ -355,6 +384,7 @@ void dataplane_table_fini(struct dataplane *d)
 	dataplane_drop_listeners(d);
 	health_free(d->health);
 	names_free(d->names);
+	lookup_free(d->plane.lookup);
 	name_book_unref(d->book);
 	route_table_unref(d->loaded);
 	route_table_unref(d->live);

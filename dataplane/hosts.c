@@ -64,3 +64,13 @@ unsigned hosts_find(const char *text, const char *name, struct addr *out, unsign
 	}
 	return n;
 }
+
+bool hosts_is_localhost(const char *text)
+{
+	static const char word[] = "localhost";
+	size_t len = strlen(text), k = sizeof(word) - 1;
+
+	len -= len && text[len - 1] == '.';
+	return len >= k && !strncasecmp(text + len - k, word, k) &&
+	       (len == k || text[len - k - 1] == '.');
+}

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A listening socket of a worker. When descriptors are exhausted it pauses: the
- * kernel keeps the connections in its queue, and trying at once again would only
- * burn the CPU. One that closes first takes what is queued, until two looks in a
- * row, LOOK_MS apart, find nothing: the kernel may just be completing a handshake.
+ * A listening socket of a worker. When descriptors are exhausted - for a connection
+ * and its target, because one that is accepted and cannot go on is worse than one
+ * that waits - it pauses: the kernel keeps the connections in its queue, and trying
+ * at once again would only burn the CPU. One that closes first takes what is queued, until two
+ * looks in a row, LOOK_MS apart, find nothing: the kernel may just be completing a handshake.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -18,7 +19,9 @@
 #define FULL_BATCHES	  4
 #define PAUSE_MS	  100
 #define LOOK_MS		  50
-#define LOOKS_MAX	  40 /* what nobody stops feeding is closed all the same */
+#define LOOKS_MAX	  10   /* what nobody stops feeding is closed all the same */
+#define SHORT_LOOKS_MAX	  40   /* likewise, where descriptors are exhausted */
+#define ACCEPTS_PER_LOOK  4096 /* a whole queue */
 
 static struct listener *of_watch(struct watch *w)
 {
@@ -46,10 +49,18 @@ static void pause_accepting(struct listener *l)
 
 	atomic_fetch_add(&p->accept_paused, 1);
 	atomic_store(&p->out_of_descriptors, true);
+	l->is_short = true;
 	if (l->closing)
 		return;
 	watch_change(l->w->loop, &l->watch, 0);
 	timer_set(l->w->loop, &l->pause, loop_now_ms(l->w->loop) + PAUSE_MS, resume);
+}
+
+static bool is_full(const struct plane *p)
+{
+	unsigned max = atomic_load_explicit(&p->max_pairs, memory_order_relaxed);
+
+	return max && limits_connections(p->limits) >= max;
 }
 
 static bool is_shortage(int error)
@@ -57,16 +68,22 @@ static bool is_shortage(int error)
 	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-/* How many came; the queue is empty when fewer than asked for. */
+/* How many came; the queue is empty when fewer than asked for, unless descriptors are short. */
 static unsigned accept_some(struct listener *l, unsigned most)
 {
 	unsigned n = 0;
 
+	l->is_short = false;
 	while (n < most) {
 		struct sockaddr_storage peer;
 		socklen_t len = sizeof(peer);
-		int fd = accept4(l->fd, (struct sockaddr *)&peer, &len,
-				 SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = -1;
+
+		if (is_full(l->w->plane))
+			errno = EMFILE;
+		else
+			fd = accept4(l->fd, (struct sockaddr *)&peer, &len,
+				     SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
 			conn_accept(l, fd, (struct sockaddr *)&peer);
@@ -125,15 +142,25 @@ void listener_free(struct listener *l)
 	timer_cancel(l->w->loop, &l->pause);
 	close(l->fd);
 	route_table_unref(l->last_table);
+	if (l->closing)
+		l->w->n_closing--;
+	worker_check_switched(l->w);
 	free(l);
 }
 
 static void look_again(struct timer *t)
 {
 	struct listener *l = of_pause(t);
+	unsigned n = accept_some(l, ACCEPTS_PER_LOOK);
 
-	l->empty_looks = accept_some(l, ACCEPTS_PER_ROUND) ? 0 : l->empty_looks + 1;
-	if (l->empty_looks >= 2 || ++l->looks >= LOOKS_MAX)
+	if (l->is_short) {
+		l->short_looks++;
+	} else {
+		atomic_store(&l->w->plane->out_of_descriptors, false);
+		l->empty_looks = n ? 0 : l->empty_looks + 1;
+		l->looks++;
+	}
+	if (l->empty_looks >= 2 || l->looks >= LOOKS_MAX || l->short_looks >= SHORT_LOOKS_MAX)
 		listener_free(l);
 	else
 		timer_set(l->w->loop, &l->pause, loop_now_ms(l->w->loop) + LOOK_MS, look_again);
@@ -144,6 +171,7 @@ void listener_close(struct listener *l)
 	if (l->closing)
 		return;
 	l->closing = true;
+	l->w->n_closing++;
 	watch_remove(l->w->loop, &l->watch);
 	l->open = false;
 	if (!l->w->table) {

@@ -20,24 +20,13 @@
 
 /* ---- one name ---- */
 
-/* RFC 6761, 6.3 */
-static bool is_localhost(const char *text)
-{
-	static const char word[] = "localhost";
-	size_t len = strlen(text), k = sizeof(word) - 1;
-
-	len -= len && text[len - 1] == '.';
-	return len >= k && !strncasecmp(text + len - k, word, k) &&
-	       (len == k || text[len - k - 1] == '.');
-}
-
 static void name_look_here(struct name *e)
 {
 	struct addr v[NAMES_ADDRESSES_MAX] = {
 		{ .family = ADDR_V4, .bytes = { 127, 0, 0, 1 } },
 		{ .family = ADDR_V6, .bytes = { [15] = 1 } },
 	};
-	unsigned n = is_localhost(e->text) ? 2 : 0;
+	unsigned n = hosts_is_localhost(e->text) ? 2 : 0;
 	struct addr said[NAMES_ADDRESSES_MAX];
 	unsigned n_said = hosts_find(e->all->hosts, e->text, said, NAMES_ADDRESSES_MAX);
 

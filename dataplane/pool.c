@@ -42,16 +42,20 @@ static void *buffer_pop(struct pool *p)
 	return b;
 }
 
-static void *buffer_map(struct pool *p)
+static void *buffer_map(struct pool *p, enum budget_use use)
 {
 	void *b;
 
 	if (p->max_buffers && p->n_buffers >= p->max_buffers)
 		return NULL;
+	if (!budget_take(p->budget, POOL_BUFFER_BYTES, use))
+		return NULL;
 	b = mmap(NULL, POOL_BUFFER_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 		 0);
-	if (b == MAP_FAILED)
+	if (b == MAP_FAILED) {
+		budget_give(p->budget, POOL_BUFFER_BYTES);
 		return NULL;
+	}
 	madvise(b, POOL_BUFFER_BYTES, MADV_NOHUGEPAGE);
 	p->n_buffers++;
 	return b;
@@ -60,12 +64,20 @@ static void *buffer_map(struct pool *p)
 static void buffer_unmap(struct pool *p, void *b)
 {
 	munmap(b, POOL_BUFFER_BYTES);
+	budget_give(p->budget, POOL_BUFFER_BYTES);
 	p->n_buffers--;
 }
 
-uint8_t *pool_buffer_get(struct pool *p)
+void pool_keep(struct pool *p, unsigned keep_buffers)
 {
-	void *b = p->free_buffers ? buffer_pop(p) : buffer_map(p);
+	p->keep_buffers = keep_buffers;
+	while (p->n_free_buffers > keep_buffers)
+		buffer_unmap(p, buffer_pop(p));
+}
+
+uint8_t *pool_buffer_get(struct pool *p, enum budget_use use)
+{
+	void *b = p->free_buffers ? buffer_pop(p) : buffer_map(p, use);
 
 	if (!b)
 		p->no_buffer++;

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dataplane/budget.h"
+
 #define POOL_BUFFER_BYTES 65536u
 
 struct pool_pipe {
@@ -23,7 +25,8 @@ struct pool {
 	void *free_buffers;
 	unsigned n_free_buffers, n_buffers; /* idle; idle and lent */
 	unsigned max_buffers;		    /* lent and idle, 0 = no bound */
-	unsigned keep_buffers;		    /* idle ones that are not given back to the system */
+	struct budget *budget; /* of all pools, for lent and idle ones; NULL = no bound */
+	unsigned keep_buffers; /* idle ones that are not given back to the system */
 	struct pool_pipe *free_pipes;
 	unsigned n_free_pipes, n_pipes;
 	uint64_t no_pipe, no_buffer; /* times there was none */
@@ -32,8 +35,10 @@ struct pool {
 void pool_init(struct pool *p, unsigned max_buffers, unsigned keep_buffers);
 /* Everything lent must be back; closes the pipes. */
 void pool_fini(struct pool *p);
+/* From now on; what is idle and more than that goes back to the system. */
+void pool_keep(struct pool *p, unsigned keep_buffers);
 /* POOL_BUFFER_BYTES, or NULL (counted). */
-uint8_t *pool_buffer_get(struct pool *p);
+uint8_t *pool_buffer_get(struct pool *p, enum budget_use use);
 void pool_buffer_put(struct pool *p, uint8_t *buffer);
 /* Takes both descriptors over. 0 or -ENOMEM (they are closed then). */
 int pool_pipe_add(struct pool *p, int read_fd, int write_fd);

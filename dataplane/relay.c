@@ -35,11 +35,17 @@
  * pipe (256 for 1 MiB). Such a stream is not spliced for long: 256 slots of less
  * than 64 bytes are a quiet read.
  *
+ * Without a buffer (the bound of memory is reached) a direction still moves: it
+ * peeks, sends, and takes from the sender what was sent. To wait for a buffer would
+ * let those who hold them - receivers that have stalled - stop everybody else.
+ *
  * A run gives way after 1 MiB or 32 steps a direction; with 8 MiB one stream cost the
  * same.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -48,7 +54,9 @@
 #define FULL_READ_BYTES	 32768u
 #define QUIET_READ_BYTES 16384u
 #define FULL_READS	 3u
+#define UNSENT_BYTES	 (1 << 20)
 #define BUDGET_BYTES	 (1u << 20)
+#define THROUGH_BYTES	 FULL_READ_BYTES /* on the stack */
 #define BUDGET_STEPS	 32u
 
 /* What one relay_run() does for one direction. */
@@ -263,19 +271,70 @@ static bool take_splice(struct pass *s)
 	return go_on;
 }
 
+/* What a receiver does not take stays with the sender, not in a send buffer that grew. */
+static void bound_unsent(int fd)
+{
+	const int bytes = UNSENT_BYTES;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes));
+}
+
+/* What was only looked at is taken from its sender once it is sent. */
+static bool pass_drop(struct pass *s, uint8_t *bytes, size_t n)
+{
+	while (n) {
+		ssize_t k = recv(s->from->fd, bytes, n, MSG_DONTWAIT);
+
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k <= 0) /* they were there, and nobody else reads */
+			return pass_fail(s, s->from, k ? errno : EIO);
+		n -= (size_t)k;
+	}
+	return true;
+}
+
+/* Nothing is left to hold bytes in: they stay with the sender's socket until the other side has
+ * room. Costs a copy more, and no memory. */
+static bool pass_through(struct pass *s)
+{
+	uint8_t bytes[THROUGH_BYTES];
+	ssize_t n, sent;
+
+	if (!s->to->writable)
+		return false;
+	n = recv(s->from->fd, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
+	if (n <= 0) {
+		if (!n) {
+			pass_took(s, 0);
+			return true;
+		}
+		s->from->ending &= errno != EAGAIN;
+		return pass_blocked(s, s->from, &s->from->readable);
+	}
+	sent = send(s->to->fd, bytes, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sent < 0)
+		return pass_blocked(s, s->to, &s->to->writable);
+	s->to->writable = sent == n;
+	pass_took(s, (size_t)sent); /* who sends much gets a pipe */
+	pass_sent(s, (size_t)sent);
+	return pass_drop(s, bytes, (size_t)sent);
+}
+
 static bool take(struct pass *s)
 {
 	struct relay_flow *f = s->flow;
 
-	if (!f->buffer && s->relay->can_splice && f->full_reads >= FULL_READS)
+	if (!f->buffer && s->relay->can_splice && f->full_reads >= FULL_READS) {
 		f->pipe = pool_pipe_get(s->pool);
+		if (f->pipe && !f->spliced)
+			bound_unsent(s->to->fd);
+	}
 	if (f->pipe)
 		return take_splice(s);
 	if (!f->buffer) /* else it came with relay_prefill(), and nothing was in it */
-		f->buffer = pool_buffer_get(s->pool);
-	if (f->buffer)
-		return take_copy(s);
-	return pass_fail(s, s->from, ENOMEM);
+		f->buffer = pool_buffer_get(s->pool, BUDGET_STREAM);
+	return f->buffer ? take_copy(s) : pass_through(s);
 }
 
 /* ---- a run ---- */

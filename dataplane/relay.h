@@ -8,7 +8,8 @@
  * A direction copies through a pooled buffer; once reads come back full it is
  * moved by splice(2) through a pooled pipe, until it is quiet again. It holds
  * buffer or pipe only while bytes are in them, so an idle connection has
- * neither, and a stalled receiver holds at most one pipe. A FIN is passed on as
+ * neither, and a stalled receiver holds at most one pipe. Where the pool has nothing left,
+ * bytes wait in the sender's socket instead. A FIN is passed on as
  * a FIN after the last byte; the other direction goes on. An error of one side
  * ends both: the owner answers the other with a reset.
  */
@@ -61,7 +62,7 @@ void relay_init(struct relay *r, int client_fd, int target_fd, bool can_splice);
 void relay_prefill(struct relay *r, unsigned i, uint8_t *buffer, size_t len, size_t skipped);
 /* epoll's events for side i. What epoll told before relay_init() need not be told again. */
 void relay_note(struct relay *r, unsigned i, uint32_t events);
-/* side and error (a positive errno; ENOMEM: the pool has nothing left) are set with RELAY_BROKEN.
+/* side and error (a positive errno) are set with RELAY_BROKEN.
  * moved_ms: set to now_ms where at least one byte was written. SIGPIPE must be ignored: splice(2)
  * has no MSG_NOSIGNAL. */
 enum relay_result relay_run(struct relay *r, struct pool *p, int64_t now_ms, int64_t *moved_ms,

@@ -14,13 +14,14 @@
 #include "ctl/base/text.h"
 #include "dataplane/route_internal.h"
 #include "dataplane/route_json.h"
+#include "dataplane/template.h"
 
 #define UINT_LIMIT     INT32_MAX
 #define WEIGHT_MAX     1000000
 #define TLS_MAX	       4
 #define HOST_BYTES_MAX 253
 
-static const char *const tier_names[] = { "kernel", "relay", "proxy", NULL };
+static const char *const tier_names[] = { "nftables", "relay", "proxy", NULL };
 static const char *const balance_names[] = { "round-robin", "random",	       "least-connections",
 					     "ip-hash",	    "consistent-hash", NULL };
 static const char *const kind_names[] = { "address", "name", "unix", "template", NULL };
@@ -193,6 +194,9 @@ static int check_host(struct route_target *t, struct route_registry *g, const st
 		return json_refuse(at, "host", e,
 				   "a socket's path begins with \"/\" and has at most %zu bytes",
 				   sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
+	if (t->kind == TARGET_TEMPLATE && template_fault(t->host))
+		return json_refuse(at, "host", e, "\"%.64s\": %s", t->host,
+				   template_fault(t->host));
 	if (t->kind != TARGET_NAME)
 		return 0;
 	if (n > HOST_BYTES_MAX || strpbrk(t->host, " /:"))
@@ -206,7 +210,10 @@ static int check_host(struct route_target *t, struct route_registry *g, const st
 
 static int check_port(const struct route_target *t, const struct json_at *at, struct err *e)
 {
-	if (t->kind == TARGET_UNIX || t->port_kind != TARGET_PORT_FIXED || t->port >= 1)
+	bool is_path =
+		t->kind == TARGET_UNIX || (t->kind == TARGET_TEMPLATE && template_is_path(t->host));
+
+	if (is_path || t->port_kind != TARGET_PORT_FIXED || t->port >= 1)
 		return 0;
 	return json_refuse(at, "port", e, "%d is no port: 1 to 65535", t->port);
 }

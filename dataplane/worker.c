@@ -15,8 +15,6 @@
 
 #include "dataplane/conn.h"
 
-#define KEEP_BUFFERS 32 /* idle ones, 2 MiB */
-
 /* ---- names ---- */
 
 struct name_book *name_book_new(unsigned n)
@@ -129,6 +127,16 @@ static struct listener *find_listener(struct worker *w, uint32_t id)
 	return l;
 }
 
+void worker_check_switched(struct worker *w)
+{
+	void (*done)(void *arg) = w->switched;
+
+	if (!done || w->n_closing)
+		return;
+	w->switched = NULL;
+	done(w->switched_arg);
+}
+
 /* Closing ones look at their queue with the table of before. */
 static void change(void *arg)
 {
@@ -143,6 +151,7 @@ static void change(void *arg)
 			listener_close(l);
 	}
 	p->w->table = s->table;
+	pool_keep(&p->w->pool, s->keep_buffers);
 	if (p->w->access)
 		access_log_set_json(p->w->access, s->table->log_json);
 	for (unsigned i = 0; i < s->n_open; i++) {
@@ -151,8 +160,9 @@ static void change(void *arg)
 			listener_open(l);
 	}
 	route_table_unref(before);
-	if (s->done)
-		s->done(s->arg);
+	p->w->switched = s->done;
+	p->w->switched_arg = s->arg;
+	worker_check_switched(p->w);
 	free(p);
 }
 
@@ -297,7 +307,8 @@ int worker_start(struct worker *w, struct plane *p, unsigned index, struct err *
 	w->undecided_end = &w->undecided;
 	if (getrandom(&w->random, sizeof(w->random), 0) != sizeof(w->random) || !w->random)
 		w->random = 0x9e3779b97f4a7c15ull + index;
-	pool_init(&w->pool, 0, KEEP_BUFFERS);
+	pool_init(&w->pool, 0, WORKER_KEEP_BUFFERS);
+	w->pool.budget = &p->budget;
 	w->loop = loop_new(e);
 	if (!w->loop)
 		return e->code ? e->code : -ENOMEM;
@@ -322,6 +333,7 @@ void worker_stop(struct worker *w)
 	}
 	if (!w->loop)
 		return;
+	conn_lookups_free(w);
 	access_log_free(w->access);
 	route_table_unref(w->table);
 	name_book_unref(w->names);

@@ -30,14 +30,20 @@ struct name_book *name_book_new(unsigned n);
 void name_book_unref(struct name_book *b);
 const struct name_entry *name_book_find(const struct name_book *b, const char *name);
 
+struct lookup;
+
 /* What the threads of a dataplane have in common. */
 struct plane {
 	struct route_registry *registry;
 	struct limits *limits;
+	struct budget budget;
+	struct loop *main_loop;			    /* to post to */
+	struct lookup *lookup;			    /* the main thread's */
 	atomic_ullong accepted, refused[N_REASONS]; /* of who has no route yet */
 	atomic_uint undecided;
 	atomic_ullong accept_paused; /* times descriptors were exhausted */
 	atomic_bool out_of_descriptors;
+	atomic_uint max_pairs; /* connections that descriptors are left for; 0 = not known yet */
 	size_t hello_max_bytes;
 	int access_fd; /* where access lines go; -1: nowhere */
 };
@@ -53,12 +59,14 @@ struct listener {
 	uint16_t port;
 	bool open;    /* accepts */
 	bool closing; /* takes what is queued, no more */
-	unsigned looks, empty_looks;
+	unsigned looks, empty_looks, short_looks;
+	bool is_short;			/* the last accept met a shortage of descriptors */
 	unsigned batch, full_batches;	/* accepts of a round; rounds in a row that had them */
 	struct route_table *last_table; /* closing: the one that it was open for */
 };
 
 struct conn;
+struct conn_lookup;
 
 struct worker {
 	struct plane *plane;
@@ -71,8 +79,12 @@ struct worker {
 	struct route_table *table; /* NULL until the first switch */
 	struct name_book *names;
 	struct listener *listeners;
+	unsigned n_closing;	     /* of them: those that still look at their queue */
+	void (*switched)(void *arg); /* called when there is none left; NULL = nobody waits */
+	void *switched_arg;
 	struct conn *conns, **conns_end;	 /* by age, oldest first */
 	struct conn *undecided, **undecided_end; /* those of them without a route, likewise */
+	struct conn_lookup *lookups;		 /* of conn_lookup.c */
 	unsigned n_conns;
 	uint64_t serial; /* of the last connection */
 	uint64_t random;
@@ -85,12 +97,16 @@ int worker_start(struct worker *w, struct plane *p, unsigned index, struct err *
 /* Ends the loop and joins the thread; connections end at once. */
 void worker_stop(struct worker *w);
 
-/* ---- from the main thread; done(arg) is called in the worker's thread ---- */
+/* ---- from the main thread; done(arg) is called in the worker's thread: the table is in use, and
+ * what closes is closed ---- */
+
+#define WORKER_KEEP_BUFFERS 32 /* 2 MiB */
 
 struct worker_switch {
 	struct route_table *table; /* a reference, taken over */
 	const uint32_t *open, *close;
 	unsigned n_open, n_close;
+	unsigned keep_buffers; /* idle ones; at most WORKER_KEEP_BUFFERS */
 	void (*done)(void *arg);
 	void *arg;
 };
@@ -109,6 +125,8 @@ int worker_beat(struct worker *w);
 /* ---- in the worker's thread ---- */
 
 uint64_t worker_random(struct worker *w);
+/* Is that the end of a switch? */
+void worker_check_switched(struct worker *w);
 
 /* One listening socket in a worker (listener.c). */
 void listener_open(struct listener *l);

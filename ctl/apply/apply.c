@@ -144,6 +144,7 @@ static int compile_want(struct apply_job *j)
 {
 	ruleset_free(j->want);
 	j->compile.ids = j->route_ids;
+	j->compile.no_flows = !apply_keeps_flows(j);
 	j->want = ruleset_compile(j->r->plan, &j->compile, j->e);
 	if (j->want)
 		ruleset_choose_sizes(j->want, j->s->have);

@@ -8,6 +8,7 @@
 
 #include "ctl/apply/apply_internal.h"
 #include "ctl/base/log.h"
+#include "ctl/host/conntrack.h"
 
 static struct flows_wanted wanted(const struct apply_job *j)
 {
@@ -17,6 +18,23 @@ static struct flows_wanted wanted(const struct apply_job *j)
 		.local = &j->r->gathered->host.local,
 		.instance = label_instance(j->s->state.instance),
 	};
+}
+
+static int is_ours(const struct ct_flow *f, void *arg)
+{
+	return f->instance == *(const uint32_t *)arg;
+}
+
+bool apply_keeps_flows(const struct apply_job *j)
+{
+	uint32_t instance = label_instance(j->s->state.instance);
+
+	for (unsigned i = 0; i < j->r->plan->n_routes; i++)
+		if (j->r->plan->routes[i].in_kernel)
+			return true;
+	if (j->again && j->s->have->exists)
+		return ruleset_keeps_flows(j->s->have);
+	return conntrack_each(is_ours, &instance, NULL) != 0;
 }
 
 static bool is_asked_for(const struct apply_job *j)

@@ -60,6 +60,9 @@ int apply_can_end_flows(struct apply_job *j);
  * what --kill or --drain would find. */
 void apply_end_flows(struct apply_job *j, bool committed);
 
+/* May a flow of ours live that only the table keeps translated? Asked where no route will. */
+bool apply_keeps_flows(const struct apply_job *j);
+
 void apply_phase(const struct apply_job *j, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* apply_host.c */

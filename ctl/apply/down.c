@@ -230,6 +230,7 @@ static int go_down(struct session *s, unsigned drain_s, flows_tick *tick, bool t
 		return rc;
 	FAILPOINT(down_drained);
 	service = user_space_stop(s, drain_s);
+	FAILPOINT(down_service);
 	if (s->have->exists)
 		rc = taken_back ? end_flows_if_possible(s, out)
 				: end_flows(s, drain_s, tick, out, e);

@@ -18,6 +18,8 @@ struct ruleset *expected_ruleset(const struct session *s, const struct plan *p, 
 		.guard_v4 = ours.forward_v4,
 		.guard_v6 = ours.forward_v6,
 		.guard_loopback = ours.route_localnet,
+		/* It was decided by what lived at the time of the apply. */
+		.no_flows = s->have && s->have->exists && !ruleset_keeps_flows(s->have),
 	};
 	struct ruleset *rs = NULL;
 	bool known = true;

@@ -37,6 +37,27 @@ void failpoint_in_timer(void)
 		unsetenv("SPCTL_FAILPOINT");
 }
 
+void failpoint_hide(bool hide)
+{
+	static char *die, *stop;
+
+	if (hide) {
+		die = getenv("SPCTL_FAILPOINT");
+		stop = getenv("SPCTL_STOPPOINT");
+		die = die ? strdup(die) : NULL;
+		stop = stop ? strdup(stop) : NULL;
+		unsetenv("SPCTL_FAILPOINT");
+		unsetenv("SPCTL_STOPPOINT");
+		return;
+	}
+	if (die)
+		setenv("SPCTL_FAILPOINT", die, 1);
+	if (stop)
+		setenv("SPCTL_STOPPOINT", stop, 1);
+	free(die);
+	free(stop);
+}
+
 void failpoint_list(void)
 {
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)

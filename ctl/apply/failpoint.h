@@ -10,17 +10,22 @@
 #ifndef CTL_APPLY_FAILPOINT_H
 #define CTL_APPLY_FAILPOINT_H
 
+#include <stdbool.h>
+
 #define FAILPOINTS_ALL(X)    \
 	X(locked)            \
 	X(guarded)           \
 	X(sysctls)           \
+	X(prepared)          \
 	X(pending)           \
 	X(armed)             \
 	X(committed)         \
 	X(verified)          \
+	X(served)            \
 	X(live)              \
 	X(forgotten)         \
 	X(image)             \
+	X(found)             \
 	X(pruned)            \
 	X(put_back_settings) \
 	X(put_back)          \
@@ -29,6 +34,7 @@
 	X(confirmed)         \
 	X(down_started)      \
 	X(down_drained)      \
+	X(down_service)      \
 	X(down_flows)        \
 	X(down_sysctls)      \
 	X(down_table)        \
@@ -43,10 +49,13 @@ enum failpoint {
 #ifdef SPCTL_FAILPOINTS
 void failpoint_hit(enum failpoint p);
 void failpoint_list(void);
-void failpoint_in_timer(void); /* from here on the names are the timer's */
-#define FAILPOINT(name) failpoint_hit(FAILPOINT_##name)
+void failpoint_in_timer(void);	/* from here on the names are the timer's */
+void failpoint_hide(bool hide); /* from processes that are started meanwhile */
+#define FAILPOINT(name)	      failpoint_hit(FAILPOINT_##name)
+#define FAILPOINTS_HIDE(hide) failpoint_hide(hide)
 #else
-#define FAILPOINT(name) ((void)0)
+#define FAILPOINT(name)	      ((void)0)
+#define FAILPOINTS_HIDE(hide) ((void)0)
 #endif
 
 #endif

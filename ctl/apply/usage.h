@@ -13,7 +13,6 @@
 #include "ctl/control/service_view.h"
 #include "ctl/nft/ruleset_compile.h"
 #include "ctl/plan/plan.h"
-#include "dataplane/route.h"
 
 struct usage_counts {
 	unsigned active; /* connections; of the kernel's, TIME_WAIT and CLOSE left out */

@@ -10,6 +10,7 @@
 #include "ctl/apply/gather.h"
 #include "ctl/cli/cmd.h"
 #include "ctl/cli/describe.h"
+#include "ctl/cli/explain_service.h"
 #include "ctl/cli/explain_walk.h"
 #include "ctl/cli/table.h"
 #include "ctl/host/host_way.h"
@@ -203,7 +204,34 @@ static bool own_refusal(const struct plan_route *r)
 	return r->refusal && !r->refusal_follows;
 }
 
-static void print_winner(const struct answers *v, const struct question *q)
+/* Some route of that port needs them. */
+static bool reads_first(const struct answers *v)
+{
+	for (unsigned i = 0; i < v->n; i++)
+		if (!v->v[i].route->decides_early)
+			return true;
+	return false;
+}
+
+static bool is_of_service(const struct answers *v)
+{
+	return v->service.runs && v->service.tier == TIER_RELAY && !own_refusal(v->winner->route);
+}
+
+static void print_service(const struct answers *v, const struct plan *p)
+{
+	json_t *s = is_of_service(v) ? explain_service_json(p, v->winner->route) : NULL;
+	struct buf b = { 0 };
+
+	if (s)
+		explain_service_text(&b, s, reads_first(v));
+	if (b.len)
+		fputs(b.data, stdout);
+	buf_fini(&b);
+	json_decref(s);
+}
+
+static void print_winner(const struct answers *v, const struct question *q, const struct plan *p)
 {
 	const struct plan_route *r = v->winner->route;
 	struct buf targets = { 0 }, notes = { 0 }, missing = { 0 };
@@ -226,6 +254,7 @@ static void print_winner(const struct answers *v, const struct question *q)
 	printf("targets: %s%s%s\n", targets.data ? targets.data : "-", notes.len ? "  " : "",
 	       notes.data ? notes.data : "");
 	print_port(r, q);
+	print_service(v, p);
 	buf_fini(&targets);
 	buf_fini(&notes);
 	buf_fini(&missing);
@@ -270,7 +299,8 @@ static void print_order(const struct answers *v)
 	table_fini(&t);
 }
 
-static void print_text(const struct answers *v, const struct question *q, bool falls)
+static void print_text(const struct answers *v, const struct question *q, const struct plan *p,
+		       bool falls)
 {
 	if (!v->n) {
 		printf("no route listens on %s/%u%s: the kernel's own listener, if any, answers\n",
@@ -279,26 +309,27 @@ static void print_text(const struct answers *v, const struct question *q, bool f
 		return;
 	}
 	if (v->winner)
-		print_winner(v, q);
+		print_winner(v, q, p);
 	else
 		print_no_winner(v, falls);
 	print_order(v);
 }
 
-static json_t *winner_json(const struct answers *v)
+static json_t *winner_json(const struct answers *v, const struct plan *p)
 {
 	const struct plan_service *s = &v->service;
 
 	if (!v->winner)
 		return json_null();
-	return json_pack("{s:s,s:s,s:s,s:b,s:o}", "route", v->winner->route->route->name, "tier",
-			 tier_name(s->tier), "reason", s->reason, "runs",
+	return json_pack("{s:s,s:s,s:s,s:b,s:o,s:o?}", "route", v->winner->route->route->name,
+			 "tier", tier_name(s->tier), "reason", s->reason, "runs",
 			 s->runs && !own_refusal(v->winner->route), "targets",
-			 describe_targets_json(v->winner->route));
+			 describe_targets_json(v->winner->route), "service",
+			 is_of_service(v) ? explain_service_json(p, v->winner->route) : NULL);
 }
 
-static void print_json(const struct answers *v, const struct question *q, bool falls,
-		       const struct explained *x)
+static void print_json(const struct answers *v, const struct question *q, const struct plan *p,
+		       bool falls, const struct explained *x)
 {
 	json_t *order = json_array();
 
@@ -309,7 +340,7 @@ static void print_json(const struct answers *v, const struct question *q, bool f
 						       answer_word(&v->v[i]), "why", v->v[i].why));
 	describe_print_json(json_pack("{s:i,s:s,s:i,s:o,s:b,s:o,s:o,s:o}", "schema", 1, "protocol",
 				      describe_proto(q->conn.proto), "port", (int)q->conn.port,
-				      "winner", winner_json(v), "default", !v->winner && falls,
+				      "winner", winner_json(v, p), "default", !v->winner && falls,
 				      "routes", order, "steps", explain_steps_json(x), "kernel",
 				      explain_kernel_json(x)));
 }
@@ -355,9 +386,9 @@ static int explain(const struct options *o, const struct plan *p, const struct g
 	if (!o->quiet)
 		explain_walk(o, &ask, &x);
 	if (o->json)
-		print_json(&v, q, falls_to_default(p, cell), &x);
+		print_json(&v, q, p, falls_to_default(p, cell), &x);
 	else
-		print_text(&v, q, falls_to_default(p, cell));
+		print_text(&v, q, p, falls_to_default(p, cell));
 	if (!o->json && !o->quiet)
 		explain_walk_print(&x);
 	explain_walk_fini(&x);

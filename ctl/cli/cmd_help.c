@@ -8,6 +8,7 @@
 #include "ctl/base/io.h"
 #include "ctl/cli/cmd.h"
 #include "ctl/cli/version.h"
+#include "ctl/service/service_child.h"
 #include "ctl/service/spawn.h"
 
 const struct command commands[] = {
@@ -44,16 +45,21 @@ const struct command commands[] = {
 	  cmd_history },
 	{ "status", "", "routes, connections, drift between plan and kernel", "",
 	  "  spctl status\n"
-	  "  spctl status --json | jq '.drift'\n",
+	  "  spctl status --json | jq '.drift'\n"
+	  "  spctl status --json | jq '.attention'   what needs somebody: it ends with 1 then\n"
+	  "Of what the kernel serves, IN and OUT are bytes of packets since it was first applied;\n"
+	  "of what the service serves, bytes of payload since its dataplane was started.\n",
 	  cmd_status },
-	{ "conns", "", "live connections of the kernel's routes", "route",
+	{ "conns", "", "live connections, of the kernel's routes and of the service's", "route",
 	  "  spctl conns\n"
 	  "  spctl conns --route web --json | jq '.conns | length'\n"
 	  "  sysctl -w net.netfilter.nf_conntrack_acct=1        then new ones are counted: IN/OUT\n"
 	  "  sysctl -w net.netfilter.nf_conntrack_timestamp=1   then new ones have an age: AGE\n"
 	  "LEFT: how long the kernel keeps it if nothing comes. Not shown: what is in TIME_WAIT "
 	  "or\n"
-	  "CLOSE. A route that is gone keeps its name here while connections of it live.\n",
+	  "CLOSE. A route that is gone keeps its name here while connections of it live.\n"
+	  "STATE of one of the service's: what moves it (copy, splice), or what it waits for\n"
+	  "(header, sniff, connect). SNI: the name that its client asked for.\n",
 	  cmd_conns },
 	{ "explain", "[FILE]",
 	  "which route takes a connection, why not the others, its way in the kernel",
@@ -93,6 +99,8 @@ const struct command hidden_commands[] = {
 	{ CONFIRM_TIMER_COMMAND, "", "waits for a confirmation; started by apply --confirm", "", "",
 	  cmd_confirm_timer },
 	{ SPAWN_COMMAND, "", "serves connections; started by run", "user", "", cmd_dataplane },
+	{ SERVICE_FOUND_COMMAND, "", "what the service found out; started by run", "", "",
+	  cmd_found },
 };
 const size_t n_hidden_commands = sizeof(hidden_commands) / sizeof(*hidden_commands);
 

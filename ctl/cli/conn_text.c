@@ -12,7 +12,9 @@
 #define ROUTE_MIN    8
 #define ENDPOINT_MIN 12
 
-#define SNI_MIN 8
+#define SNI_MIN	   8
+#define SNI_GOOD   14
+#define PORT_WIDTH 6
 
 enum { AT_ROUTE, AT_CLIENT, AT_LOCAL, AT_TARGET, AT_SNI, N_CUT };
 enum { AT_PROTO, AT_STATE, AT_LEFT, AT_BYTES };
@@ -189,7 +191,16 @@ void conn_columns_fit(struct conn_columns *c, unsigned total)
 		sum += c->rest[i];
 	for (unsigned i = 0; i < N_CUT; i++)
 		sum += c->width[i];
-	/* The name first: an address that is cut says less. */
+	if (sum > total && c->any_sni) {
+		c->ports_only = true;
+		sum -= c->width[AT_LOCAL] - PORT_WIDTH;
+		c->width[AT_LOCAL] = PORT_WIDTH;
+	}
+	/* Names first: an address that is cut says less. */
+	while (sum > total && c->width[AT_SNI] > SNI_GOOD) {
+		c->width[AT_SNI]--;
+		sum--;
+	}
 	while (sum > total && c->width[AT_ROUTE] > ROUTE_GOOD) {
 		c->width[AT_ROUTE]--;
 		sum--;
@@ -230,7 +241,10 @@ unsigned conn_columns_row(const struct conn_columns *c, const struct ct_flow *f,
 
 	strcpy(cells[1], describe_proto(f->proto));
 	conn_endpoint(&f->client, f->client_port, c->width[AT_CLIENT], cells[2]);
-	conn_endpoint(&f->local, f->local_port, c->width[AT_LOCAL], cells[3]);
+	if (c->ports_only)
+		snprintf(cells[3], CONN_CELL, ":%u", f->local_port);
+	else
+		conn_endpoint(&f->local, f->local_port, c->width[AT_LOCAL], cells[3]);
 	put_target(f, r, c->width[AT_TARGET], cells[4]);
 	strcpy(cells[5], short_state(f, r));
 	put_left(f, r, cells[6]);

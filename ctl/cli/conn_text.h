@@ -26,6 +26,7 @@ struct conn_relay {
 struct conn_columns {
 	unsigned width[5], rest[4];
 	bool any_age, any_sni; /* else these columns are left out */
+	bool ports_only;       /* ":443" is enough of LOCAL: names need the room */
 };
 
 struct conn_columns conn_columns_init(void);

@@ -4,8 +4,8 @@
  * with a deadline. Messages as in dataplane/wire.h:
  *
  *   hello {}                                  -> hello {pid, generation, …}
- *   prepare {generation, table, load, listeners:[{address, port}], gracefulShutdownTimeout}
- *                                             -> prepared {generation}
+ *   prepare {generation, table, load, listeners:[{address, port}],
+ *     gracefulShutdownTimeout, workers}         -> prepared {generation, workers, workersWanted}
  *   commit {generation}                       -> committed {generation, late}
  *   abort {generation}                        -> aborted
  *   status {serviceOnly}                      -> status {more, service, process, routes}, parts;

@@ -9,6 +9,7 @@
 
 #include "ctl/control/client.h"
 #include "ctl/control/compile.h"
+#include "dataplane/route.h" /* enum reason: what refusals are told by */
 
 #define SERVICE_ANSWER_MS 3000 /* for each part of what is asked */
 

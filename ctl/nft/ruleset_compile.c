@@ -317,6 +317,13 @@ static void post_chain(struct compiler *c)
 	comp_rule(c, post, &x, "clients at 127.0.0.1 on this host", RS_NO_PLACE);
 }
 
+static const char drain_name[] = "drain";
+
+bool ruleset_keeps_flows(const struct ruleset *rs)
+{
+	return ruleset_find_chain(rs, drain_name) != NULL;
+}
+
 /*
  * No kernel route: flows that live go on only while a nat base chain and one ct
  * expression exist (without them the kernel unhooks NAT and conntrack).
@@ -330,7 +337,7 @@ static void drain_chain(struct compiler *c)
 	nx_bitwise(&x, NX_R(8), NX_R(8), 4, &invalid, &zero);
 	nx_cmp(&x, NFT_CMP_NEQ, NX_R(8), &zero, 4);
 	nx_counter(&x);
-	comp_rule(c, comp_base_chain(c, "drain", &hook_pre), &x, "lets established flows end",
+	comp_rule(c, comp_base_chain(c, drain_name, &hook_pre), &x, "lets established flows end",
 		  RS_NO_PLACE);
 }
 
@@ -354,7 +361,7 @@ static void compile(struct compiler *c)
 	}
 	if (c->translates)
 		post_chain(c);
-	else
+	else if (!c->o->no_flows)
 		drain_chain(c);
 	comp_packet_chains(c);
 	comp_refusals(c);

@@ -51,7 +51,13 @@ struct compile_options {
 	bool guard_v4, guard_v6;
 	/* It turned route_localnet on, or is about to: nobody outside may talk to 127.0.0.0/8. */
 	bool guard_loopback;
+	/* No flow of ours is left: a plan without kernel routes has to keep none alive, and what
+	 * passes through this host is not tracked for our sake. */
+	bool no_flows;
 };
+
+/* Does this table keep flows alive whose routes are gone? */
+bool ruleset_keeps_flows(const struct ruleset *rs);
 
 /* The sealed ruleset, or NULL (e says why). A plan without kernel routes gives the table
  * that only lets established flows end. */

@@ -21,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "ctl/apply/failpoint.h"
 #include "ctl/base/clock.h"
 #include "ctl/base/io.h"
 #include "ctl/control/client.h"
@@ -143,7 +144,9 @@ static int start_process(const struct background *b, const char *log, pid_t *pid
 	setenv(BACKGROUND_ENV, "1", 1);
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("WATCHDOG_USEC");
+	FAILPOINTS_HIDE(true);
 	rc = rc ? rc : spawn_run(argv, log, pid);
+	FAILPOINTS_HIDE(false);
 	free(dirs[0]);
 	free(dirs[1]);
 	free(of);

@@ -122,10 +122,11 @@ static void client_say(struct client *c, json_t *message)
 
 /* ---- what the other parts answer ---- */
 
-void client_prepared(struct client *c, uint32_t generation)
+void client_prepared(struct client *c, uint32_t generation, unsigned workers)
 {
-	client_say(c, json_pack("{s:s,s:I}", "type", "prepared", "generation",
-				(json_int_t)generation));
+	client_say(c, json_pack("{s:s,s:I,s:i,s:i}", "type", "prepared", "generation",
+				(json_int_t)generation, "workers", (int)c->s->listeners.workers,
+				"workersWanted", (int)workers));
 }
 
 void client_committed(struct client *c, uint32_t generation, bool late)

@@ -97,6 +97,17 @@ void link_kill(struct link *l, const char *why)
 	wire_end(l);
 }
 
+void link_renew(struct link *l, unsigned workers, unsigned pipes)
+{
+	l->config.workers = workers;
+	l->config.pipes = pipes;
+	if (!l->pid)
+		return;
+	l->state = LINK_DOWN;
+	l->renewed = true;
+	link_kill(l, "another number of workers");
+}
+
 static void beat(struct timer *t);
 
 /* It ends, most likely; how, its parent learns in a moment. */
@@ -312,22 +323,20 @@ static void on_pong(struct link *l, const struct upcall *u)
 	}
 }
 
-static void keep_name(struct link *l, const struct upcall *u)
+void link_remember(struct link *l, const char *name, const struct addr *v, unsigned n)
 {
 	json_t *list = json_array();
 	char text[ADDR_TEXT];
 
 	if (json_object_size(l->names) >= NAMES_MAX)
 		json_object_clear(l->names);
-	for (unsigned i = 0; i < u->n_addresses; i++)
-		json_array_append_new(list, json_string(addr_format(&u->addresses[i], text)));
-	json_object_set_new(l->names, u->name, list);
+	for (unsigned i = 0; i < n; i++)
+		json_array_append_new(list, json_string(addr_format(&v[i], text)));
+	json_object_set_new(l->names, name, list);
 }
 
 static void heard(struct link *l, const struct upcall *u)
 {
-	if (u->type == UPCALL_NAME_CHANGED)
-		keep_name(l, u);
 	if (u->type == UPCALL_PONG)
 		on_pong(l, u);
 	else if (u->type == UPCALL_HANDOVER)
@@ -448,7 +457,7 @@ static void say_why(const struct link *l, int status, char *out, size_t cap)
 
 bool link_child_ended(struct link *l, pid_t pid, int status)
 {
-	const bool was_to_end = l->state == LINK_ENDS;
+	const bool was_to_end = l->state == LINK_ENDS, renewed = l->renewed;
 	char why[200];
 
 	if (!pid || pid != l->pid)
@@ -460,10 +469,13 @@ bool link_child_ended(struct link *l, pid_t pid, int status)
 	wire_end(l);
 	timer_cancel(l->loop, &l->clock);
 	say_why(l, status, why, sizeof(why));
-	if (!was_to_end) {
+	l->renewed = false;
+	if (!was_to_end && renewed) {
+		link_start(l);
+	} else if (!was_to_end) {
 		l->state = LINK_DOWN;
 		again_later(l);
 	}
-	l->owner.ended(l->owner.arg, why);
+	l->owner.ended(l->owner.arg, renewed ? NULL : why);
 	return true;
 }

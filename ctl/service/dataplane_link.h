@@ -41,7 +41,8 @@ struct link_owner {
 	void *arg;
 	void (*ready)(void *arg);			 /* what is live is served */
 	void (*said)(void *arg, const struct upcall *u); /* everything but started and pong */
-	/* The process is gone (why: a clause); started again unless it was to end. */
+	/* The process is gone (why: a clause; NULL: as was asked for); started again unless it was
+	 * to end. */
 	void (*ended)(void *arg, const char *why);
 };
 
@@ -69,6 +70,7 @@ struct link {
 	uint64_t rounds[UPCALL_WORKERS];
 	uint32_t connections; /* as it said last */
 	char why[120];	      /* it was killed for */
+	bool renewed;	      /* its end is wanted, and no failure */
 };
 
 /* config and owner are copied. */
@@ -85,6 +87,8 @@ int link_load(struct link *l, json_t *load);
 void link_discard(struct link *l, uint32_t generation);
 /* The live sockets that it lacks, then: that generation serves. It says switched. */
 int link_switch(struct link *l, uint32_t generation);
+/* Told to each process that comes: what a name was last. */
+void link_remember(struct link *l, const char *name, const struct addr *v, unsigned n);
 /* Any other message; json is taken over. */
 int link_say(struct link *l, json_t *message);
 /* The same with a new "seq", which is returned; 0 = it cannot be asked now. */
@@ -92,6 +96,8 @@ uint32_t link_ask(struct link *l, json_t *query);
 /* It accepts no more, and ends when its connections have, at the latest after timeout_ms. */
 void link_drain(struct link *l, unsigned timeout_ms);
 void link_kill(struct link *l, const char *why);
+/* Another one with so many threads, at once: for one that serves nobody yet. */
+void link_renew(struct link *l, unsigned workers, unsigned pipes);
 /* A child of the controller ended. Was it this one? */
 bool link_child_ended(struct link *l, pid_t pid, int status);
 /* Names of RUN/dataplane.sock while a process comes, and afterwards. */

@@ -31,7 +31,6 @@
 #include "ctl/state/state.h"
 
 #define WORKERS_MAX	 256
-#define PIPES_PER_WORKER 64
 #define HELLO_MAX	 16384
 #define SHUTDOWN_MS	 30000	   /* where nothing is live that says otherwise */
 #define OLD_MS		 INT32_MAX /* after a hand-over connections live as long as they like */
@@ -119,6 +118,7 @@ static void is_ready(void *arg)
 	char text[160];
 
 	stage_ready(s);
+	found_dataplane_ready(s);
 	olds_drain(s, OLD_MS);
 	service_store_listeners(s);
 	snprintf(text, sizeof(text), "READY=1\nSTATUS=generation %u, %zu sockets, %u workers",
@@ -161,7 +161,7 @@ static void said(void *arg, const struct upcall *u)
 		break;
 	case UPCALL_TARGET:
 	case UPCALL_NAME_CHANGED:
-		service_found(s, u);
+		found_heard(s, u);
 		break;
 	case UPCALL_NOTICE:
 		notice(u);
@@ -177,7 +177,7 @@ static void ended(void *arg, const char *why)
 
 	control_dataplane_ended(s);
 	stage_dataplane_ended(s);
-	if (!s->stopping)
+	if (!s->stopping && why)
 		log_err("the dataplane ended (%s): it is started again, new connections wait", why);
 	service_check_end(s);
 }
@@ -190,7 +190,8 @@ static void reap(struct service *s)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (link_child_ended(&s->link, pid, status) || pid != s->apply_pid)
+		if (link_child_ended(&s->link, pid, status) || found_child_ended(s, pid, status) ||
+		    pid != s->apply_pid)
 			continue;
 		s->apply_pid = -1;
 		s->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
@@ -316,17 +317,23 @@ static void start_link(struct service *s, struct live *live)
 
 	link_init(&s->link, s->loop, &c, &owner, &s->listeners);
 	link_set_live(&s->link, live->load ? json_incref(live->load) : NULL, live->generation);
+	found_begin(s, &live->found);
 	link_start(&s->link);
+}
+
+unsigned service_workers(const struct service *s, unsigned wanted)
+{
+	const unsigned n = s->o.workers ? s->o.workers : wanted ? wanted : cores();
+
+	return n < WORKERS_MAX ? n : WORKERS_MAX;
 }
 
 static int start_with(struct service *s, struct live *live, struct err *e)
 {
-	unsigned workers = s->o.workers ? s->o.workers : live->workers ? live->workers : cores();
-
 	memcpy(s->instance, live->instance, sizeof(s->instance));
-	s->shutdown_ms = live->shutdown_ms ? live->shutdown_ms : SHUTDOWN_MS;
+	s->shutdown_ms = live->generation ? live->shutdown_ms : SHUTDOWN_MS;
 	service_log_follow(&s->log, live->load);
-	listeners_init(&s->listeners, workers < WORKERS_MAX ? workers : WORKERS_MAX);
+	listeners_init(&s->listeners, service_workers(s, live->workers));
 	notify_take(adopt, s);
 	olds_take_over(s);
 	bind_live(s, live);
@@ -431,6 +438,7 @@ static void end(struct service *s)
 			link_kill(&s->link, "the service ends");
 			link_fini(&s->link);
 		}
+		found_fini(s);
 		watch_remove(s->loop, &s->signals);
 		loop_free(s->loop);
 	}

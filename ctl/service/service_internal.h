@@ -8,7 +8,10 @@
 #include "ctl/nft/nft.h"
 #include "ctl/service/dataplane_link.h"
 #include "ctl/service/service.h"
+#include "ctl/service/service_found.h"
 #include "ctl/service/service_log.h"
+
+#define PIPES_PER_WORKER 64
 
 struct client;
 
@@ -32,9 +35,9 @@ enum stage_state {
 struct stage {
 	enum stage_state state;
 	struct client *client; /* NULL when it went */
-	json_t *load;
+	json_t *load, *names;  /* names: as the command resolved them */
 	uint32_t generation;
-	unsigned shutdown_ms;
+	unsigned shutdown_ms, workers; /* as its file says */
 	char table[RS_NAME_MAX];
 	bool answered; /* prepared was said */
 	struct timer clock;
@@ -71,6 +74,7 @@ struct service {
 	unsigned watchdog_ms, shutdown_ms;
 	int64_t stop_at_ms;
 	bool ready, stopping;
+	struct service_found found;
 	pid_t apply_pid; /* of `file` */
 	int exit_code;
 };
@@ -98,17 +102,17 @@ void service_idle_start(struct service *s);
 /* control.c */
 int control_open(struct service *s, struct err *e);
 void control_close(struct service *s);
-void client_prepared(struct client *c, uint32_t generation);
+/* workers: as many as its file says; those that run may be others. */
+void client_prepared(struct client *c, uint32_t generation, unsigned workers);
 void client_failed(struct client *c, const char *request, const struct err *e, int route);
 void client_committed(struct client *c, uint32_t generation, bool late);
 void control_heard(struct service *s, const struct upcall *u); /* answer */
 void control_dataplane_ended(struct service *s);
 
-/* service_found.c */
-void service_found(struct service *s, const struct upcall *u); /* target, name */
-
 /* service.c */
 void service_stop(struct service *s, unsigned timeout_ms);
 void service_check_end(struct service *s);
+/* Threads, where the file says `wanted` (0: nothing): --workers beats it. */
+unsigned service_workers(const struct service *s, unsigned wanted);
 
 #endif

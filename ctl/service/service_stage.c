@@ -33,6 +33,7 @@ static void stage_end(struct service *s)
 {
 	timer_cancel(s->loop, &s->stage.clock);
 	json_decref(s->stage.load);
+	json_decref(s->stage.names);
 	s->stage = (struct stage){ 0 };
 }
 
@@ -114,29 +115,50 @@ static int stage_listeners(struct service *s, const json_t *list, struct err *e)
 	return rc;
 }
 
-static int read_request(const json_t *m, struct stage *out, struct err *e)
+/* What a request does not say stays as it is. */
+static json_int_t number_or(const json_t *m, const char *key, unsigned now)
+{
+	const json_t *v = json_object_get(m, key);
+
+	return json_is_integer(v) ? json_integer_value(v) : (json_int_t)now;
+}
+
+static int read_request(const struct service *s, const json_t *m, struct stage *out, struct err *e)
 {
 	const json_t *load = json_object_get(m, "load");
 	const json_int_t n = json_integer_value(json_object_get(m, "generation"));
-	const json_int_t ms = json_integer_value(json_object_get(m, "gracefulShutdownTimeout"));
+	const json_int_t ms = number_or(m, "gracefulShutdownTimeout", s->shutdown_ms);
+	const json_int_t workers = number_or(m, "workers", s->listeners.workers);
 	const char *table = json_string_value(json_object_get(m, "table"));
 
 	if (n < 1 || n > UINT32_MAX || !table || !*table || strlen(table) >= sizeof(out->table) ||
-	    ms < 0 || ms > INT32_MAX ||
+	    ms < 0 || ms > INT32_MAX || workers < 0 || workers > INT32_MAX ||
 	    json_integer_value(json_object_get(load, "generation")) != n ||
 	    strcmp(json_string_value(json_object_get(load, "type"))
 			   ? json_string_value(json_object_get(load, "type"))
 			   : "",
 		   "load"))
 		return err_set(e, -EINVAL, "\"prepare\" needs generation, table, load, listeners");
-	*out = (struct stage){ .generation = (uint32_t)n, .shutdown_ms = (unsigned)ms };
+	*out = (struct stage){ .generation = (uint32_t)n,
+				.shutdown_ms = (unsigned)ms,
+				.workers = service_workers(s, (unsigned)workers) };
 	memcpy(out->table, table, strlen(table) + 1);
 	return 0;
 }
 
+/* A dataplane that serves somebody keeps its threads, and the command is told: connections are
+ * worth more. */
+static void take_workers(struct service *s, unsigned wanted)
+{
+	if (wanted == s->listeners.workers || s->link.generation || s->listeners.n || s->olds)
+		return;
+	s->listeners.workers = wanted;
+	link_renew(&s->link, wanted, wanted * PIPES_PER_WORKER);
+}
+
 int stage_begin(struct service *s, struct client *c, const json_t *m, struct err *e)
 {
-	struct stage new;
+	struct stage new = { 0 };
 	int rc;
 
 	if (s->stopping)
@@ -146,17 +168,19 @@ int stage_begin(struct service *s, struct client *c, const json_t *m, struct err
 	if (s->stage.state != STAGE_NONE && s->stage.client != c)
 		return err_set(e, -EBUSY, "generation %u is being prepared by another command",
 			       s->stage.generation);
-	rc = read_request(m, &new, e);
+	rc = read_request(s, m, &new, e);
 	if (rc)
 		return rc;
 	if (s->stage.state != STAGE_NONE)
 		stage_drop(s);
+	take_workers(s, new.workers);
 	rc = stage_listeners(s, json_object_get(m, "listeners"), e);
 	if (rc)
 		return rc;
 	s->stage = new;
 	s->stage.client = c;
 	s->stage.load = json_incref(json_object_get(m, "load"));
+	s->stage.names = json_incref(json_object_get(m, "names"));
 	stage_load(s);
 	return 0;
 }
@@ -179,8 +203,9 @@ static void commit(struct service *s)
 	timer_cancel(s->loop, &s->stage.clock);
 	listeners_commit(&s->listeners);
 	link_set_live(&s->link, json_incref(s->stage.load), s->stage.generation);
+	found_generation(s, s->stage.names);
 	service_log_follow(&s->log, s->stage.load);
-	s->shutdown_ms = s->stage.shutdown_ms ? s->stage.shutdown_ms : s->shutdown_ms;
+	s->shutdown_ms = s->stage.shutdown_ms;
 	s->committer = s->stage.client;
 	if (s->committer)
 		timer_set(s->loop, &s->commit_clock, loop_now_ms(s->loop) + COMMIT_MS,
@@ -188,6 +213,9 @@ static void commit(struct service *s)
 	/* One that has not loaded it starts again, with it. */
 	if (loaded ? link_switch(&s->link, s->stage.generation) != 0 : s->link.state == LINK_READY)
 		link_kill(&s->link, "it did not load what is live now");
+	else if (loaded && s->stage.names)
+		link_say(&s->link,
+			 json_pack("{s:s,s:O}", "type", "names", "names", s->stage.names));
 	stage_end(s);
 	service_store_listeners(s);
 }
@@ -288,7 +316,7 @@ static void loaded(struct service *s)
 	if (s->stage.answered)
 		return;
 	s->stage.answered = true;
-	client_prepared(s->stage.client, s->stage.generation);
+	client_prepared(s->stage.client, s->stage.generation, s->stage.workers);
 }
 
 static void failed(struct service *s, const struct upcall *u)

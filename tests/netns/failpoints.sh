@@ -78,8 +78,8 @@ for point in "${points[@]}"; do
 	expect_exit 0 spctl status
 done
 # Those of --confirm, of what is put back and of routes that are gone are on other ways:
-# failpoints_confirm.sh.
+# failpoints_confirm.sh. Those of the service: failpoints_service.sh.
 for point in "${points[@]}"; do
-	[[ ${hit[$point]-} || $point =~ ^(armed|put_back_settings|put_back|back_decided|closed|confirmed|forgotten)$ ]] ||
+	[[ ${hit[$point]-} || $point =~ ^(prepared|found|served|down_service|armed|put_back_settings|put_back|back_decided|closed|confirmed|forgotten)$ ]] ||
 		fail "the fail point $point was not on the way"
 done

@@ -395,6 +395,27 @@ static void a_route_has_the_same_text_beside_others(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
+static void the_log_is_as_the_file_says(void **state)
+{
+	static const char routes[] = "- {name: a, match: {ports: 443}, action: {type: forward, "
+				     "forwardingEngine: relay, " FX_A "}}\n";
+	json_t *log;
+
+	(void)state;
+	assert_null(json_object_get(compile("", routes), "log"));
+	log = json_object_get(compile("log: {}", routes), "log");
+	assert_true(json_is_false(json_object_get(log, "access")));
+	assert_string_equal(json_string_value(json_object_get(log, "format")), "text");
+	assert_string_equal(json_string_value(json_object_get(log, "level")), "info");
+	log = json_object_get(compile("log: {access: true, format: json, level: warn}", routes),
+			      "log");
+	assert_true(json_is_true(json_object_get(log, "access")));
+	assert_string_equal(json_string_value(json_object_get(log, "format")), "json");
+	assert_string_equal(json_string_value(json_object_get(log, "level")), "warn");
+	log = json_object_get(compile("log: {level: debug}", routes), "log");
+	assert_string_equal(json_string_value(json_object_get(log, "level")), "debug");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -414,6 +435,7 @@ int main(void)
 		T(equal_lists_are_one_set),
 		T(keep_alive_treatment_multiplies_and_lifts),
 		T(a_route_has_the_same_text_beside_others),
+		T(the_log_is_as_the_file_says),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -140,6 +140,62 @@ static void the_widest_row_fits_and_a_short_one_is_not_cut(void **state)
 	assert_string_equal(cells[7], "-");
 }
 
+static void a_row_of_the_service_fits_and_keeps_what_it_can(void **state)
+{
+	char sni[] = "a-name-of-some-host.under-a-long-domain.example.test";
+	char target[] = "a-target.with-a-name-that-is-much-too-long-for-any-table.test:65535";
+	const struct conn_relay r = {
+		.state = "splice", .moves = true, .target = target, .sni = sni
+	};
+	const struct conn_relay mute = { .state = "sniff" };
+	struct conn_columns c = conn_columns_init();
+	struct ct_flow f = longest_flow();
+	char cells[CONN_COLUMNS][CONN_CELL];
+	const char *head[CONN_COLUMNS];
+	unsigned sum = 2 * (CONN_COLUMNS - 1), n;
+
+	(void)state;
+	conn_columns_measure(&c, "a-name-of-some-length-that-is-cut", &f, &r);
+	conn_columns_measure(&c, "web", &f, NULL);
+	conn_columns_fit(&c, 100);
+	n = conn_columns_row(&c, &f, &r, 172800001, cells);
+	assert_int_equal(n, CONN_COLUMNS);
+	assert_int_equal(conn_columns_head(&c, head), n);
+	assert_string_equal(head[9], "SNI");
+	sum += c.width[0];
+	for (unsigned i = 1; i < n; i++) {
+		size_t cell = strlen(cells[i]), least = strlen(head[i]);
+
+		sum += (unsigned)(cell > least ? cell : least);
+	}
+	if (sum > 100)
+		fail_msg("%u columns", sum);
+	assert_string_equal(cells[3], ":65535");
+	assert_non_null(strstr(cells[4], "65535"));
+	assert_string_equal(cells[5], "splice");
+	assert_string_equal(cells[6], "-");
+	assert_non_null(strstr(cells[9], ".."));
+	conn_columns_row(&c, &f, &mute, 1, cells);
+	assert_string_equal(cells[4], "-");
+	assert_string_equal(cells[5], "sniff");
+	assert_string_equal(cells[9], "-");
+}
+
+static void a_text_is_cut_in_the_middle(void **state)
+{
+	char out[CONN_ENDPOINT], text[300];
+
+	(void)state;
+	assert_string_equal(conn_cut("abcdefgh", 8, out), "abcdefgh");
+	assert_string_equal(conn_cut("abcdefgh", 7, out), "ab..fgh");
+	assert_string_equal(conn_cut("abcdefgh", 3, out), "abc");
+	assert_string_equal(conn_cut("abcdefgh", 0, out), "");
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	for (unsigned width = 0; width < 300; width++)
+		assert_int_equal(strlen(conn_cut(text, width, out)), width < 63 ? width : 63);
+}
+
 static void the_line_says_what_and_for_how_long(void **state)
 {
 	char out[80], small[24];
@@ -179,6 +235,8 @@ int main(void)
 		cmocka_unit_test(ends_are_cut_in_the_middle_and_keep_their_port),
 		cmocka_unit_test(amounts_and_times_are_short),
 		cmocka_unit_test(the_widest_row_fits_and_a_short_one_is_not_cut),
+		cmocka_unit_test(a_row_of_the_service_fits_and_keeps_what_it_can),
+		cmocka_unit_test(a_text_is_cut_in_the_middle),
 		cmocka_unit_test(the_line_says_what_and_for_how_long),
 		cmocka_unit_test(without_a_terminal_nothing_is_shown),
 	};

@@ -33,7 +33,7 @@ static void memory_read(size_t *mapped, size_t *resident)
 static void buffers_fill(struct pool *p, uint8_t **v, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
-		v[i] = pool_buffer_get(p);
+		v[i] = pool_buffer_get(p, BUDGET_STREAM);
 		assert_non_null(v[i]);
 		memset(v[i], (int)i, POOL_BUFFER_BYTES);
 	}
@@ -77,7 +77,7 @@ static void the_last_one_used_is_lent_first(void **state)
 	for (unsigned i = 0; i < 3; i++)
 		pool_buffer_put(&p, v[i]);
 	for (unsigned i = 0; i < 3; i++) {
-		last = pool_buffer_get(&p);
+		last = pool_buffer_get(&p, BUDGET_STREAM);
 		assert_ptr_equal(last, v[2 - i]);
 		memset(last, 0xff, POOL_BUFFER_BYTES); /* the others' links are elsewhere */
 	}
@@ -95,11 +95,11 @@ static void there_are_no_more_than_the_bound(void **state)
 	(void)state;
 	pool_init(&p, 2, 2);
 	buffers_fill(&p, v, 2);
-	assert_null(pool_buffer_get(&p));
-	assert_null(pool_buffer_get(&p));
+	assert_null(pool_buffer_get(&p, BUDGET_STREAM));
+	assert_null(pool_buffer_get(&p, BUDGET_STREAM));
 	assert_int_equal(p.no_buffer, 2);
 	pool_buffer_put(&p, v[0]);
-	v[0] = pool_buffer_get(&p);
+	v[0] = pool_buffer_get(&p, BUDGET_STREAM);
 	assert_non_null(v[0]);
 	assert_int_equal(p.no_buffer, 2);
 	pool_buffer_put(&p, NULL);

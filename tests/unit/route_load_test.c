@@ -44,6 +44,7 @@ static void a_route_has_what_its_load_says(void **state)
 		"{\"type\":\"load\",\"generation\":12,\"sets\":[[\"10.0.0.0/8\",\"fd00::/8\"],"
 		"[\"192.0.2.1-192.0.2.9\"]],\"trusted\":1,\"limits\":{\"connections\":10000,"
 		"\"undecided\":1000,\"memory\":5000000000,\"perAddress\":100,\"perMinute\":300},"
+		"\"log\":{\"access\":true,\"format\":\"json\",\"level\":\"error\"},"
 		"\"routes\":[{\"id\":3,\"name\":\"web\",\"tier\":\"relay\",\"clients\":0,"
 		"\"domains\":[\"*.Example.test\",\"api.example.test\"],\"tlsVersions\":[\"TLSv1."
 		"2\","
@@ -74,6 +75,8 @@ static void a_route_has_what_its_load_says(void **state)
 	assert_true(t->max_memory_bytes == 5000000000u);
 	assert_int_equal(t->max_per_address, 100);
 	assert_int_equal(t->max_per_minute, 300);
+	assert_true(t->log_access);
+	assert_true(t->log_json);
 	assert_true(addr_set_has(t->trusted, &blocked));
 	assert_string_equal(r->name, "web");
 	assert_int_equal(r->tier, ROUTE_RELAY);
@@ -273,6 +276,10 @@ static const struct bad bad_loads[] = {
 	  "default: 0 is none of the 0 routes", -1 },
 	{ "{\"generation\":1,\"routes\":[],\"cells\":[],\"limits\":{\"connections\":true}}",
 	  "limits.connections: must be a number from 0 to 2147483647, not true", -1 },
+	{ "{\"generation\":1,\"routes\":[],\"cells\":[],\"log\":{\"file\":\"/x\"}}",
+	  "log: unknown key \"file\"", -1 },
+	{ "{\"generation\":1,\"routes\":[],\"cells\":[],\"log\":{\"format\":\"xml\"}}",
+	  "log.format: \"xml\" is not one of the known words", -1 },
 	{ "{\"generation\":1,\"routes\":[],\"cells\":[],\"limits\":[]}",
 	  "limits: must be an object, not a list", -1 },
 	{ "{\"generation\":1,\"routes\":[7],\"cells\":[]}", "routes[0]: must be an object, not 7",
