@@ -12,6 +12,7 @@
 # DEBUG=1  on failure: a shell in the gateway's namespace
 # TRACE=1  every command is shown
 # STRETCH  how many times longer everything may take (1); scripts/vm-check sets it
+# WITH_SERVICE=1  a service runs in the gateway from the start, so that every command has one to ask
 
 set -Eeuo pipefail
 
@@ -114,6 +115,23 @@ on_exit() {
 trap 'fail "unexpected exit code $? of: ${BASH_COMMAND%%$'"'\n'"'*}"' ERR
 trap 'fail "stopped by the time limit"' TERM
 trap on_exit EXIT
+
+# ---- with a service that runs already ----------------------------------------------------------
+
+# The kernel's tests promise the same then. Those that are about processes or files of an instance
+# without one, or start their own, are left out: with_service_not.list has their names and why.
+if [[ ${WITH_SERVICE-} == 1 ]]; then
+	if why=$(sed -n "s/^$NAME  *//p" "$TEST_DIR/with_service_not.list") && [[ $why ]]; then
+		echo "SKIP: with a service: $why"
+		exit 77
+	fi
+	eval "lab_bare_up() $(declare -f lab_up | tail -n +2)"
+	lab_up() {
+		lab_bare_up "$@"
+		lab_start gw "$T/with-service.log" "$SPCTL" run
+		eventually grep -q 'service is ready' "$T/with-service.log"
+	}
+fi
 
 # ---- who runs what --------------------------------------------------------------------------
 
