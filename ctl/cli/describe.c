@@ -73,7 +73,7 @@ static void put_host(struct buf *b, const struct cfg_host *h, int port)
 		put_address(b, &h->addr, port);
 	else if (h->kind == HOST_UNIX)
 		buf_printf(b, "unix:%s", h->text);
-	else if (port)
+	else if (port && strncmp(h->text, "unix:", 5))
 		buf_printf(b, "%s:%d", h->text, port);
 	else
 		buf_puts(b, h->text);

@@ -162,6 +162,11 @@ static void settle_domains(struct parse *p, struct cfg_route *r)
 		parse_need(p, TIER_PROXY, "TLS server name matching", 0, r->match.domains_loc,
 			   "match.domains");
 	}
+	/* The client chooses the name: the file has to say among which. */
+	if (t && t->mode == TLS_PASSTHROUGH && !r->match.domains.n && has_domain_template(r, &loc))
+		parse_error(p, loc, "action.targets",
+			    "the client chooses its target then: \"*\" lets it choose any name",
+			    "a template of the domain needs match.domains");
 	if (!t && has_domain_template(r, &loc))
 		parse_need(p, TIER_PROXY, "host template by HTTP host", NEED_PLAINTEXT, loc,
 			   "action.targets");

@@ -50,7 +50,7 @@ static int check_variable(struct parse *p, const struct doc_node *n, const char 
 	return parse_error(p, parse_loc(p, n), NULL, hint, "unknown template variable {%s}", word);
 }
 
-static int parse_template(struct parse *p, const struct doc_node *n, struct cfg_host *h)
+static int check_variables(struct parse *p, const struct doc_node *n)
 {
 	const char *s = n->string;
 
@@ -64,13 +64,48 @@ static int parse_template(struct parse *p, const struct doc_node *n, struct cfg_
 			return -EINVAL;
 		s = end;
 	}
-	for (s = n->string; *s; s++)
+	return 0;
+}
+
+static int parse_template(struct parse *p, const struct doc_node *n, struct cfg_host *h)
+{
+	if (check_variables(p, n))
+		return -EINVAL;
+	for (const char *s = n->string; *s; s++)
 		if (!isalnum((unsigned char)*s) && !strchr("-_.{}:", *s))
 			return parse_error(p, parse_loc(p, n), NULL, NULL,
 					   "a host template may not hold \"%c\"",
 					   *s < 0x20 || *s & 0x80 ? '?' : *s);
 	h->kind = HOST_TEMPLATE;
 	return 0;
+}
+
+/* Else what a client sends could lead out of a directory that only looks like its bound. */
+static bool has_dots(const char *path)
+{
+	while (*path) {
+		size_t n = strcspn(++path, "/");
+
+		if ((n == 1 && path[0] == '.') || (n == 2 && path[0] == '.' && path[1] == '.'))
+			return true;
+		path += n;
+	}
+	return false;
+}
+
+static int parse_path_template(struct parse *p, const struct doc_node *n, struct cfg_host *h)
+{
+	if (check_variables(p, n))
+		return -EINVAL;
+	if (has_dots(n->string + 5))
+		return parse_error(p, parse_loc(p, n), NULL, NULL,
+				   "the path of a template may not hold \".\" or \"..\"");
+	if (strstr(n->string, "{path}"))
+		return parse_error(p, parse_loc(p, n), NULL, NULL,
+				   "{path} cannot stand in the path of a socket");
+	h->kind = HOST_TEMPLATE;
+	h->text = parse_strdup(p, n->string);
+	return h->text ? 0 : -ENOMEM;
 }
 
 /* --- hosts --------------------------------------------------------------------- */
@@ -147,6 +182,8 @@ static int parse_unix(struct parse *p, const struct doc_node *n, struct cfg_host
 	if (text_has_control(path, false))
 		return parse_error(p, parse_loc(p, n), NULL, NULL,
 				   "must not hold control characters");
+	if (strchr(path, '{'))
+		return parse_path_template(p, n, h);
 	h->kind = HOST_UNIX;
 	h->text = parse_strdup(p, path);
 	return h->text ? 0 : -ENOMEM;
@@ -284,10 +321,15 @@ int parse_key_target_ports(struct parse *p, const struct key *k, const struct do
 
 /* --- the target ---------------------------------------------------------------------- */
 
+static bool is_path_template(const struct cfg_host *h)
+{
+	return h->kind == HOST_TEMPLATE && !strncmp(h->text, "unix:", 5);
+}
+
 static bool all_unix(const struct cfg_target *t)
 {
 	for (unsigned i = 0; i < t->n_hosts; i++)
-		if (t->hosts[i].kind != HOST_UNIX)
+		if (t->hosts[i].kind != HOST_UNIX && !is_path_template(&t->hosts[i]))
 			return false;
 	return true;
 }
@@ -378,13 +420,31 @@ int parse_key_old_target(struct parse *p, const struct key *k, const struct doc_
 	return parse_object(p, &key_target, n, a->targets);
 }
 
+/* Nothing bounds what a client may name there. */
+static void refuse_default_templates(struct parse *p, const struct cfg_target *t)
+{
+	for (unsigned i = 0; i < t->n_hosts; i++) {
+		const struct cfg_host *h = &t->hosts[i];
+
+		if (h->kind == HOST_TEMPLATE &&
+		    (strstr(h->text, "{domain}") || strstr(h->text, "{label:") ||
+		     strstr(h->text, "{path}")))
+			parse_error(p, h->loc, "host", "write a route with match.domains",
+				    "the default target cannot depend on what a client names");
+	}
+}
+
 int parse_key_default_target(struct parse *p, const struct key *k, const struct doc_node *n,
 			     void *base)
 {
+	int rc;
+
 	(void)k;
 	(void)base;
 	p->c->default_target = parse_object_new(p, &key_target);
 	if (!p->c->default_target)
 		return -ENOMEM;
-	return parse_object(p, &key_default_target, n, p->c->default_target);
+	rc = parse_object(p, &key_default_target, n, p->c->default_target);
+	refuse_default_templates(p, p->c->default_target);
+	return rc;
 }

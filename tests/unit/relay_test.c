@@ -289,20 +289,45 @@ static void without_a_pipe_bulk_is_copied_and_counted(void **state)
 	bench_close(&b);
 }
 
-static void without_a_buffer_the_connection_ends(void **state)
+/* Every byte once and in order, half-closes too; and nothing is held. */
+static void without_a_buffer_bytes_still_go_both_ways(void **state)
 {
 	struct bench b;
 	uint8_t *all;
 
 	(void)state;
-	bench_open(&b, true, 0, false, 0);
+	for (unsigned tcp = 0; tcp < 2; tcp++) {
+		bench_open(&b, tcp, tcp ? 4096 : 0, false, 0);
+		b.pool.max_buffers = 1;
+		all = pool_buffer_get(&b.pool, BUDGET_STREAM);
+		bench_stream(&b, 0, 10);
+		bench_stream(&b, 1, 4 << 20);
+		bench_stream(&b, 0, 100000);
+		end_fin(&b, 0);
+		bench_deliver(&b, 1);
+		bench_stream(&b, 1, 1 << 20);
+		end_fin(&b, 1);
+		bench_deliver(&b, 0);
+		bench_finish(&b);
+		assert_int_equal(b.result, RELAY_ENDED);
+		assert_true(b.pool.no_buffer > 0);
+		assert_int_equal(relay_held(&b.relay, 0) + relay_held(&b.relay, 1), 0);
+		pool_buffer_put(&b.pool, all);
+		bench_close(&b);
+	}
+}
+
+static void without_a_buffer_a_stream_gets_a_pipe(void **state)
+{
+	struct bench b;
+	uint8_t *all;
+
+	(void)state;
+	bench_open(&b, true, 0, true, 1);
 	b.pool.max_buffers = 1;
 	all = pool_buffer_get(&b.pool, BUDGET_STREAM);
-	end_send(&b, 1, 10);
-	bench_finish(&b);
-	assert_int_equal(b.result, RELAY_BROKEN);
-	assert_int_equal(b.error, ENOMEM);
-	assert_true(b.pool.no_buffer > 0);
+	bench_stream(&b, 1, BULK_BYTES);
+	assert_true(b.relay.flow[1].spliced);
 	pool_buffer_put(&b.pool, all);
 	bench_close(&b);
 }
@@ -385,7 +410,8 @@ int main(void)
 		cmocka_unit_test(a_stalled_receiver_is_bounded),
 		cmocka_unit_test(bulk_is_spliced_and_what_follows_is_not),
 		cmocka_unit_test(without_a_pipe_bulk_is_copied_and_counted),
-		cmocka_unit_test(without_a_buffer_the_connection_ends),
+		cmocka_unit_test(without_a_buffer_bytes_still_go_both_ways),
+		cmocka_unit_test(without_a_buffer_a_stream_gets_a_pipe),
 		cmocka_unit_test(a_run_gives_way),
 		cmocka_unit_test(what_was_read_before_goes_first),
 		cmocka_unit_test(only_what_moves_counts_as_activity),

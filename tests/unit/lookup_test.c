@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Names that clients choose, against a name server of the tests (tests/tools/dnsd.c, in a child).
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "ctl/base/clock.h"
+#include "dataplane/lookup.h"
+#include "dataplane/names.h"
+
+#define main dnsd_main
+int dnsd_main(int argc, char **argv);
+#include "tests/tools/dnsd.c"
+#undef main
+
+#define PATIENCE_MS 10000
+
+static char dir[] = "/tmp/lookup_test.XXXXXX", zone_file[64], log_file[64], server[64];
+static pid_t child;
+static struct loop *loop;
+static struct lookup *lookup;
+static unsigned n_answered;
+
+/* ---- the server ---- */
+
+static void zone_is(const char *text)
+{
+	char tmp[80];
+	FILE *f;
+
+	snprintf(tmp, sizeof(tmp), "%s.new", zone_file);
+	f = fopen(tmp, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+	assert_int_equal(rename(tmp, zone_file), 0);
+}
+
+static void child_run(int out)
+{
+	char at[] = "127.0.0.1:0", name[] = "dnsd";
+	char *argv[] = { name, at, zone_file, log_file, NULL };
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	dup2(out, 1);
+	_exit(dnsd_main(4, argv));
+}
+
+static int server_start(void **state)
+{
+	unsigned port;
+	FILE *out;
+	int p[2];
+
+	(void)state;
+	if (!mkdtemp(dir) || pipe2(p, O_CLOEXEC))
+		return -1;
+	snprintf(zone_file, sizeof(zone_file), "%s/zone", dir);
+	snprintf(log_file, sizeof(log_file), "%s/log", dir);
+	child = fork();
+	if (!child)
+		child_run(p[1]);
+	close(p[1]);
+	out = fdopen(p[0], "r");
+	if (child < 0 || fscanf(out, "dnsd: port %u", &port) != 1)
+		return -1;
+	fclose(out);
+	snprintf(server, sizeof(server), "127.0.0.1:%u", port);
+	return 0;
+}
+
+static int server_stop(void **state)
+{
+	(void)state;
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	unlink(zone_file);
+	unlink(log_file);
+	return rmdir(dir);
+}
+
+static unsigned asked(const char *question)
+{
+	FILE *f = fopen(log_file, "r");
+	char line[512];
+	unsigned n = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		n += strstr(line, question) == line;
+	if (f)
+		fclose(f);
+	return n;
+}
+
+/* ---- the asker ---- */
+
+static void open_with(struct names_config c, unsigned names_max, unsigned asked_max)
+{
+	const char *servers[] = { server };
+	struct err e = { 0 };
+
+	c.servers = servers;
+	c.n_servers = 1;
+	if (!c.timeout_ms)
+		c.timeout_ms = 2000;
+	c.tries = 1;
+	loop = loop_new(&e);
+	assert_non_null(loop);
+	lookup = lookup_new(loop, &c, names_max, asked_max, &e);
+	assert_non_null(lookup);
+	unlink(log_file);
+	n_answered = 0;
+}
+
+static void close_all(void)
+{
+	lookup_free(lookup);
+	loop_free(loop);
+}
+
+static void answered(struct lookup_ask *a)
+{
+	(void)a;
+	n_answered++;
+}
+
+static void want(struct lookup_ask *a, const char *name)
+{
+	*a = (struct lookup_ask){ .answered = answered };
+	snprintf(a->name, sizeof(a->name), "%s", name);
+	lookup_ask(lookup, a);
+}
+
+static void enough(struct timer *t)
+{
+	(void)t;
+	loop_stop(loop);
+}
+
+static void turn_for(int ms)
+{
+	struct timer t = { 0 };
+
+	timer_set(loop, &t, loop_now_ms(loop) + ms, enough);
+	assert_int_equal(loop_run(loop), 0);
+	timer_cancel(loop, &t);
+}
+
+static void turn_until(unsigned n)
+{
+	int64_t end = clock_mono_ms() + PATIENCE_MS;
+
+	while (n_answered < n) {
+		if (clock_mono_ms() > end)
+			fail_msg("%u of %u answers", n_answered, n);
+		turn_for(5);
+	}
+}
+
+static const char *text_of(const struct lookup_ask *a)
+{
+	static char out[512];
+	char text[ADDR_TEXT];
+
+	out[0] = '\0';
+	for (unsigned i = 0; i < a->n; i++)
+		snprintf(out + strlen(out), sizeof(out) - strlen(out), "%s%s", i ? " " : "",
+			 addr_format(&a->v[i], text));
+	return out;
+}
+
+/* ---- the tests ---- */
+
+static void a_name_is_asked_once_for_all_who_want_it(void **state)
+{
+	struct lookup_ask a[3];
+
+	(void)state;
+	zone_is("a.test A 10.0.0.1 60\na.test AAAA fd00::1 60\n");
+	open_with((struct names_config){ 0 }, 0, 0);
+	want(&a[0], "a.test");
+	want(&a[1], "a.test");
+	turn_until(2);
+	want(&a[2], "a.test"); /* known */
+	assert_int_equal(n_answered, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(a[i].n, 2);
+		assert_non_null(strstr(text_of(&a[i]), "10.0.0.1"));
+		assert_non_null(strstr(text_of(&a[i]), "fd00::1"));
+	}
+	assert_int_equal(asked("a.test A "), 1);
+	assert_int_equal(asked("a.test AAAA "), 1);
+	close_all();
+}
+
+static void what_is_old_is_asked_again(void **state)
+{
+	struct lookup_ask a;
+
+	(void)state;
+	zone_is("a.test A 10.0.0.1 60\n");
+	open_with((struct names_config){ .ttl_min_ms = 50, .ttl_max_ms = 50 }, 0, 0);
+	want(&a, "a.test");
+	turn_until(1);
+	zone_is("a.test A 10.0.0.2 60\n");
+	turn_for(100);
+	want(&a, "a.test");
+	turn_until(2);
+	assert_string_equal(text_of(&a), "10.0.0.2");
+	/* Nobody can say: what was known holds. */
+	zone_is("a.test mode servfail\n");
+	turn_for(100);
+	want(&a, "a.test");
+	turn_until(3);
+	assert_string_equal(text_of(&a), "10.0.0.2");
+	close_all();
+}
+
+static void that_there_is_none_is_kept_too(void **state)
+{
+	struct lookup_ask a;
+
+	(void)state;
+	zone_is("b.test A 10.0.0.1 60\n");
+	open_with((struct names_config){ 0 }, 0, 0);
+	want(&a, "a.test");
+	turn_until(1);
+	assert_int_equal(a.n, 0);
+	want(&a, "a.test");
+	assert_int_equal(n_answered, 2);
+	assert_int_equal(asked("a.test A "), 1);
+	close_all();
+}
+
+static void the_table_is_bounded_and_the_oldest_goes(void **state)
+{
+	struct lookup_ask a;
+	char lines[4096] = "", name[32];
+
+	(void)state;
+	for (unsigned i = 0; i < 40; i++)
+		snprintf(lines + strlen(lines), sizeof(lines) - strlen(lines),
+			 "n%u.test A 10.0.0.%u 60\n", i, i + 1);
+	zone_is(lines);
+	open_with((struct names_config){ 0 }, 8, 4);
+	for (unsigned i = 0; i < 40; i++) {
+		snprintf(name, sizeof(name), "n%u.test", i);
+		want(&a, name);
+		turn_until(2 * i + 1);
+		assert_int_equal(a.n, 1);
+		want(&a, "n0.test"); /* is always in use */
+		turn_until(2 * i + 2);
+		assert_true(lookup_counts(lookup).names <= 8);
+	}
+	assert_int_equal(lookup_counts(lookup).names, 8);
+	assert_int_equal(asked("n0.test A "), 1);
+	want(&a, "n39.test");
+	assert_int_equal(n_answered, 81);
+	assert_int_equal(asked("n1.test A "), 1);
+	want(&a, "n1.test");
+	turn_until(82);
+	assert_int_equal(asked("n1.test A "), 2);
+	close_all();
+}
+
+static void no_more_are_asked_at_a_time_than_the_bound(void **state)
+{
+	struct lookup_ask a[6];
+
+	(void)state;
+	zone_is("* mode silent\n");
+	open_with((struct names_config){ .timeout_ms = 300 }, 8, 4);
+	for (unsigned i = 0; i < 6; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "n%u.test", i);
+		want(&a[i], name);
+	}
+	assert_int_equal(n_answered, 2);
+	assert_int_equal(lookup_counts(lookup).asked, 4);
+	assert_int_equal(lookup_counts(lookup).names, 4);
+	assert_int_equal(lookup_counts(lookup).refused, 2);
+	turn_until(6);
+	assert_int_equal(lookup_counts(lookup).asked, 0);
+	close_all();
+}
+
+static void who_has_left_is_not_answered(void **state)
+{
+	struct lookup_ask a[2], *gone = malloc(sizeof(*gone));
+
+	(void)state;
+	assert_non_null(gone);
+	zone_is("a.test A 10.0.0.1 60\n");
+	open_with((struct names_config){ 0 }, 0, 0);
+	want(&a[0], "a.test");
+	want(gone, "a.test");
+	want(&a[1], "a.test");
+	lookup_forget(gone);
+	lookup_forget(gone);
+	free(gone);
+	turn_until(2);
+	assert_int_equal(n_answered, 2);
+	lookup_forget(&a[0]);
+	want(&a[0], "b.test");
+	close_all(); /* asked, and nobody to tell */
+	assert_int_equal(n_answered, 2);
+}
+
+static void what_is_known_here_is_not_asked(void **state)
+{
+	struct lookup_ask a;
+
+	(void)state;
+	zone_is("db.lan A 10.0.0.9\n");
+	open_with((struct names_config){ .hosts = "10.0.0.1 db.lan\n" }, 0, 0);
+	want(&a, "db.lan");
+	assert_string_equal(text_of(&a), "10.0.0.1");
+	want(&a, "x.localhost");
+	assert_string_equal(text_of(&a), "127.0.0.1 ::1");
+	assert_int_equal(asked("db.lan"), 0);
+	close_all();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_name_is_asked_once_for_all_who_want_it),
+		cmocka_unit_test(what_is_old_is_asked_again),
+		cmocka_unit_test(that_there_is_none_is_kept_too),
+		cmocka_unit_test(the_table_is_bounded_and_the_oldest_goes),
+		cmocka_unit_test(no_more_are_asked_at_a_time_than_the_bound),
+		cmocka_unit_test(who_has_left_is_not_answered),
+		cmocka_unit_test(what_is_known_here_is_not_asked),
+	};
+
+	return cmocka_run_group_tests_name("lookup", tests, server_start, server_stop);
+}
