@@ -193,10 +193,11 @@ static void tell_top(struct plan *p, struct diags *d)
 
 	tell_multiplied(p, d);
 	if (p->n_listeners && is_written(&p->config->unapplied_in_kernel, "socketTimeout"))
-		plan_warn(p, d, DIAG_WARNING, NULL, LOC_NONE,
-			  "inactivityTimeout is for connections of every kind",
-			  "socketTimeout has no effect: it is for HTTP between requests, and HTTP is "
-			  "not read in this version");
+		plan_warn(
+			p, d, DIAG_WARNING, NULL, LOC_NONE,
+			"inactivityTimeout is for connections of every kind",
+			"socketTimeout has no effect: it is for HTTP between requests, and HTTP is "
+			"not read in this version");
 	if (x->acme && !ends_tls(p->config))
 		plan_warn(p, d, DIAG_WARNING, NULL, x->acme->loc, NULL,
 			  "acme has no effect: no route ends TLS, so no certificate is asked for");

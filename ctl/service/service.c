@@ -30,14 +30,14 @@
 #include "ctl/service/spawn.h"
 #include "ctl/state/state.h"
 
-#define WORKERS_MAX	 256
-#define HELLO_MAX	 16384
-#define SHUTDOWN_MS	 30000	   /* where nothing is live that says otherwise */
-#define OLD_MS		 INT32_MAX /* after a hand-over connections live as long as they like */
-#define FORCE_MS	 2000	   /* beyond the time that was given */
-#define COUNT_MS	 1000
-#define LOG_LOOK_MS	 60000
-#define LOG_MAX_BYTES	 (1 << 20)
+#define WORKERS_MAX   256
+#define HELLO_MAX     16384
+#define SHUTDOWN_MS   30000	/* where nothing is live that says otherwise */
+#define OLD_MS	      INT32_MAX /* after a hand-over connections live as long as they like */
+#define FORCE_MS      2000	/* beyond the time that was given */
+#define COUNT_MS      1000
+#define LOG_LOOK_MS   60000
+#define LOG_MAX_BYTES (1 << 20)
 
 static unsigned cores(void)
 {

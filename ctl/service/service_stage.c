@@ -140,8 +140,8 @@ static int read_request(const struct service *s, const json_t *m, struct stage *
 		   "load"))
 		return err_set(e, -EINVAL, "\"prepare\" needs generation, table, load, listeners");
 	*out = (struct stage){ .generation = (uint32_t)n,
-				.shutdown_ms = (unsigned)ms,
-				.workers = service_workers(s, (unsigned)workers) };
+			       .shutdown_ms = (unsigned)ms,
+			       .workers = service_workers(s, (unsigned)workers) };
 	memcpy(out->table, table, strlen(table) + 1);
 	return 0;
 }

@@ -209,8 +209,8 @@ static bool is_down(const struct keys_lab *l)
 {
 	json_t *a = plane_status(l->f);
 	json_t *r = json_array_get(json_object_get(a, "routes"), 0);
-	bool down = json_is_true(json_object_get(
-		json_array_get(json_object_get(r, "targets"), 0), "down"));
+	bool down = json_is_true(
+		json_object_get(json_array_get(json_object_get(r, "targets"), 0), "down"));
 
 	json_decref(a);
 	return down;

@@ -138,8 +138,8 @@ static json_t *another_value(const char *object, const struct key *k)
 	if (k->type == KEY_UINT || k->type == KEY_INT)
 		return json_integer((k->def ? atoll(k->def) : k->min) + 1);
 	if (k->type == KEY_ENUM || k->type == KEY_CHOICE || (k->type == KEY_TEXTS && k->values))
-		return json_string(k->values[k->values[1] && k->def &&
-					     !strcmp(k->values[0], k->def)]);
+		return json_string(
+			k->values[k->values[1] && k->def && !strcmp(k->values[0], k->def)]);
 	if (k->type == KEY_TEXT || k->type == KEY_TEXTS)
 		return json_string("x");
 	if (k->type == KEY_ADDRESSES)
@@ -235,8 +235,8 @@ static void every_key_reaches_the_table_or_is_named(void **state)
 		for (size_t o = 0; key_objects[o]; o++) {
 			const struct key_object *object = key_objects[o];
 
-			for (size_t k = 0; !strcmp(object->name, places[i].object) &&
-					   k < object->n_keys;
+			for (size_t k = 0;
+			     !strcmp(object->name, places[i].object) && k < object->n_keys;
 			     k++, n++) {
 				const struct key *key = &object->keys[k];
 				const char *test = test_of(object->name, key->name);
