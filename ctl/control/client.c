@@ -216,7 +216,12 @@ int client_open(struct control_client *c, const char *run_dir, unsigned timeout_
 	rc = greet(c, run_dir, timeout_ms, e);
 	if (rc)
 		client_close(c);
-	return rc;
+	if (rc != -EPIPE && rc != -ECONNRESET)
+		return rc;
+	/* It was about to end, and its socket took the connection all the same. */
+	*e = (struct err){ 0 };
+	*p = control_look(run_dir);
+	return err_set(e, -ENOENT, "the service has just ended");
 }
 
 void client_close(struct control_client *c)

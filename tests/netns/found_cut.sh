@@ -66,7 +66,7 @@ else
 	echo "no build with FAILPOINTS=1 at $fp: only the controller is killed"
 fi
 
-generation=$(($(find "$T/state/applied" -name '*.json' 2>/dev/null | wc -l) + 1))
+generation=$(($({ find "$T/state/applied" -name '*.json' 2>/dev/null || :; } | wc -l) + 1))
 # The controller alone, from nothing at all to well after it: its child may be at work, or be about to be.
 apply pool
 for i in {1..12}; do
