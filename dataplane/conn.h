@@ -59,10 +59,10 @@ struct conn {
 	uint32_t client_events; /* that nobody has acted on yet */
 	bool keeps_alive;	/* the sockets have their keep-alive settings */
 	bool timed_out;		/* the last try to connect */
-	bool is_short;		/* likewise: there was no descriptor for it */
-	bool copied, spliced;	/* counted as such */
-	struct route *route;	/* a reference */
-	int target_index;	/* -1: none is counted */
+	bool is_short;	      /* likewise: there was no descriptor for it, or no place in a queue */
+	bool copied, spliced; /* counted as such */
+	struct route *route;  /* a reference */
+	int target_index;     /* -1: none is counted */
 	unsigned address_at, address_tries; /* of a name's addresses */
 	bool more_addresses;
 	bool reached;		    /* some target was there to be tried */

@@ -4,7 +4,7 @@
  * followed by the next one until none is left or the route's connect timeout has
  * passed; as long as there is another, one alone does not get all of that time.
  * What is this host's own fault (no descriptor, no port) is not held against a target;
- * a descriptor is waited for.
+ * a descriptor is waited for, and so is a place in the queue of a unix socket.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -216,8 +216,9 @@ static void try_failed(struct conn *c, int error)
 		c->reached = true;
 		c->timed_out = error == ETIMEDOUT;
 	}
-	c->is_short = error == EMFILE || error == ENFILE;
-	if (c->is_short)
+	/* EAGAIN: the queue of a unix socket is full, which says nothing against who reads it. */
+	c->is_short = error == EMFILE || error == ENFILE || error == EAGAIN;
+	if (c->is_short && error != EAGAIN)
 		atomic_store(&c->w->plane->out_of_descriptors, true);
 	if (c->is_short || c->more_addresses) {
 		conn_target_count_out(c);
@@ -245,13 +246,6 @@ static unsigned targets_left(const struct conn *c)
 
 static void try_expired(struct timer *t);
 
-static void wait_for_descriptor(struct conn *c)
-{
-	int64_t at = loop_now_ms(c->w->loop) + SHORT_MS;
-
-	timer_set(c->w->loop, &c->timer, at < c->give_up_ms ? at : c->give_up_ms, try_expired);
-}
-
 /* One alone does not get all of the time: the next ones are to be reached within it. */
 static void set_try_deadline(struct conn *c)
 {
@@ -270,14 +264,23 @@ static void set_try_deadline(struct conn *c)
 static void try_expired(struct timer *t)
 {
 	struct conn *c = conn_of_timer(t);
+	bool begins = c->client.fd < 0 && !conn_watch_client(c);
 
-	if (c->target_index >= 0 && c->client.fd < 0 && !conn_watch_client(c)) {
+	if (c->target_index >= 0 && begins) {
 		set_try_deadline(c);
 		return;
 	}
 	if (c->target_index >= 0)
 		try_failed(c, ETIMEDOUT);
 	conn_connect(c);
+}
+
+static void wait_for_room(struct conn *c)
+{
+	int64_t at = loop_now_ms(c->w->loop) + SHORT_MS;
+
+	c->more_addresses = false;
+	timer_set(c->w->loop, &c->timer, at < c->give_up_ms ? at : c->give_up_ms, try_expired);
 }
 
 static void target_ready(struct watch *w, uint32_t events)
@@ -354,9 +357,9 @@ static int choose(struct conn *c, uint64_t tried, bool *failed_open)
 
 static void give_up(struct conn *c)
 {
-	conn_refuse(c, !c->reached    ? REASON_NO_TARGET
-		       : c->timed_out ? REASON_CONNECT_TIMEOUT
-				      : REASON_CONNECT_FAILED);
+	conn_refuse(c, c->timed_out || c->is_short ? REASON_CONNECT_TIMEOUT
+		       : !c->reached		   ? REASON_NO_TARGET
+						   : REASON_CONNECT_FAILED);
 }
 
 void conn_connect(struct conn *c)
@@ -381,8 +384,7 @@ void conn_connect(struct conn *c)
 		if (try_target(c))
 			break;
 		if (c->is_short) {
-			c->more_addresses = false;
-			wait_for_descriptor(c);
+			wait_for_room(c);
 			return;
 		}
 		again = c->more_addresses ? c->last_target : -1;

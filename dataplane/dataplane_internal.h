@@ -62,6 +62,7 @@ void dataplane_on_load(struct dataplane *d, const json_t *m);
 void dataplane_on_switch(struct dataplane *d, const json_t *m);
 void dataplane_on_discard(struct dataplane *d, const json_t *m);
 int dataplane_start_names(struct dataplane *d, const json_t *dns, struct err *e);
+void dataplane_on_down(struct dataplane *d, const json_t *m);
 void dataplane_on_names(struct dataplane *d, const json_t *m);
 int dataplane_start_health(struct dataplane *d, struct err *e);
 void dataplane_drop_listeners(struct dataplane *d); /* closes ours of each */

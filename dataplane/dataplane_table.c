@@ -362,6 +362,17 @@ static unsigned resolve(void *arg, const char *name, struct addr *out, unsigned 
 	return n;
 }
 
+void dataplane_on_down(struct dataplane *d, const json_t *m)
+{
+	const json_t *t;
+	size_t i;
+
+	json_array_foreach (json_object_get(m, "targets"), i, t)
+		health_set_down(d->health,
+				(uint32_t)json_integer_value(json_object_get(t, "route")),
+				(uint32_t)json_integer_value(json_object_get(t, "tag")));
+}
+
 int dataplane_start_health(struct dataplane *d, struct err *e)
 {
 	d->health = health_new(d->loop, target_changed, resolve, d, e);

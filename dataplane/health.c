@@ -406,6 +406,17 @@ int health_follow(struct health *h, struct route_table *t)
 	return 0;
 }
 
+void health_set_down(struct health *h, uint32_t route, uint32_t tag)
+{
+	const struct check like = { .route_id = route, .tag = tag };
+	struct check *c = check_find(h->v, h->n, &like);
+
+	if (!c)
+		return;
+	c->successes = 0;
+	atomic_store(&c->target->state->down, true);
+}
+
 struct health *health_new(struct loop *l,
 			  void (*changed)(void *arg, uint32_t route, uint32_t tag, bool up,
 					  const char *why),

@@ -35,5 +35,8 @@ void health_free(struct health *h);
 /* Checks what t has from now on (keeps a reference); targets of before go on where they were; those
  * that left are forgotten, and up. -ENOMEM: as it was. */
 int health_follow(struct health *h, struct route_table *t);
+/* Is down already, as somebody found who watched it before: it has to earn its way back. Not one
+ * that is not checked; `changed` is not called. */
+void health_set_down(struct health *h, uint32_t route, uint32_t tag);
 
 #endif

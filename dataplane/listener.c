@@ -20,6 +20,7 @@
 #define PAUSE_MS	  100
 #define LOOK_MS		  50
 #define LOOKS_MAX	  10   /* what nobody stops feeding is closed all the same */
+#define SHORT_LOOKS_MAX	  40   /* likewise, where descriptors are exhausted */
 #define ACCEPTS_PER_LOOK  4096 /* a whole queue */
 
 static struct listener *of_watch(struct watch *w)
@@ -48,6 +49,7 @@ static void pause_accepting(struct listener *l)
 
 	atomic_fetch_add(&p->accept_paused, 1);
 	atomic_store(&p->out_of_descriptors, true);
+	l->is_short = true;
 	if (l->closing)
 		return;
 	watch_change(l->w->loop, &l->watch, 0);
@@ -66,11 +68,12 @@ static bool is_shortage(int error)
 	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-/* How many came; the queue is empty when fewer than asked for, unless descriptors ran short. */
-static unsigned accept_some(struct listener *l, unsigned most, bool *is_short)
+/* How many came; the queue is empty when fewer than asked for, unless descriptors are short. */
+static unsigned accept_some(struct listener *l, unsigned most)
 {
 	unsigned n = 0;
 
+	l->is_short = false;
 	while (n < most) {
 		struct sockaddr_storage peer;
 		socklen_t len = sizeof(peer);
@@ -81,6 +84,7 @@ static unsigned accept_some(struct listener *l, unsigned most, bool *is_short)
 		else
 			fd = accept4(l->fd, (struct sockaddr *)&peer, &len,
 				     SOCK_NONBLOCK | SOCK_CLOEXEC);
+
 		if (fd >= 0) {
 			conn_accept(l, fd, (struct sockaddr *)&peer);
 			n++;
@@ -89,7 +93,6 @@ static unsigned accept_some(struct listener *l, unsigned most, bool *is_short)
 		if (errno == EAGAIN)
 			break;
 		if (is_shortage(errno)) {
-			*is_short = true;
 			pause_accepting(l);
 			break;
 		}
@@ -105,10 +108,9 @@ static unsigned accept_some(struct listener *l, unsigned most, bool *is_short)
 static void accept_ready(struct watch *w, uint32_t events)
 {
 	struct listener *l = of_watch(w);
-	bool is_short;
 
 	(void)events;
-	if (accept_some(l, l->batch, &is_short) < l->batch) {
+	if (accept_some(l, l->batch) < l->batch) {
 		l->batch = 1;
 		l->full_batches = 0;
 	} else if (++l->full_batches >= FULL_BATCHES && l->batch < ACCEPTS_PER_ROUND) {
@@ -149,15 +151,16 @@ void listener_free(struct listener *l)
 static void look_again(struct timer *t)
 {
 	struct listener *l = of_pause(t);
-	bool is_short = false;
-	unsigned n = accept_some(l, ACCEPTS_PER_LOOK, &is_short);
+	unsigned n = accept_some(l, ACCEPTS_PER_LOOK);
 
-	if (!is_short) {
+	if (l->is_short) {
+		l->short_looks++;
+	} else {
 		atomic_store(&l->w->plane->out_of_descriptors, false);
 		l->empty_looks = n ? 0 : l->empty_looks + 1;
 		l->looks++;
 	}
-	if (l->empty_looks >= 2 || l->looks >= LOOKS_MAX)
+	if (l->empty_looks >= 2 || l->looks >= LOOKS_MAX || l->short_looks >= SHORT_LOOKS_MAX)
 		listener_free(l);
 	else
 		timer_set(l->w->loop, &l->pause, loop_now_ms(l->w->loop) + LOOK_MS, look_again);

@@ -21,7 +21,7 @@
 #define TLS_MAX	       4
 #define HOST_BYTES_MAX 253
 
-static const char *const tier_names[] = { "kernel", "relay", "proxy", NULL };
+static const char *const tier_names[] = { "nftables", "relay", "proxy", NULL };
 static const char *const balance_names[] = { "round-robin", "random",	       "least-connections",
 					     "ip-hash",	    "consistent-hash", NULL };
 static const char *const kind_names[] = { "address", "name", "unix", "template", NULL };

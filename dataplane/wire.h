@@ -13,6 +13,7 @@
  *   switch    {generation, open:[listener ids], close:[listener ids]}
  *   discard   {generation}              a loaded one that is not going to be switched to
  *   names     {names:[{name, addresses}]}  last-good answers from before
+ *   down      {targets:[{route, tag}]}  after a switch: down already, as another one found
  *   query     {seq, what:"status"|"conns", from}
  *   end       {route: id | absent = all, reason}   ends connections
  *   drain     {timeout}                 accepts no more; ends when all are gone

@@ -59,7 +59,8 @@ struct listener {
 	uint16_t port;
 	bool open;    /* accepts */
 	bool closing; /* takes what is queued, no more */
-	unsigned looks, empty_looks;
+	unsigned looks, empty_looks, short_looks;
+	bool is_short;			/* the last accept met a shortage of descriptors */
 	unsigned batch, full_batches;	/* accepts of a round; rounds in a row that had them */
 	struct route_table *last_table; /* closing: the one that it was open for */
 };

@@ -159,6 +159,7 @@ int again_apply(struct session *s, const struct again_request *r, struct apply_r
 			.stored = r->same_number ? r->generation : 0,
 			.copy_of = r->same_number ? 0 : r->generation,
 			.confirm_s = r->confirm_s,
+			.by_service = r->by_service,
 		};
 
 		rc = apply_closing(s, &request, r, out, e);

@@ -19,7 +19,8 @@ struct apply_request {
 	const char *file;
 	const char *table;
 	bool dry_run, lenient;
-	bool no_daemon; /* what needs the service is an error where none runs */
+	bool no_daemon;	 /* what needs the service is an error where none runs */
+	bool by_service; /* on its behalf: it knows, and nobody asks it */
 	/* Connections that the new routes would not make any more: without these TCP goes on, and
 	 * UDP is ended. */
 	bool kill;  /* all are ended at once */

@@ -25,6 +25,7 @@
 	X(live)              \
 	X(forgotten)         \
 	X(image)             \
+	X(found)             \
 	X(pruned)            \
 	X(put_back_settings) \
 	X(put_back)          \

@@ -23,7 +23,8 @@ static bool has_target(const struct flows_wanted *w, const struct plan_route *r,
 	for (unsigned i = 0; i < r->n_targets; i++) {
 		const struct plan_target *t = &r->targets[i];
 
-		if (plan_target_port(t, f->local_port) != f->target_port)
+		if (plan_target_port(t, f->local_port) != f->target_port ||
+		    !plan_target_serves(r, t))
 			continue;
 		/* A redirect answers from whichever local address was asked. */
 		if (t->redirect ? addr_set_has(w->local, &f->target)

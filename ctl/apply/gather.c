@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "ctl/apply/taken_ports.h"
+#include "ctl/control/client.h"
 #include "ctl/control/compile.h"
 
 /* ---- names ---- */
@@ -66,6 +67,21 @@ bool gather_asks_names(const struct config *c)
 	return n != 0;
 }
 
+bool gather_known(const char *state_dir, const char *run_dir, struct state_meta *out)
+{
+	struct state s = { .lock_fd = -1 };
+	struct err e = { 0 };
+	uint32_t live = 0;
+	bool known;
+
+	if (control_look(run_dir) == CONTROL_NONE || state_open(&s, state_dir, run_dir, false, &e))
+		return false;
+	known = !state_live(&s, &live, &e) && live &&
+		!state_read_generation(&s, live, out, NULL, &e);
+	state_close(&s);
+	return known;
+}
+
 static const struct resolved_name *find_last(const struct state_meta *last, const char *name)
 {
 	for (unsigned i = 0; last && i < last->n_names; i++)
@@ -74,18 +90,35 @@ static const struct resolved_name *find_last(const struct state_meta *last, cons
 	return NULL;
 }
 
-static void keep_last_good(struct resolved_name *now, const struct state_meta *last,
+static struct resolved_name not_asked(const char *name)
+{
+	struct resolved_name r = { .name = name };
+
+	snprintf(r.why, sizeof(r.why), "the service followed it until just now");
+	return r;
+}
+
+static bool take_addresses(struct resolved_name *now, const struct resolved_name *old)
+{
+	struct addr *v = malloc(old->n * sizeof(*v));
+
+	if (!v)
+		return false;
+	memcpy(v, old->addrs, old->n * sizeof(*v));
+	free(now->addrs);
+	now->addrs = v;
+	now->n = old->n;
+	return true;
+}
+
+/* What the service follows is what it says: another answer of a moment ago is no other route. */
+static void keep_last_good(struct resolved_name *now, const struct state_meta *last, bool followed,
 			   struct diags *d)
 {
 	const struct resolved_name *old = find_last(last, now->name);
 
-	if (now->n || !old)
+	if (!old || (now->n && !followed) || !take_addresses(now, old) || followed)
 		return;
-	now->addrs = malloc(old->n * sizeof(*old->addrs));
-	if (!now->addrs)
-		return;
-	memcpy(now->addrs, old->addrs, old->n * sizeof(*old->addrs));
-	now->n = old->n;
 	diags_add(d, DIAG_WARNING, LOC_NONE, NULL, NULL,
 		  "target \"%s\" cannot be resolved now (%s): the addresses of generation %u are "
 		  "kept",
@@ -104,7 +137,33 @@ static int gather_host(struct gathered *g, struct err *e)
 	return 0;
 }
 
-int gather_names(struct gathered *g, const struct config *c, unsigned timeout_ms, struct err *e)
+/* Those that the service follows need not be asked for. 0 or negative. */
+static int ask(struct gathered *g, const char *const *names, unsigned n,
+	       const struct state_meta *known, unsigned timeout_ms, struct err *e)
+{
+	struct resolved_name *out = calloc(n, sizeof(*out));
+	const char **asked = calloc(n, sizeof(*asked));
+	unsigned n_asked = 0, k = 0;
+	int rc = out && asked ? 0 : err_set(e, ENOMEM, "out of memory");
+
+	for (unsigned i = 0; i < n && !rc; i++)
+		if (!find_last(known, names[i]))
+			asked[n_asked++] = names[i];
+	if (!rc && n_asked)
+		rc = resolve_names(asked, n_asked, timeout_ms, out, e);
+	g->names = rc ? NULL : calloc(n, sizeof(*g->names));
+	if (!rc && !g->names)
+		rc = err_set(e, ENOMEM, "out of memory");
+	for (unsigned i = 0; i < n && !rc; i++)
+		g->names[i] = k < n_asked && asked[k] == names[i] ? out[k++] : not_asked(names[i]);
+	g->n_names = rc ? 0 : n;
+	free(asked);
+	free(out);
+	return rc;
+}
+
+int gather_names(struct gathered *g, const struct config *c, const struct state_meta *known,
+		 unsigned timeout_ms, struct err *e)
 {
 	const char **names = NULL;
 	unsigned n = 0;
@@ -113,12 +172,8 @@ int gather_names(struct gathered *g, const struct config *c, unsigned timeout_ms
 	memset(g, 0, sizeof(*g));
 	if (collect_names(c, &names, &n))
 		rc = err_set(e, ENOMEM, "out of memory");
-	if (!rc && n) {
-		g->names = calloc(n, sizeof(*g->names));
-		rc = g->names ? resolve_names(names, n, timeout_ms, g->names, e)
-			      : err_set(e, ENOMEM, "out of memory");
-		g->n_names = rc ? 0 : n;
-	}
+	if (!rc && n)
+		rc = ask(g, names, n, known, timeout_ms, e);
 	free(names);
 	if (rc)
 		gather_fini(g);
@@ -130,9 +185,14 @@ int gather_rest(struct gathered *g, const struct state_meta *last, struct diags 
 	int rc = gather_host(g, e);
 
 	for (unsigned i = 0; i < g->n_names; i++)
-		keep_last_good(&g->names[i], last, d);
+		keep_last_good(&g->names[i], last, g->have_service, d);
 	g->facts.names = g->names;
 	g->facts.n_names = g->n_names;
+	/* Who is down is good for as long as somebody looks. */
+	if (last && (g->have_service || !g->no_daemon)) {
+		g->facts.down = last->down; /* borrowed */
+		g->facts.n_down = last->n_down;
+	}
 	if (rc)
 		gather_fini(g);
 	return rc;
@@ -141,7 +201,7 @@ int gather_rest(struct gathered *g, const struct state_meta *last, struct diags 
 int gather_facts(struct gathered *g, const struct config *c, const struct state_meta *last,
 		 unsigned timeout_ms, struct diags *d, struct err *e)
 {
-	int rc = gather_names(g, c, timeout_ms, e);
+	int rc = gather_names(g, c, NULL, timeout_ms, e);
 
 	return rc ? rc : gather_rest(g, last, d, e);
 }
@@ -151,6 +211,8 @@ int gather_past_facts(struct gathered *g, const struct state_meta *past, struct 
 	memset(g, 0, sizeof(*g));
 	g->facts.names = past->names; /* borrowed */
 	g->facts.n_names = past->n_names;
+	g->facts.down = past->down;
+	g->facts.n_down = past->n_down;
 	return gather_host(g, e);
 }
 
@@ -208,7 +270,8 @@ static bool has_standby(const struct cfg_action *a)
 
 static bool follows(const struct gathered *g, const struct plan *p)
 {
-	return g->have_service || control_needs_service(p);
+	return g->have_service || control_needs_service(p) ||
+	       (!g->no_daemon && control_would_use_service(p));
 }
 
 /* Keys that a kernel route has and that only the service could follow. */
@@ -221,11 +284,11 @@ static void warn_unfollowed(const struct plan *p, bool follows_health, struct di
 		if (r->tier != TIER_NFTABLES)
 			continue;
 		if (a->health_check && !follows_health)
-			diags_add(d, DIAG_WARNING, a->health_check->loc, NULL,
-				  "forwardingEngine \"relay\" starts it",
-				  "route \"%s\": healthCheck needs the service, and no route here "
-				  "does: targets are not checked",
-				  r->route->name);
+			diags_add(
+				d, DIAG_WARNING, a->health_check->loc, NULL, "spctl run starts it",
+				"route \"%s\": healthCheck needs the service, which does not run: "
+				"targets are not checked",
+				r->route->name);
 		if (has_standby(a))
 			diags_add(d, DIAG_WARNING, a->loc, NULL,
 				  "forwardingEngine \"relay\" uses them",

@@ -16,7 +16,9 @@ struct gathered {
 	struct resolved_name *names;
 	unsigned n_names;
 	struct plan_facts facts; /* points into this object */
-	bool have_service;	 /* it runs, also where no route needs it to listen */
+	/* For gather_rest() and the warnings; whoever gathers says so. */
+	bool have_service; /* it runs: what it follows is what it says */
+	bool no_daemon;	   /* and where it does not, it is not going to be started */
 };
 
 /* Distinct names of the config's targets are resolved within timeout_ms. One that fails now keeps
@@ -25,7 +27,11 @@ int gather_facts(struct gathered *g, const struct config *c, const struct state_
 		 unsigned timeout_ms, struct diags *d, struct err *e);
 /* Its two halves: the first, which may take all of that time, needs nothing that changes, so nobody
  * has to wait for it. */
-int gather_names(struct gathered *g, const struct config *c, unsigned timeout_ms, struct err *e);
+int gather_names(struct gathered *g, const struct config *c, const struct state_meta *known,
+		 unsigned timeout_ms, struct err *e);
+/* What is live, to be ended with state_meta_fini(), where a service follows its names: those need
+ * not be asked for. False: there is none. Takes no lock. */
+bool gather_known(const char *state_dir, const char *run_dir, struct state_meta *out);
 int gather_rest(struct gathered *g, const struct state_meta *last, struct diags *d, struct err *e);
 /* The same with the names as they were resolved for a generation: asks nobody. */
 int gather_past_facts(struct gathered *g, const struct state_meta *past, struct err *e);

@@ -25,10 +25,13 @@ static int list_kernel(struct usage_route *u, const struct plan_route *r)
 		return -ENOMEM;
 	u->n_targets = r->n_targets;
 	for (unsigned i = 0; i < r->n_targets; i++)
-		u->targets[i] = (struct usage_target){ .tag = r->targets[i].tag,
-						       .target = r->targets[i].target,
-						       .host = r->targets[i].host,
-						       .kernel = &r->targets[i] };
+		u->targets[i] =
+			(struct usage_target){ .tag = r->targets[i].tag,
+					       .target = r->targets[i].target,
+					       .host = r->targets[i].host,
+					       .kernel = &r->targets[i],
+					       .health = r->targets[i].down ? USAGE_DOWN
+									    : USAGE_UNKNOWN };
 	return 0;
 }
 
@@ -126,12 +129,15 @@ static enum usage_health health_of(const json_t *j)
 	return !json_is_boolean(up) ? USAGE_UNKNOWN : json_is_true(up) ? USAGE_UP : USAGE_DOWN;
 }
 
-/* All addresses of a name are as well as the name is. */
+/* All addresses of a name are as well as the name is. One that the kernel was told to leave out is
+ * down until it is told otherwise. */
 static void set_health(struct usage_route *u, const struct cfg_host *h, enum usage_health health)
 {
 	for (unsigned i = 0; i < u->n_targets; i++)
 		if (u->targets[i].host == h)
-			u->targets[i].health = health;
+			u->targets[i].health = u->targets[i].kernel && u->targets[i].kernel->down
+						       ? USAGE_DOWN
+						       : health;
 }
 
 static int add_targets(struct usage_route *u, const struct cfg_target *v, unsigned n,
@@ -178,7 +184,7 @@ static int add_route(struct usage_route *u, const struct cfg_target *v, unsigned
 	return add_targets(u, v, n, json_object_get(j, "targets"));
 }
 
-/* id -> plan route + 1, of the half that has TCP. */
+/* id -> plan route + 1, of the half that has TCP where there are two. */
 static uint32_t *index_routes(const struct plan *p, const struct route_ids *ids, uint32_t *max)
 {
 	uint32_t *v;
@@ -191,7 +197,7 @@ static uint32_t *index_routes(const struct plan *p, const struct route_ids *ids,
 	for (unsigned i = 0; v && i < p->n_routes; i++) {
 		const uint32_t id = route_ids_find(ids, p->routes[i].route->name);
 
-		if (id && p->routes[i].transport & TRANSPORT_TCP)
+		if (id && (!v[id] || p->routes[i].transport & TRANSPORT_TCP))
 			v[id] = i + 1;
 	}
 	return v;

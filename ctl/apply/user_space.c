@@ -78,20 +78,32 @@ static int refuse_daemon(struct apply_job *j)
 	return err_set(j->e, EINVAL, "the routes need the service, which --no-daemon excludes");
 }
 
+/* The routes are served without it, only not followed: no reason to have none. */
+static int do_without(struct apply_job *j)
+{
+	if (j->e->code)
+		log_warn("%s: names and health of targets are not followed", j->e->msg);
+	*j->e = (struct err){ 0 };
+	return 0;
+}
+
 /* 0 with user.connected false: nobody is there, and nobody is needed. */
 static int reach(struct apply_job *j, bool needed)
 {
+	const bool useful = !j->r->no_daemon && control_would_use_service(j->r->plan);
 	enum control_presence p = CONTROL_NONE;
 	int rc = open_client(j, &p);
 
 	if (!rc || rc != -ENOENT)
 		return rc;
+	*j->e = (struct err){ 0 };
 	/* A dataplane without a controller serves the former routes: somebody has to tell it. */
-	if (!needed && p != CONTROL_ORPHAN) {
-		*j->e = (struct err){ 0 };
+	if (!needed && !useful && p != CONTROL_ORPHAN)
 		return 0;
-	}
-	return needed && j->r->no_daemon ? refuse_daemon(j) : start_service(j);
+	if (needed && j->r->no_daemon)
+		return refuse_daemon(j);
+	rc = start_service(j);
+	return rc && !needed && p != CONTROL_ORPHAN ? do_without(j) : rc;
 }
 
 /* ---- prepare ---- */
@@ -107,6 +119,23 @@ static json_t *listeners_json(const struct control_table *t)
 		json_array_append_new(list, json_pack("{s:s,s:i}", "address",
 						      addr_format(&l->address, text), "port",
 						      (int)l->port));
+	}
+	return list;
+}
+
+static json_t *names_json(const struct gathered *g)
+{
+	json_t *list = json_array();
+	char text[ADDR_TEXT];
+
+	for (unsigned i = 0; i < g->facts.n_names; i++) {
+		const struct resolved_name *name = &g->facts.names[i];
+		json_t *v = json_array();
+
+		for (unsigned k = 0; k < name->n; k++)
+			json_array_append_new(v, json_string(addr_format(&name->addrs[k], text)));
+		json_array_append_new(list,
+				      json_pack("{s:s,s:o}", "name", name->name, "addresses", v));
 	}
 	return list;
 }
@@ -147,10 +176,11 @@ static int ask_once(struct apply_job *j, const struct control_table *t)
 
 	apply_phase(j, "the service loads %u listeners", t->n_listeners);
 	answer = client_ask(&j->user.client,
-			    json_pack("{s:s,s:I,s:s,s:O,s:o,s:I,s:I}", "type", "prepare",
+			    json_pack("{s:s,s:I,s:s,s:O,s:o,s:o,s:I,s:I}", "type", "prepare",
 				      "generation", (json_int_t)j->compile.generation, "table",
-				      j->compile.table, "load", t->load, "listeners",
-				      listeners_json(t), "gracefulShutdownTimeout",
+				      j->compile.table, "load", t->load, "names",
+				      names_json(j->r->gathered), "listeners", listeners_json(t),
+				      "gracefulShutdownTimeout",
 				      (json_int_t)c->extra->limits->graceful_shutdown_timeout_ms,
 				      "workers", (json_int_t)c->extra->limits->workers),
 			    "prepared", PREPARE_MS, &route, j->e);
@@ -215,7 +245,10 @@ int user_space_prepare(struct apply_job *j)
 {
 	bool needed = control_needs_service(j->r->plan);
 
-	if (!needed && control_look(j->s->state.run_dir) == CONTROL_NONE)
+	if (j->r->by_service)
+		return 0;
+	if (!needed && (j->r->no_daemon || !control_would_use_service(j->r->plan)) &&
+	    control_look(j->s->state.run_dir) == CONTROL_NONE)
 		return 0;
 	return prepare(j, needed);
 }

@@ -84,6 +84,7 @@ int cmd_explain(const struct options *o, int argc, char **argv);
 int cmd_help(const struct options *o, int argc, char **argv);
 int cmd_plan(const struct options *o, int argc, char **argv);
 int cmd_run(const struct options *o, int argc, char **argv);
+int cmd_found(const struct options *o, int argc, char **argv);
 int cmd_dataplane(const struct options *o, int argc, char **argv);
 int cmd_schema(const struct options *o, int argc, char **argv);
 int cmd_status(const struct options *o, int argc, char **argv);

@@ -17,6 +17,8 @@
 #include "ctl/cli/own_session_check.h"
 #include "ctl/cli/progress.h"
 #include "ctl/cli/route_diff.h"
+#include "ctl/control/client.h"
+#include "ctl/state/state_found.h"
 
 #define ROUTES_NAMED 10000
 
@@ -227,6 +229,8 @@ static int plan_all(struct apply_job *j)
 	int rc;
 
 	progress_phase("reading addresses");
+	j->g.no_daemon = j->o->no_daemon;
+	j->g.have_service = control_look(j->o->run_dir) != CONTROL_NONE;
 	rc = gather_rest(&j->g, j->s.live ? &j->s.meta : NULL, &j->l.diags, &e);
 	if (rc)
 		return fail(j, &e, EXIT_FAILED);
@@ -276,11 +280,17 @@ static int open_scratch(struct apply_job *j, struct err *e)
 /* Without the lock: a name server that does not answer would keep a timer of --confirm waiting. */
 static int ask_names(struct apply_job *j, struct err *e)
 {
+	struct state_meta known = { 0 };
+	int rc;
+
 	if (gather_asks_names(j->l.config)) {
 		progress_phase("asking DNS");
 		live_plan_wait(&j->before);
+		gather_known(j->o->state_dir, j->o->run_dir, &known);
 	}
-	return gather_names(&j->g, j->l.config, j->o->timeout_ms, e);
+	rc = gather_names(&j->g, j->l.config, &known, j->o->timeout_ms, e);
+	state_meta_fini(&known);
+	return rc;
 }
 
 static int open_session(struct apply_job *j, struct err *e)
@@ -290,6 +300,16 @@ static int open_session(struct apply_job *j, struct err *e)
 			      e);
 
 	return rc == -ENOENT && j->o->dry_run ? open_scratch(j, e) : rc;
+}
+
+/* Nobody looks any more, so nobody would find them up again. */
+static void forget_down(struct apply_job *j)
+{
+	struct err e = { 0 };
+
+	if (!j->o->dry_run && j->g.no_daemon && !j->g.have_service &&
+	    state_found_forget_down(&j->s.state, &e))
+		log_warn("%s", e.msg);
 }
 
 static int run(struct apply_job *j)
@@ -329,6 +349,7 @@ static int run(struct apply_job *j)
 	if (rc)
 		return rc;
 	request.plan = j->plan;
+	forget_down(j);
 	rc = apply_run(&j->s, &request, &j->result, &e);
 	give_back(j);
 	cmd_report(j->o, &j->l);

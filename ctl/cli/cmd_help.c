@@ -8,6 +8,7 @@
 #include "ctl/base/io.h"
 #include "ctl/cli/cmd.h"
 #include "ctl/cli/version.h"
+#include "ctl/service/service_child.h"
 #include "ctl/service/spawn.h"
 
 const struct command commands[] = {
@@ -98,6 +99,8 @@ const struct command hidden_commands[] = {
 	{ CONFIRM_TIMER_COMMAND, "", "waits for a confirmation; started by apply --confirm", "", "",
 	  cmd_confirm_timer },
 	{ SPAWN_COMMAND, "", "serves connections; started by run", "user", "", cmd_dataplane },
+	{ SERVICE_FOUND_COMMAND, "", "what the service found out; started by run", "", "",
+	  cmd_found },
 };
 const size_t n_hidden_commands = sizeof(hidden_commands) / sizeof(*hidden_commands);
 

@@ -193,6 +193,8 @@ static int load(struct status *st, struct err *e)
 	diags_fini(&st->diags);
 	if (!st->plan)
 		return err_set(e, EINVAL, "generation %u cannot be planned any more", st->s.live);
+	st->g.no_daemon = true;
+	st->g.have_service = control_look(st->o->run_dir) != CONTROL_NONE;
 	gather_warn_lasting(&st->g, st->plan, &st->diags);
 	return 0;
 }

@@ -108,6 +108,7 @@ static void parse_root(struct parse *p, const struct doc_node *root)
 	if (p->routes && !diags_full(p->diags))
 		parse_routes(p);
 	report_unused(p);
+	report_default_tls(p);
 	if (p->diags->errors == before && !p->no_memory)
 		report_grouped(p);
 	/* Names are made of matches: only where all of these are whole. */

@@ -173,6 +173,7 @@ void finish_names(struct parse *p, bool make);
 void names_fini(struct name_set *s);
 /* The top level, once its keys but `routes` are read, and once all is (config_top.c). */
 void settle_top(struct parse *p, const struct doc_node *root);
+void report_default_tls(struct parse *p);
 void report_unused(struct parse *p);
 void report_grouped(struct parse *p);
 void group_add(struct parse *p, struct grouped *g, struct loc loc, const char *key);

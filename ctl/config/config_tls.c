@@ -138,6 +138,20 @@ int parse_key_default_tls(struct parse *p, const struct key *k, const struct doc
 	return p->default_tls ? parse_object(p, &key_tls, n, p->default_tls) : -ENOMEM;
 }
 
+/* After all routes: it only ever lends its certificate. */
+void report_default_tls(struct parse *p)
+{
+	const struct config *c = p->c;
+
+	if (!p->default_tls)
+		return;
+	for (unsigned i = 0; i < c->n_routes; i++)
+		if (c->routes[i].action.tls && c->routes[i].action.tls->mode != TLS_PASSTHROUGH)
+			return;
+	parse_warn(p, p->default_tls->loc, "defaults.tls", NULL,
+		   "has no effect: no route ends TLS");
+}
+
 int parse_key_route_tls(struct parse *p, const struct key *k, const struct doc_node *n, void *base)
 {
 	struct cfg_route *r = base;

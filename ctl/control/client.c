@@ -15,28 +15,35 @@
 #include <unistd.h>
 
 #include "ctl/base/clock.h"
+#include "ctl/base/io.h"
 #include "ctl/control/run_socket.h"
 #include "ctl/host/host.h"
 
-static bool is_locked(const char *run_dir, const char *name)
+/* Shared locks count only where `shared`: a controller that takes its own just then must not find
+ * it taken by who only looks. */
+static bool is_locked(const char *run_dir, const char *name, bool shared)
 {
 	char path[PATH_MAX];
-	bool locked;
+	bool locked = false;
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/%s", run_dir, name);
 	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	locked = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
-	if (fd >= 0)
-		close(fd);
+	if (fd < 0)
+		return false;
+	if (shared)
+		locked = flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+	else
+		locked = io_is_locked(fd);
+	close(fd);
 	return locked;
 }
 
 enum control_presence control_look(const char *run_dir)
 {
-	if (is_locked(run_dir, CONTROL_LOCK))
+	if (is_locked(run_dir, CONTROL_LOCK, false))
 		return CONTROL_STARTS;
-	return is_locked(run_dir, CONTROL_DP_LOCK) ? CONTROL_ORPHAN : CONTROL_NONE;
+	return is_locked(run_dir, CONTROL_DP_LOCK, true) ? CONTROL_ORPHAN : CONTROL_NONE;
 }
 
 /* Until the wire has a message or room; 0 or -ETIMEDOUT. */

@@ -52,7 +52,13 @@ static int put_security(struct compile_job *j, json_t *o, const struct cfg_secur
 	return bad | set(o, "connectionRate", json_integer(s->connection_rate_per_minute));
 }
 
-static json_t *health_json(const struct cfg_health_check *h)
+/* Of a target whose port follows the client's it is the port that is checked. */
+static uint16_t only_port(const struct cfg_match *m)
+{
+	return m->n_ports == 1 && m->ports[0].from == m->ports[0].to ? m->ports[0].from : 0;
+}
+
+static json_t *health_json(const struct cfg_health_check *h, const struct cfg_match *m)
 {
 	json_t *v = json_pack("{s:I,s:I,s:I,s:I}", "interval", (json_int_t)h->interval_ms,
 			      "timeout", (json_int_t)h->timeout_ms, "unhealthy",
@@ -61,10 +67,12 @@ static json_t *health_json(const struct cfg_health_check *h)
 
 	if (v && h->path)
 		set(v, "path", json_string(h->path));
+	if (v && m && only_port(m))
+		set(v, "port", json_integer(only_port(m)));
 	return v;
 }
 
-static int put_action(json_t *o, const struct cfg_action *a)
+static int put_action(json_t *o, const struct cfg_action *a, const struct cfg_match *m)
 {
 	int bad = 0;
 
@@ -73,7 +81,7 @@ static int put_action(json_t *o, const struct cfg_action *a)
 	bad |= set(o, "targets", compile_targets(a->targets, a->n_targets, a->send_proxy_protocol));
 	bad |= set(o, "balance", json_string(balances[a->algorithm]));
 	if (a->health_check)
-		bad |= set(o, "healthCheck", health_json(a->health_check));
+		bad |= set(o, "healthCheck", health_json(a->health_check, m));
 	bad |= set(o, "sendProxy", json_integer(a->send_proxy_protocol));
 	return bad | set(o, "acceptProxy", json_boolean(a->accept_proxy_protocol));
 }
@@ -95,7 +103,7 @@ json_t *compile_route(struct compile_job *j, const struct plan_route *r, uint32_
 
 	bad = bad || put_match(j, o, &r->route->match);
 	bad = bad || put_security(j, o, r->route->security);
-	bad = bad || put_action(o, &r->route->action);
+	bad = bad || put_action(o, &r->route->action, &r->route->match);
 	return done(o, bad || compile_times(o, j->p->config, r->route));
 }
 
@@ -112,6 +120,6 @@ json_t *compile_default_route(struct compile_job *j)
 	int bad = !o;
 
 	bad = bad || put_security(j, o, c->default_security);
-	bad = bad || put_action(o, &a);
+	bad = bad || put_action(o, &a, NULL);
 	return done(o, bad || compile_times(o, c, NULL));
 }

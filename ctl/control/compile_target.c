@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl/base/text.h"
 #include "ctl/config/config_groups.h"
 #include "ctl/control/compile_internal.h"
 
@@ -16,15 +15,6 @@ struct entry {
 	const struct cfg_host *host;
 	unsigned place; /* in the file */
 };
-
-static uint64_t key_of(const struct entry *e)
-{
-	const struct addr none = { .family = (uint8_t)(16 + e->host->kind) };
-
-	if (e->host->kind == HOST_ADDR)
-		return plan_target_key(e->target, &e->host->addr);
-	return text_hash(e->host->text, strlen(e->host->text), plan_target_key(e->target, &none));
-}
 
 static int entry_cmp(const void *va, const void *vb)
 {
@@ -103,7 +93,7 @@ struct control_target *control_targets(const struct cfg_target *v, unsigned n, u
 	if (out && entries && keys && tags) {
 		collect(v, n, entries);
 		for (unsigned i = 0; i < k; i++)
-			keys[i] = key_of(&entries[i]);
+			keys[i] = plan_host_key(entries[i].target, entries[i].host);
 	}
 	if (!out || !entries || !keys || !tags || plan_tag_keys(keys, k, tags)) {
 		free(out);

@@ -183,4 +183,11 @@ unsigned slots_round_robin(const unsigned *weights, unsigned n, uint16_t slot[MA
 unsigned slots_hash(const uint64_t *keys, const unsigned *weights, unsigned n,
 		    uint16_t slot[MAX_SLOTS]);
 
+/* ruleset_slots_down.c, of a route that is checked: the sequence so often that one or two targets
+ * that are down can be shared exactly, where that is not too much. Returns the new total. */
+unsigned slots_repeat(unsigned n, uint16_t slot[MAX_SLOTS], unsigned total);
+/* The slots of those that are down to the others, by weight; where all are, all keep theirs. */
+void slots_give_away(const unsigned *weights, const bool *down, unsigned n,
+		     uint16_t slot[MAX_SLOTS], unsigned total);
+
 #endif

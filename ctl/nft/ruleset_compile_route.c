@@ -149,28 +149,63 @@ static void refuse_slots(struct compiler *c, const struct plan_route *r)
 			 MAX_SLOTS);
 }
 
+struct shares {
+	unsigned *weights;
+	uint64_t *keys;
+	bool *down;
+	unsigned n;
+	bool some_down; /* and not all */
+};
+
+/* Whether it can be done at all must not depend on who is down. */
+static unsigned deal_by_hash(const struct shares *s, uint16_t *slot)
+{
+	const unsigned total = slots_hash(s->keys, s->weights, s->n, slot);
+
+	if (!total || !s->some_down)
+		return total;
+	for (unsigned i = 0; i < s->n; i++)
+		s->weights[i] = s->down[i] ? 0 : s->weights[i];
+	return slots_hash(s->keys, s->weights, s->n, slot);
+}
+
+static unsigned deal(const struct plan_route *r, const struct shares *s, uint16_t *slot)
+{
+	unsigned total;
+
+	if (hashes_clients(r->route->action.algorithm))
+		return deal_by_hash(s, slot);
+	total = slots_round_robin(s->weights, s->n, slot);
+	if (r->route->action.health_check)
+		total = slots_repeat(s->n, slot, total);
+	if (s->some_down)
+		slots_give_away(s->weights, s->down, s->n, slot, total);
+	return total;
+}
+
 static unsigned fill_slots(struct compiler *c, const struct plan_route *r,
 			   const struct plan_target **targets, unsigned n, uint16_t *slot)
 {
-	unsigned *weights = calloc(n, sizeof(*weights)), total = 0;
-	uint64_t *keys = calloc(n, sizeof(*keys));
+	struct shares s = { calloc(n, sizeof(*s.weights)), calloc(n, sizeof(*s.keys)),
+			    calloc(n, sizeof(*s.down)), n, false };
+	const bool room = s.weights && s.keys && s.down;
+	unsigned total = 0;
 
-	if (weights && keys) {
-		for (unsigned i = 0; i < n; i++) {
-			weights[i] = targets[i]->weight;
-			keys[i] = target_key(targets[i]);
-		}
-		if (hashes_clients(r->route->action.algorithm))
-			total = slots_hash(keys, weights, n, slot);
-		else
-			total = slots_round_robin(weights, n, slot);
+	for (unsigned i = 0; i < n && room; i++) {
+		s.weights[i] = targets[i]->weight;
+		s.keys[i] = target_key(targets[i]);
+		s.down[i] = !plan_target_serves(r, targets[i]);
+		s.some_down |= s.down[i];
 	}
-	if (!weights || !keys)
+	if (room)
+		total = deal(r, &s, slot);
+	if (!room)
 		comp_fail(c, -ENOMEM, "out of memory");
 	else if (!total)
 		refuse_slots(c, r);
-	free(weights);
-	free(keys);
+	free(s.weights);
+	free(s.keys);
+	free(s.down);
 	return total;
 }
 

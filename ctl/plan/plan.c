@@ -149,6 +149,8 @@ struct plan *plan_build(const struct config *c, const struct plan_facts *f, stru
 	if (!rc)
 		plan_check_security(p, d);
 	if (!rc)
+		plan_check_health(p, d);
+	if (!rc)
 		plan_check_kept(p, d);
 out:
 	if (rc == -ENOMEM)

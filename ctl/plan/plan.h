@@ -13,6 +13,7 @@
 
 #include "ctl/config/config.h"
 #include "ctl/host/resolve.h"
+#include "ctl/host/target_down.h"
 
 struct host_facts;
 struct doc;
@@ -21,6 +22,8 @@ struct plan_facts {
 	const struct host_facts *host;	   /* NULL = unknown: nothing is local, nothing listens */
 	const struct resolved_name *names; /* target names of the config */
 	unsigned n_names;
+	const struct target_down *down; /* sorted by route and tag */
+	unsigned n_down;
 	bool have_relay, have_proxy; /* tiers that this build can run */
 };
 
@@ -36,6 +39,7 @@ struct plan_target {
 	bool local;    /* an address of this host */
 	bool loopback; /* 127/8 or ::1 */
 	bool redirect; /* local, and what listens there takes any local address */
+	bool down;     /* its health checks say so */
 };
 
 /* Ports of a kernel route that user space has: another route, before it, needs the first bytes. */
@@ -193,6 +197,14 @@ uint16_t plan_target_port(const struct plan_target *t, uint16_t port);
  * keys, others for others, never 0. 0 or -ENOMEM. */
 uint64_t plan_target_key(const struct cfg_target *t, const struct addr *a);
 int plan_tag_keys(const uint64_t *keys, unsigned n, uint32_t *tags);
+/* The same of what stands in the file: one host of a target, addresses being what they are as
+ * kernel targets, too. tags: new, one for each host, in the order of the file. 0 or -ENOMEM. */
+uint64_t plan_host_key(const struct cfg_target *t, const struct cfg_host *h);
+int plan_host_tags(const struct cfg_action *a, uint32_t **tags, unsigned *n);
+/* Do new connections go there? Not to one that is down, unless all of its family are. */
+bool plan_target_serves(const struct plan_route *r, const struct plan_target *t);
+/* Kernel targets of that family: there are some, and all are down. */
+bool plan_fails_open(const struct plan_route *r, int family);
 /* Competitors of a cell that can have connections: what stands behind one that takes whoever comes
  * has none. */
 unsigned plan_count_reachable(const struct plan_cell *cell);

@@ -12,6 +12,11 @@ int plan_route_init(struct plan *p, struct plan_route *r, const struct plan_fact
 /* plan_tag.c: gives every target of r its tag. 0 or -ENOMEM. */
 int plan_tag_targets(struct plan_route *r);
 
+/* plan_down.c: which of them are down. 0 or -ENOMEM. */
+int plan_mark_down(struct plan_route *r, const struct plan_facts *f);
+/* Warns of targets that no check can be made of. */
+void plan_check_health(struct plan *p, struct diags *d);
+
 /* plan_tier.c, for some clients of a cell: user space decides about r, because of `before`. 0 or
  * -ENOMEM. */
 int plan_note_behind(struct plan *p, const struct plan_cell *cell, struct plan_route *r,

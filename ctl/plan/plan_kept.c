@@ -179,6 +179,14 @@ static void tell_multiplied(struct plan *p, struct diags *d)
 		  l->inactivity_timeout_ms, l->keep_alive_inactivity_multiplier);
 }
 
+static bool ends_tls(const struct config *c)
+{
+	for (unsigned i = 0; i < c->n_routes; i++)
+		if (c->routes[i].action.tls && c->routes[i].action.tls->mode != TLS_PASSTHROUGH)
+			return true;
+	return false;
+}
+
 static void tell_top(struct plan *p, struct diags *d)
 {
 	const struct cfg_extra *x = p->config->extra;
@@ -189,6 +197,9 @@ static void tell_top(struct plan *p, struct diags *d)
 			  "inactivityTimeout is for connections of every kind",
 			  "socketTimeout has no effect: it is for HTTP between requests, and HTTP is "
 			  "not read in this version");
+	if (x->acme && !ends_tls(p->config))
+		plan_warn(p, d, DIAG_WARNING, NULL, x->acme->loc, NULL,
+			  "acme has no effect: no route ends TLS, so no certificate is asked for");
 	if (x->admin)
 		plan_warn(p, d, DIAG_WARNING, NULL, x->admin->loc, NULL,
 			  "admin is not in this version");

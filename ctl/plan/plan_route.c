@@ -238,7 +238,7 @@ static int kernel_targets(struct job *j)
 	if (rc)
 		return rc;
 	settle_loopback(j);
-	if (plan_tag_targets(r))
+	if (plan_tag_targets(r) || plan_mark_down(r, j->f))
 		return -ENOMEM;
 	check_offset(j);
 	if (port_kinds_differ(r))

@@ -223,13 +223,12 @@ int link_switch(struct link *l, uint32_t generation)
 	int rc;
 
 	for (size_t i = 0; i < l->listeners->n; i++) {
-		struct listener *s = &l->listeners->v[i];
+		const struct listener *s = &l->listeners->v[i];
 
 		if (s->live && !s->sent)
 			json_array_append_new(open, json_integer(s->id));
 		else if (!s->live && s->sent)
 			json_array_append_new(shut, json_integer(s->id));
-		s->sent &= s->live;
 	}
 	rc = say_listeners(l);
 	rc = rc ? rc
@@ -324,22 +323,20 @@ static void on_pong(struct link *l, const struct upcall *u)
 	}
 }
 
-static void keep_name(struct link *l, const struct upcall *u)
+void link_remember(struct link *l, const char *name, const struct addr *v, unsigned n)
 {
 	json_t *list = json_array();
 	char text[ADDR_TEXT];
 
 	if (json_object_size(l->names) >= NAMES_MAX)
 		json_object_clear(l->names);
-	for (unsigned i = 0; i < u->n_addresses; i++)
-		json_array_append_new(list, json_string(addr_format(&u->addresses[i], text)));
-	json_object_set_new(l->names, u->name, list);
+	for (unsigned i = 0; i < n; i++)
+		json_array_append_new(list, json_string(addr_format(&v[i], text)));
+	json_object_set_new(l->names, name, list);
 }
 
 static void heard(struct link *l, const struct upcall *u)
 {
-	if (u->type == UPCALL_NAME_CHANGED)
-		keep_name(l, u);
 	if (u->type == UPCALL_PONG)
 		on_pong(l, u);
 	else if (u->type == UPCALL_HANDOVER)

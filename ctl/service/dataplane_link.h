@@ -87,6 +87,8 @@ int link_load(struct link *l, json_t *load);
 void link_discard(struct link *l, uint32_t generation);
 /* The live sockets that it lacks, then: that generation serves. It says switched. */
 int link_switch(struct link *l, uint32_t generation);
+/* Told to each process that comes: what a name was last. */
+void link_remember(struct link *l, const char *name, const struct addr *v, unsigned n);
 /* Any other message; json is taken over. */
 int link_say(struct link *l, json_t *message);
 /* The same with a new "seq", which is returned; 0 = it cannot be asked now. */

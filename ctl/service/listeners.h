@@ -27,7 +27,7 @@ struct listen_at {
 struct listener {
 	struct listen_at at;
 	unsigned slot; /* of its (address, port), from 0; worker = slot % workers */
-	uint32_t id;   /* never another's */
+	uint32_t id;   /* never given again */
 	int fd;
 	bool live;   /* of the generation that is served */
 	bool staged; /* of the one that is prepared */
@@ -59,8 +59,7 @@ int listeners_stage(struct listeners *l, const struct listen_at *v, size_t n, si
 		    struct err *e);
 /* What was staged is not wanted: what was made for it is closed. */
 void listeners_unstage(struct listeners *l);
-/* What is staged is live. What is not any more stays until listeners_close_idle(): staged before
- * that, it is taken again. */
+/* What is staged is live. What is not any more stays until listeners_close_idle(). */
 void listeners_commit(struct listeners *l);
 /* Closes our copies of what is neither live nor staged; a dataplane has accepted from it until
  * it was empty. */

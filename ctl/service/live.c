@@ -106,6 +106,20 @@ static int compile(struct reading *r, struct live *out, struct err *e)
 	return out->listeners ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
 
+/* All names, also those of which nobody found out more since they were applied. */
+static int read_found(const struct reading *r, struct state_found *out, struct err *e)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < r->meta.n_names && !rc; i++)
+		if (r->meta.names[i].n)
+			rc = state_found_add_name(out, r->meta.names[i].name, r->meta.generation,
+						  r->meta.names[i].addrs, r->meta.names[i].n);
+	for (unsigned i = 0; i < r->meta.n_down && !rc; i++)
+		rc = state_found_add_down(out, r->meta.down[i].route, r->meta.down[i].tag);
+	return rc ? err_set(e, -ENOMEM, "out of memory") : 0;
+}
+
 static int read_live(struct reading *r, struct live *out, struct err *e)
 {
 	int rc;
@@ -120,6 +134,7 @@ static int read_live(struct reading *r, struct live *out, struct err *e)
 		return rc;
 	session_load_ids(&r->s);
 	rc = compile(r, out, e);
+	rc = rc ? rc : read_found(r, &out->found, e);
 	if (rc)
 		return rc;
 	out->generation = r->meta.generation;
@@ -148,6 +163,7 @@ void live_fini(struct live *l)
 {
 	json_decref(l->load);
 	free(l->listeners);
+	state_found_fini(&l->found);
 	l->load = NULL;
 	l->listeners = NULL;
 }

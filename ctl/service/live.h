@@ -10,10 +10,12 @@
 #include "ctl/base/err.h"
 #include "ctl/nft/ruleset.h"
 #include "ctl/service/listeners.h"
+#include "ctl/state/state_found.h"
 
 struct live {
-	uint32_t generation; /* 0 = nothing is live */
-	json_t *load;	     /* NULL: nothing is to be served */
+	uint32_t generation;	  /* 0 = nothing is live */
+	json_t *load;		  /* NULL: nothing is to be served */
+	struct state_found found; /* the addresses of names as they are now, and who is down */
 	struct listen_at *listeners;
 	size_t n_listeners;
 	char table[RS_NAME_MAX], instance[33];

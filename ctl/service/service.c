@@ -118,6 +118,7 @@ static void is_ready(void *arg)
 	char text[160];
 
 	stage_ready(s);
+	found_dataplane_ready(s);
 	olds_drain(s, OLD_MS);
 	service_store_listeners(s);
 	snprintf(text, sizeof(text), "READY=1\nSTATUS=generation %u, %zu sockets, %u workers",
@@ -160,7 +161,7 @@ static void said(void *arg, const struct upcall *u)
 		break;
 	case UPCALL_TARGET:
 	case UPCALL_NAME_CHANGED:
-		service_found(s, u);
+		found_heard(s, u);
 		break;
 	case UPCALL_NOTICE:
 		notice(u);
@@ -189,7 +190,8 @@ static void reap(struct service *s)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (link_child_ended(&s->link, pid, status) || pid != s->apply_pid)
+		if (link_child_ended(&s->link, pid, status) || found_child_ended(s, pid, status) ||
+		    pid != s->apply_pid)
 			continue;
 		s->apply_pid = -1;
 		s->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
@@ -315,6 +317,7 @@ static void start_link(struct service *s, struct live *live)
 
 	link_init(&s->link, s->loop, &c, &owner, &s->listeners);
 	link_set_live(&s->link, live->load ? json_incref(live->load) : NULL, live->generation);
+	found_begin(s, &live->found);
 	link_start(&s->link);
 }
 
@@ -435,6 +438,7 @@ static void end(struct service *s)
 			link_kill(&s->link, "the service ends");
 			link_fini(&s->link);
 		}
+		found_fini(s);
 		watch_remove(s->loop, &s->signals);
 		loop_free(s->loop);
 	}

@@ -16,10 +16,6 @@ struct service_options {
 	unsigned workers; /* 0 = as the live file says, or one a core */
 	const char *file; /* applied once the service is ready; NULL = what is live goes on */
 	char **argv;	  /* of this process: a new binary is run with the same */
-	/* What the dataplane has found out (UPCALL_TARGET, UPCALL_NAME_CHANGED), in the loop's
-	 * thread; checked against the plan. May be NULL. */
-	void (*found)(void *arg, const struct upcall *u);
-	void *found_arg;
 };
 
 /* Until it is stopped. 0, or negative: it could not start. *exit_code: that of applying `file`. */

@@ -8,6 +8,7 @@
 #include "ctl/nft/nft.h"
 #include "ctl/service/dataplane_link.h"
 #include "ctl/service/service.h"
+#include "ctl/service/service_found.h"
 #include "ctl/service/service_log.h"
 
 #define PIPES_PER_WORKER 64
@@ -34,7 +35,7 @@ enum stage_state {
 struct stage {
 	enum stage_state state;
 	struct client *client; /* NULL when it went */
-	json_t *load;
+	json_t *load, *names;  /* names: as the command resolved them */
 	uint32_t generation;
 	unsigned shutdown_ms, workers; /* as its file says */
 	char table[RS_NAME_MAX];
@@ -73,6 +74,7 @@ struct service {
 	unsigned watchdog_ms, shutdown_ms;
 	int64_t stop_at_ms;
 	bool ready, stopping;
+	struct service_found found;
 	pid_t apply_pid; /* of `file` */
 	int exit_code;
 };
@@ -106,9 +108,6 @@ void client_failed(struct client *c, const char *request, const struct err *e, i
 void client_committed(struct client *c, uint32_t generation, bool late);
 void control_heard(struct service *s, const struct upcall *u); /* answer */
 void control_dataplane_ended(struct service *s);
-
-/* service_found.c */
-void service_found(struct service *s, const struct upcall *u); /* target, name */
 
 /* service.c */
 void service_stop(struct service *s, unsigned timeout_ms);

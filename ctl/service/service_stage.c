@@ -33,6 +33,7 @@ static void stage_end(struct service *s)
 {
 	timer_cancel(s->loop, &s->stage.clock);
 	json_decref(s->stage.load);
+	json_decref(s->stage.names);
 	s->stage = (struct stage){ 0 };
 }
 
@@ -179,6 +180,7 @@ int stage_begin(struct service *s, struct client *c, const json_t *m, struct err
 	s->stage = new;
 	s->stage.client = c;
 	s->stage.load = json_incref(json_object_get(m, "load"));
+	s->stage.names = json_incref(json_object_get(m, "names"));
 	stage_load(s);
 	return 0;
 }
@@ -201,6 +203,7 @@ static void commit(struct service *s)
 	timer_cancel(s->loop, &s->stage.clock);
 	listeners_commit(&s->listeners);
 	link_set_live(&s->link, json_incref(s->stage.load), s->stage.generation);
+	found_generation(s, s->stage.names);
 	service_log_follow(&s->log, s->stage.load);
 	s->shutdown_ms = s->stage.shutdown_ms;
 	s->committer = s->stage.client;
@@ -210,6 +213,9 @@ static void commit(struct service *s)
 	/* One that has not loaded it starts again, with it. */
 	if (loaded ? link_switch(&s->link, s->stage.generation) != 0 : s->link.state == LINK_READY)
 		link_kill(&s->link, "it did not load what is live now");
+	else if (loaded && s->stage.names)
+		link_say(&s->link,
+			 json_pack("{s:s,s:O}", "type", "names", "names", s->stage.names));
 	stage_end(s);
 	service_store_listeners(s);
 }

@@ -7,6 +7,7 @@
  *   STATE/applied/N.json      meta: file name, time, resolved names; does it wait for confirmation
  *   STATE/live                the number of the generation that is true
  *   STATE/sysctl.json         sysctl.h
+ *   STATE/found               state_found.h
  *   STATE/lock                flock: one apply or down at a time; several STATEs may share a RUN
  *   RUN/instance              network namespace and boot of RUN
  *   RUN/image                 ruleset_image.h
@@ -25,6 +26,7 @@
 #include "ctl/base/buf.h"
 #include "ctl/host/resolve.h"
 #include "ctl/host/sysctl.h"
+#include "ctl/host/target_down.h"
 
 /* The one instance that need not be named. */
 #define STATE_USUAL_DIR	    "/var/lib/spctl"
@@ -95,6 +97,10 @@ struct state_meta {
 	char *table;		      /* owned: nft table name it was applied to */
 	struct resolved_name *names;  /* owned, with owned .name strings */
 	unsigned n_names;
+	/* Owned, sorted by route and tag. Not of the file: state_read_generation() has it, and the
+	 * addresses of names as they are now, from what the service found out (state_found.h). */
+	struct target_down *down;
+	unsigned n_down;
 };
 void state_meta_fini(struct state_meta *m);
 

@@ -20,6 +20,7 @@
 #include "ctl/base/io.h"
 #include "ctl/base/log.h"
 #include "ctl/state/state_confirm.h"
+#include "ctl/state/state_found.h"
 #include "ctl/state/state_meta.h"
 
 #define LIVE_MAX_BYTES	 64
@@ -119,6 +120,8 @@ int state_forget_live(const struct state *s, struct err *e)
 	rc = remove_file(path, e);
 	if (!rc)
 		rc = io_fsync_dir(s->state_dir, e);
+	if (!rc)
+		rc = state_found_forget_down(s, e);
 	free(path);
 	return rc;
 }
@@ -269,6 +272,18 @@ static int read_part(const char *path, size_t max_bytes, struct buf *out, uint32
 	return rc;
 }
 
+/* As it is now, where the service has found out more since. */
+static int bring_up_to_date(const struct state *s, struct state_meta *m, struct err *e)
+{
+	struct state_found f;
+	int rc = state_found_load(s, &f, e);
+
+	if (!rc && state_found_lay_over(&f, m))
+		rc = out_of_memory(e);
+	state_found_fini(&f);
+	return rc;
+}
+
 int state_read_generation(const struct state *s, uint32_t generation, struct state_meta *m,
 			  struct buf *config, struct err *e)
 {
@@ -284,6 +299,8 @@ int state_read_generation(const struct state *s, uint32_t generation, struct sta
 		rc = read_part(meta_path, META_MAX_BYTES, &json, generation, e);
 	if (!rc)
 		rc = state_meta_parse(meta_path, &json, generation, &meta, e);
+	if (!rc && m)
+		rc = bring_up_to_date(s, &meta, e);
 	if (!rc && config)
 		rc = read_part(config_path, CONFIG_MAX_BYTES, config, generation, e);
 	if (!rc && m)

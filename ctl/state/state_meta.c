@@ -26,6 +26,9 @@ void state_meta_fini(struct state_meta *m)
 	if (m->names)
 		resolved_names_fini(m->names, m->n_names);
 	free(m->names);
+	for (unsigned i = 0; i < m->n_down; i++)
+		free(m->down[i].route);
+	free(m->down);
 	*m = (struct state_meta){ 0 };
 }
 

@@ -12,6 +12,9 @@ config kernel <<'END'
 END
 sed 's/"type":"forward"/"type":"forward","forwardingEngine":"relay"/' "$T/kernel.json" >"$T/relay.json"
 
+# A relay needs no forwarding.
+apply relay
+expect_eq "$(gw cat /proc/sys/net/ipv4/ip_forward)" 0
 for _ in 1 2 3 4 5 6; do
 	apply relay
 	expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9000
