@@ -336,38 +336,64 @@ static int grow(struct conn *c)
 	return 0;
 }
 
-/* Until there is no more, or no more room; negative: the client is gone. */
+/* What was read on the stack: who has said nothing yet has no buffer. */
+static int keep_first(struct conn *c, const uint8_t *bytes, size_t n)
+{
+	int rc = grow(c);
+
+	if (!rc)
+		memcpy(c->first->bytes, bytes, n);
+	return rc;
+}
+
+/* -EAGAIN: no more for now. 0: there may be more. */
+static int read_once(struct conn *c)
+{
+	struct conn_first *f = c->first;
+	uint8_t begin[FIRST_CAP_BYTES];
+	bool begins = !f->cap;
+	uint8_t *to = begins ? begin : f->bytes + f->n;
+	size_t room = begins ? sizeof(begin) : f->cap - f->n;
+	ssize_t n = recv(c->client_fd, to, room, MSG_DONTWAIT);
+	int rc = 0;
+
+	if (n < 0)
+		return errno == EINTR ? 0 : -errno;
+	if (!n) {
+		f->eof = true;
+		c->client_events = EPOLLIN | EPOLLRDHUP;
+		return -EAGAIN;
+	}
+	if (begins)
+		rc = keep_first(c, begin, (size_t)n);
+	if (rc)
+		return rc;
+	if (f->n == f->header_bytes)
+		f->began_ms = loop_now_ms(c->w->loop);
+	f->n += (size_t)n;
+	/* A short read has emptied the socket; a FIN behind it comes as an event. */
+	return (size_t)n < room ? -EAGAIN : 0;
+}
+
+/* Until there is no more, or no more room. -ENOMEM, or negative: the client is gone. */
 static int read_bytes(struct conn *c)
 {
 	struct conn_first *f = c->first;
-	int rc;
+	int rc = 0;
 
 	c->client_events = 0;
-	for (;;) {
-		ssize_t n;
-
-		rc = f->n == f->cap ? grow(c) : 0;
-		if (rc == -ENOBUFS)
-			c->client_events = EPOLLIN | EPOLLRDHUP; /* whoever is next has to look */
-		if (rc)
-			return rc == -ENOBUFS ? 0 : rc;
-		n = recv(c->client_fd, f->bytes + f->n, f->cap - f->n, MSG_DONTWAIT);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return errno == EAGAIN ? 0 : -errno;
-		if (!n) {
-			f->eof = true;
-			c->client_events = EPOLLIN | EPOLLRDHUP;
-			return 0;
-		}
-		if (!f->n || f->n == f->header_bytes)
-			f->began_ms = loop_now_ms(c->w->loop);
-		f->n += (size_t)n;
-		/* A short read has emptied the socket; a FIN behind it comes as an event. */
-		if (f->n < f->cap)
-			return 0;
+	while (!rc) {
+		rc = f->cap && f->n == f->cap ? grow(c) : 0;
+		rc = rc ? rc : read_once(c);
 	}
+	if (rc == -ENOBUFS)
+		c->client_events = EPOLLIN | EPOLLRDHUP; /* whoever is next has to look */
+	return rc == -ENOBUFS || rc == -EAGAIN ? 0 : rc;
+}
+
+static enum reason no_bytes(int rc)
+{
+	return rc == -ENOMEM ? REASON_GLOBAL_LIMIT : REASON_CLOSED_BEFORE_DATA;
 }
 
 void conn_first_ready(struct conn *c, uint32_t events)
@@ -385,7 +411,7 @@ void conn_first_ready(struct conn *c, uint32_t events)
 	if (!rc && (events & EPOLLRDHUP) && !c->first->eof)
 		rc = read_bytes(c);
 	if (rc) {
-		conn_refuse(c, rc == -ENOMEM ? REASON_GLOBAL_LIMIT : REASON_CLOSED_BEFORE_DATA);
+		conn_refuse(c, no_bytes(rc));
 		return;
 	}
 	step(c);
@@ -405,6 +431,8 @@ static struct conn_first *first_new(struct worker *w)
 
 void conn_first_start(struct conn *c, struct route_table *t, enum conn_state state)
 {
+	int rc;
+
 	c->state = state;
 	c->first = first_new(c->w);
 	if (!c->first) {
@@ -416,8 +444,9 @@ void conn_first_start(struct conn *c, struct route_table *t, enum conn_state sta
 	undecided_add(c);
 	make_room(c);
 	/* Mostly they are there already: then it needs no watch for them. */
-	if (read_bytes(c) < 0)
-		conn_refuse(c, REASON_CLOSED_BEFORE_DATA);
+	rc = read_bytes(c);
+	if (rc)
+		conn_refuse(c, no_bytes(rc));
 	else
 		step(c);
 }

@@ -44,4 +44,5 @@ lab_start cl "$T/late" "$LAB_TOOLS/probe" tcp 10.10.0.1:9000 -n 8 -c 8 --tally -
 wait "$lab_pid" || :
 expect_match "$(cat "$T/late")" '(reset|closed) [1-9]'
 (($(refusals connect_timeout) > 0)) || fail "$(plane_routes .)"
+kill -CONT "$app"
 expect_exit 0 spctl down

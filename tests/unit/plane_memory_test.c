@@ -127,11 +127,72 @@ static void receivers_that_stall_take_nobody_down(void **state)
 	close(l.target);
 }
 
+#define NEW   200
+#define SMALL 65536
+
+static unsigned gone(const int *client)
+{
+	struct pollfd p = { .events = POLLIN };
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < NEW; i++) {
+		p.fd = client[i];
+		n += poll(&p, 1, 0) == 1;
+	}
+	return n;
+}
+
+/* Who is refused knows it, and of the others each has its first bytes: `each` of memory. */
+static bool is_settled(struct lab *l, const int *client, json_int_t each)
+{
+	json_int_t refused = plane_refused(l->f, "global_limit");
+
+	return process(l, "memory") == (NEW - refused) * each &&
+	       process(l, "undecided") == NEW - refused && gone(client) == refused;
+}
+
+static void new_ones_are_refused_where_nothing_is_left_for_them(void **state)
+{
+	static int client[NEW];
+	static const char begun[] = "\x16\x03\x01\x20\x00\x01\x00\x1f\xfc\x03\x03";
+	static const char tls[] = "\"domains\":[\"*\"],\"passthrough\":true,";
+	struct lab l = lab(state, tls, SMALL);
+	json_int_t each, refused;
+
+	client[0] = tcp_connect(l.port);
+	eventually(process(&l, "undecided") == 1);
+	each = process(&l, "memory");
+	put(client[0], begun, sizeof(begun) - 1);
+	eventually(process(&l, "memory") > each);
+	each = process(&l, "memory");
+	for (unsigned i = 1; i < NEW; i++) {
+		client[i] = tcp_connect(l.port);
+		send(client[i], begun, sizeof(begun) - 1, MSG_NOSIGNAL);
+	}
+	eventually(is_settled(&l, client, each));
+	refused = plane_refused(l.f, "global_limit");
+	assert_in_range(NEW - refused, SMALL / 2 / each, SMALL / each);
+	/* The bound is the next apply's, at once. */
+	bound_is(&l, tls, 1);
+	close(tcp_connect(l.port));
+	eventually(plane_refused(l.f, "global_limit") == refused + 1);
+	bound_is(&l, tls, MEMORY);
+	close(tcp_connect(l.port));
+	eventually(plane_refused(l.f, "closed_before_data") == 1);
+	for (unsigned i = 0; i < NEW; i++)
+		close(client[i]);
+	eventually(process(&l, "connections") == 0);
+	assert_int_equal(process(&l, "memory"), 0);
+	close(l.target);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(receivers_that_stall_take_nobody_down, plane_start,
 						plane_stop),
+		cmocka_unit_test_setup_teardown(new_ones_are_refused_where_nothing_is_left_for_them,
+						plane_start, plane_stop),
 	};
 
 	return cmocka_run_group_tests_name("plane_memory", tests, NULL, NULL);
