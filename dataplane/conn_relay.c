@@ -248,6 +248,11 @@ void conn_connected(struct conn *c, uint32_t target_events)
 	conn_first_free(c);
 	set_deadline(c);
 	/* What comes between the read and this is an event at once. */
-	if (run(c) && c->client.fd < 0 && conn_watch_client(c))
+	if (!run(c))
+		return;
+	if (c->client.fd < 0 && conn_watch_client(c)) {
 		conn_refuse(c, REASON_GLOBAL_LIMIT);
+		return;
+	}
+	ask_for_room(c);
 }

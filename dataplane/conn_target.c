@@ -219,7 +219,7 @@ static void try_failed(struct conn *c, int error)
 	/* EAGAIN: the queue of a unix socket is full, which says nothing against who reads it. */
 	c->is_short = error == EMFILE || error == ENFILE || error == EAGAIN;
 	if (c->is_short && error != EAGAIN)
-		atomic_store(&c->w->plane->out_of_descriptors, true);
+		atomic_fetch_add(&c->w->plane->accept_paused, 1);
 	if (c->is_short || c->more_addresses) {
 		conn_target_count_out(c);
 		return;
@@ -293,7 +293,7 @@ static void target_ready(struct watch *w, uint32_t events)
 		conn_relay_ready(c, RELAY_TARGET, events);
 		return;
 	}
-	if (events & (EPOLLERR | EPOLLHUP)) {
+	if ((events & EPOLLERR) || ((events & EPOLLHUP) && !(events & EPOLLOUT))) {
 		getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &error, &len);
 		try_failed(c, error ? error : ECONNREFUSED);
 		conn_connect(c);

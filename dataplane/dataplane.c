@@ -91,6 +91,9 @@ static void tick(struct timer *t)
 	struct dataplane *d = (struct dataplane *)((char *)t - offsetof(struct dataplane, tick));
 	unsigned long long paused = atomic_load(&d->plane.accept_paused);
 
+	/* Who still lacks one has said so again within a second. */
+	atomic_store(&d->plane.out_of_descriptors, paused != d->paused_seen);
+
 	if (paused != d->paused_seen && !d->paused_seen)
 		dataplane_notice(d, "warning",
 				 "out of descriptors: new connections wait until some are free");

@@ -222,7 +222,10 @@ static void end_some(struct worker *w, uint32_t route, enum reason why)
 
 	for (struct conn *c = w->conns; c; c = next) {
 		next = c->next;
-		if (!route || (c->route && c->route->id == route))
+		/* Who lingers was counted when it was told why. */
+		if (!route && c->state == CONN_LINGER)
+			conn_end(c, why);
+		else if (!route || (c->route && c->route->id == route))
 			conn_refuse(c, why);
 	}
 }

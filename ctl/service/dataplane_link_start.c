@@ -61,7 +61,7 @@ static int lock_open(const struct link *l, struct err *e)
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/" LINK_LOCK, l->config.run_dir);
-	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = open(path, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd >= 0 && !flock(fd, LOCK_SH))
 		return fd;
 	err_sys(e, errno, "cannot lock %s", path);

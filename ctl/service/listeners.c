@@ -333,10 +333,13 @@ static int stage_all(struct listeners *l, const struct listen_at *v, size_t n, s
 	if (n)
 		memcpy(sorted, v, n * sizeof(*v));
 	qsort(sorted, n, sizeof(*sorted), at_qsort_cmp);
-	for (size_t i = 0; !rc && i < n; i++)
+	*bad = n;
+	for (size_t i = 0; !rc && i < n; i++) {
 		if (!i || at_cmp(&sorted[i - 1], &sorted[i]))
 			rc = stage_one(l, n_old, &sorted[i], e);
-	*bad = n;
+		for (size_t k = 0; rc && k < n; k++)
+			*bad = at_cmp(&v[k], &sorted[i]) ? *bad : k;
+	}
 	free(sorted);
 	listeners_sort(l);
 	return rc;

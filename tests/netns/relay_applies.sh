@@ -16,10 +16,10 @@ APPLIES_SECONDS=${APPLIES_SECONDS:-10} # of each part
 
 # routes NAME ENGINE HOST PORT...: one route.
 routes() {
-	local name=$1 engine=$2 host=$3 at
+	local engine=$2 host=$3 at file=$1
 	shift 3
 	at=$(IFS=,; echo "$*")
-	config "$name" <<-E
+	config "$file" <<-E
 		{"maxConnectionsPerIP":0,"connectionRateLimitPerMinute":0,"routes":[{"name":"web","match":{"ports":[$at]},
 		 "action":{"type":"forward","forwardingEngine":"$engine","targets":[{"host":"$host","port":7000}]}}]}
 	E
