@@ -58,13 +58,13 @@ config slow <<'EOF'
 EOF
 gw sysctl -qw net.ipv4.ip_forward=1
 gw ip addr add 10.99.0.1/32 dev lo 2>/dev/null || :
-apply slow
+apply slow --no-daemon
 expect_answer 'A|10.10.0.2|hi' tcp 10.20.0.2:7000
 : >"$T/hosts"
 gw nft -f - <<'RULES'
 table inet deaf { chain c { type filter hook input priority 0; udp dport 53 drop; }; }
 RULES
-lab_start gw "$T/apply.log" "$SPCTL" apply "$T/slow.json" --timeout 2
+lab_start gw "$T/apply.log" "$SPCTL" apply "$T/slow.json" --no-daemon --timeout 2
 waiting=$lab_pid
 resolving() { pgrep -P "$waiting"; }
 eventually resolving
