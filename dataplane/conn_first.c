@@ -201,7 +201,8 @@ static bool read_header(struct conn *c)
 	struct proxy_header h;
 	size_t used = 0;
 
-	switch (proxy_header_read(&h, c->first->bytes, c->first->n, &used)) {
+	switch (c->first->n ? proxy_header_read(&h, c->first->bytes, c->first->n, &used)
+			    : SNIFF_MORE) {
 	case SNIFF_MORE:
 		if (c->first->eof)
 			conn_refuse(c, REASON_CLOSED_BEFORE_DATA);

@@ -287,22 +287,41 @@ static int open_socket(int type, union sockaddr_any *at)
 	int one = 1, fd = socket(at->sa.sa_family, type | SOCK_CLOEXEC, 0);
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-	if (fd < 0 || bind(fd, &at->sa, len) || getsockname(fd, &at->sa, &len))
+	if (fd >= 0 && !bind(fd, &at->sa, len) && !getsockname(fd, &at->sa, &len))
+		return fd;
+	if (fd < 0 || errno != EADDRINUSE)
 		die_usage("dnsd: %s", strerror(errno));
-	return fd;
+	close(fd);
+	return -1;
+}
+
+/* Port 0: one that is free for both; a program beside this one may have half of the first choice.
+ */
+static void open_both(const union sockaddr_any *wanted, union sockaddr_any *at, struct pollfd p[2])
+{
+	for (int tries = 0; tries < 50; tries++) {
+		*at = *wanted;
+		p[0] = (struct pollfd){ .fd = open_socket(SOCK_DGRAM, at), .events = POLLIN };
+		if (p[0].fd < 0)
+			continue;
+		p[1] = (struct pollfd){ .fd = open_socket(SOCK_STREAM, at), .events = POLLIN };
+		if (p[1].fd >= 0)
+			return;
+		close(p[0].fd);
+	}
+	die_usage("dnsd: %s", strerror(EADDRINUSE));
 }
 
 int main(int argc, char **argv)
 {
-	union sockaddr_any at;
+	union sockaddr_any at, wanted;
 	struct pollfd p[2];
 
-	if (argc < 3 || !sockaddr_parse(argv[1], &at))
+	if (argc < 3 || !sockaddr_parse(argv[1], &wanted))
 		die_usage("usage: dnsd ADDR:PORT ZONE [LOG]");
 	zone_path = argv[2];
 	log_path = argc > 3 ? argv[3] : NULL;
-	p[0] = (struct pollfd){ .fd = open_socket(SOCK_DGRAM, &at), .events = POLLIN };
-	p[1] = (struct pollfd){ .fd = open_socket(SOCK_STREAM, &at), .events = POLLIN };
+	open_both(&wanted, &at, p);
 	if (listen(p[1].fd, 16))
 		die_usage("dnsd: %s", strerror(errno));
 	printf("dnsd: port %u\n", ntohs(at.in.sin_port)); /* in6 has it at the same place */
