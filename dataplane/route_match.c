@@ -13,6 +13,7 @@
  */
 #include <string.h>
 
+#include "ctl/base/text.h"
 #include "dataplane/route_internal.h"
 
 #define NOWHERE UINT32_MAX
@@ -112,30 +113,6 @@ static enum match_answer match_rest(const struct route *r, const struct match_fa
 
 /* ---- names ---- */
 
-/* Iterative: a hostile pattern costs at most the product of the lengths. */
-static bool glob_matches(const char *p, size_t p_len, const char *s, size_t s_len)
-{
-	size_t i = 0, k = 0, star = SIZE_MAX, mark = 0;
-
-	while (k < s_len) {
-		if (i < p_len && p[i] == '*') {
-			star = i++;
-			mark = k;
-		} else if (i < p_len && p[i] == s[k]) {
-			i++;
-			k++;
-		} else if (star != SIZE_MAX) {
-			i = star + 1;
-			k = ++mark;
-		} else {
-			return false;
-		}
-	}
-	while (i < p_len && p[i] == '*')
-		i++;
-	return i == p_len;
-}
-
 static bool has_key(const struct index_entry *x, const struct ask *a, enum index_kind kind,
 		    const char *key, size_t len)
 {
@@ -162,7 +139,7 @@ static bool entry_matches(const struct index_entry *x, const struct ask *a)
 	const struct route *r = a->order->v[x->position];
 
 	if (x->kind != INDEX_EXACT &&
-	    !glob_matches(x->pattern, x->pattern_len, a->f->name, a->name_len))
+	    !text_glob(x->pattern, x->pattern_len, a->f->name, a->name_len))
 		return false;
 	/* A passthrough route's names are those of TLS. */
 	if (r->passthrough && a->f->protocol != MATCH_TLS)

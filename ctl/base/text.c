@@ -260,3 +260,28 @@ const char *text_short(uint64_t n, char out[TEXT_SHORT])
 		snprintf(out, TEXT_SHORT, "%u%c", (unsigned)whole, units[unit - 1]);
 	return out;
 }
+
+/* Iterative, so that a hostile pattern costs at most len * len steps. */
+bool text_glob(const char *p, size_t p_len, const char *s, size_t s_len)
+{
+	size_t i = 0, k = 0, star = SIZE_MAX, mark = 0;
+
+	while (k < s_len) {
+		if (i < p_len && p[i] == '*') {
+			star = i++;
+			mark = k;
+		} else if (i < p_len &&
+			   tolower((unsigned char)p[i]) == tolower((unsigned char)s[k])) {
+			i++;
+			k++;
+		} else if (star != SIZE_MAX) {
+			i = star + 1;
+			k = ++mark;
+		} else {
+			return false;
+		}
+	}
+	while (i < p_len && p[i] == '*')
+		i++;
+	return i == p_len;
+}

@@ -12,6 +12,8 @@ unsigned text_distance(const char *a, const char *b, unsigned limit);
 /* The nearest of n candidates within a third of the length, or NULL. */
 const char *text_nearest(const char *word, const char *const *candidates, size_t n);
 uint64_t text_hash(const void *p, size_t n, uint64_t seed); /* FNV-1a 64 */
+/* '*' in p stands for any run of characters, none included; case-insensitive. */
+bool text_glob(const char *p, size_t p_len, const char *s, size_t s_len);
 /* Valid UTF-8 without NUL (RFC 3629)? *bad gets the offset of the first bad byte. */
 bool text_is_utf8(const char *s, size_t n, size_t *bad);
 

@@ -7,30 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* Iterative, so that a hostile pattern costs at most len * len steps. */
-static bool glob_matches(const char *p, size_t p_len, const char *s, size_t s_len)
-{
-	size_t i = 0, k = 0, star = SIZE_MAX, mark = 0;
-
-	while (k < s_len) {
-		if (i < p_len && p[i] == '*') {
-			star = i++;
-			mark = k;
-		} else if (i < p_len &&
-			   tolower((unsigned char)p[i]) == tolower((unsigned char)s[k])) {
-			i++;
-			k++;
-		} else if (star != SIZE_MAX) {
-			i = star + 1;
-			k = ++mark;
-		} else {
-			return false;
-		}
-	}
-	while (i < p_len && p[i] == '*')
-		i++;
-	return i == p_len;
-}
+#include "ctl/base/text.h"
 
 bool domain_matches(const char *pattern, const char *name)
 {
@@ -38,7 +15,7 @@ bool domain_matches(const char *pattern, const char *name)
 
 	if (n && name[n - 1] == '.')
 		n--;
-	return n && glob_matches(pattern, strlen(pattern), name, n);
+	return n && text_glob(pattern, strlen(pattern), name, n);
 }
 
 /*

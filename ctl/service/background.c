@@ -25,6 +25,7 @@
 #include "ctl/base/clock.h"
 #include "ctl/base/io.h"
 #include "ctl/control/client.h"
+#include "ctl/service/process.h"
 #include "ctl/state/state.h"
 
 #define LOOK_MS	 20
@@ -89,36 +90,17 @@ static int add_files(posix_spawn_file_actions_t *files, const char *log)
 	return rc ? rc : posix_spawn_file_actions_addchdir_np(files, "/");
 }
 
-static int add_attributes(posix_spawnattr_t *attr)
-{
-	const short flags = POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
-	sigset_t all, none;
-	int rc;
-
-	sigfillset(&all);
-	sigemptyset(&none);
-	rc = posix_spawnattr_setflags(attr, flags);
-	rc = rc ? rc : posix_spawnattr_setsigdefault(attr, &all);
-	return rc ? rc : posix_spawnattr_setsigmask(attr, &none);
-}
-
 static int spawn_run(char *const argv[], const char *log, pid_t *pid)
 {
 	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	int rc = posix_spawn_file_actions_init(&files);
+	int rc = -posix_spawn_file_actions_init(&files);
 
 	if (rc)
-		return -rc;
-	rc = posix_spawnattr_init(&attr);
-	if (!rc) {
-		rc = add_files(&files, log);
-		rc = rc ? rc : add_attributes(&attr);
-		rc = rc ? rc : posix_spawn(pid, "/proc/self/exe", &files, &attr, argv, environ);
-		posix_spawnattr_destroy(&attr);
-	}
+		return rc;
+	rc = -add_files(&files, log);
+	rc = rc ? rc : process_start("/proc/self/exe", &files, argv, NULL, true, pid);
 	posix_spawn_file_actions_destroy(&files);
-	return -rc;
+	return rc;
 }
 
 /* Its working directory is another. */

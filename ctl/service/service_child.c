@@ -2,6 +2,7 @@
 #include "ctl/service/service_child.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -10,36 +11,24 @@
 #include <unistd.h>
 
 #include "ctl/base/clock.h"
+#include "ctl/service/process.h"
 
 #define CHECK_MS 5000
 
-/* Our signals are blocked; theirs must not be. */
 static int spawn_plain(const char *binary, char *const argv[], bool silent, int in, pid_t *pid)
 {
 	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	sigset_t all, none;
-	int rc;
+	int rc = -posix_spawn_file_actions_init(&files);
 
-	sigfillset(&all);
-	sigemptyset(&none);
-	if (posix_spawn_file_actions_init(&files))
-		return -ENOMEM;
-	if (posix_spawnattr_init(&attr)) {
-		posix_spawn_file_actions_destroy(&files);
-		return -ENOMEM;
-	}
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-	posix_spawnattr_setsigdefault(&attr, &all);
-	posix_spawnattr_setsigmask(&attr, &none);
-	rc = silent ? posix_spawn_file_actions_addopen(&files, 1, "/dev/null", 1 /* O_WRONLY */, 0)
-		    : 0;
+	if (rc)
+		return rc;
+	if (silent)
+		rc = -posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
 	if (!rc && in >= 0)
-		rc = posix_spawn_file_actions_adddup2(&files, in, 0);
-	rc = rc ? rc : posix_spawn(pid, binary, &files, &attr, argv, environ);
-	posix_spawnattr_destroy(&attr);
+		rc = -posix_spawn_file_actions_adddup2(&files, in, 0);
+	rc = rc ? rc : process_start(binary, &files, argv, NULL, false, pid);
 	posix_spawn_file_actions_destroy(&files);
-	return -rc;
+	return rc;
 }
 
 pid_t service_child_apply(const char *file, const char *state_dir, const char *run_dir,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "ctl/service/spawn.h"
+#include "ctl/service/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,19 +35,6 @@ static int add_fds(posix_spawn_file_actions_t *files, const int fds[N_FDS])
 	return rc ? rc : posix_spawn_file_actions_addchdir_np(files, "/");
 }
 
-static int add_attributes(posix_spawnattr_t *attr)
-{
-	const short flags = POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
-	sigset_t all, none;
-	int rc;
-
-	sigfillset(&all);
-	sigemptyset(&none);
-	rc = posix_spawnattr_setflags(attr, flags);
-	rc = rc ? rc : posix_spawnattr_setsigdefault(attr, &all);
-	return rc ? rc : posix_spawnattr_setsigmask(attr, &none);
-}
-
 static int run(const int fds[N_FDS], const char *user, pid_t *pid)
 {
 	char name[] = "spctl", command[] = SPAWN_COMMAND, option[] = "--user";
@@ -54,22 +42,15 @@ static int run(const int fds[N_FDS], const char *user, pid_t *pid)
 	char *argv[] = { name, command, of ? option : NULL, of, NULL };
 	char *env[] = { lang, NULL }; /* nothing of root's surroundings */
 	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	int rc = user && !of ? ENOMEM : posix_spawn_file_actions_init(&files);
+	int rc = user && !of ? -ENOMEM : -posix_spawn_file_actions_init(&files);
 
-	if (rc)
-		goto out;
-	rc = posix_spawnattr_init(&attr);
 	if (!rc) {
-		rc = add_fds(&files, fds);
-		rc = rc ? rc : add_attributes(&attr);
-		rc = rc ? rc : posix_spawn(pid, "/proc/self/exe", &files, &attr, argv, env);
-		posix_spawnattr_destroy(&attr);
+		rc = -add_fds(&files, fds);
+		rc = rc ? rc : process_start("/proc/self/exe", &files, argv, env, true, pid);
+		posix_spawn_file_actions_destroy(&files);
 	}
-	posix_spawn_file_actions_destroy(&files);
-out:
 	free(of);
-	return -rc;
+	return rc;
 }
 
 pid_t spawn_dataplane(const struct spawn *s, struct err *e)
