@@ -32,3 +32,11 @@ refusals() {
 
 # plane_log: the words of the service; expect_log REGEX.
 plane_log() { cat "$SPCTL_RUN_DIR"/service.log; }
+
+# reuse_ports: connections that ended a minute ago leave their ports to new ones, which are many here.
+reuse_ports() {
+	local ns
+	for ns in cl gw; do
+		lab_in "$ns" sh -c 'echo 1 >/proc/sys/net/ipv4/tcp_tw_reuse; echo 1025 65000 >/proc/sys/net/ipv4/ip_local_port_range'
+	done
+}

@@ -8,10 +8,7 @@ need_kernel nft_fib nft_nat nft_masq
 lab_up
 serve a A -t '*:7000'
 serve b B -t '*:7000'
-# Ports of connections that ended a minute ago are used again: they are not what is tried here.
-for ns in cl gw; do
-	lab_in "$ns" sh -c 'echo 1 >/proc/sys/net/ipv4/tcp_tw_reuse; echo 1025 65000 >/proc/sys/net/ipv4/ip_local_port_range'
-done
+reuse_ports
 APPLIES_SECONDS=${APPLIES_SECONDS:-10} # of each part
 
 # routes NAME ENGINE HOST PORT...: one route.

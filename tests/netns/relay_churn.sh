@@ -7,9 +7,7 @@
 need_kernel nft_fib nft_nat nft_masq
 need_tool python3
 lab_up
-for ns in cl gw; do
-	lab_in "$ns" sh -c 'echo 1 >/proc/sys/net/ipv4/tcp_tw_reuse; echo 1025 65000 >/proc/sys/net/ipv4/ip_local_port_range'
-done
+reuse_ports
 serve a A -t '*:7000'
 backend refuses b R 10.20.0.3:7000
 apply_config <<'E'

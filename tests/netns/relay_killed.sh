@@ -8,9 +8,7 @@ need_kernel nft_fib nft_nat nft_masq
 lab_up
 serve a A -t '*:7000'
 serve b B -t '*:7000'
-for ns in cl gw; do
-	lab_in "$ns" sh -c 'echo 1 >/proc/sys/net/ipv4/tcp_tw_reuse; echo 1025 65000 >/proc/sys/net/ipv4/ip_local_port_range'
-done
+reuse_ports
 config one <<'E'
 {"maxConnectionsPerIP":0,"connectionRateLimitPerMinute":0,"routes":[{"name":"web","match":{"ports":9000},
  "action":{"type":"forward","forwardingEngine":"relay","targets":[{"host":"10.20.0.2","port":7000}]}},
