@@ -61,6 +61,15 @@ static bool has_udp(const struct apply_job *j)
 	return udp;
 }
 
+static bool begins_nat(const struct apply_job *j)
+{
+	bool in_kernel = false;
+
+	for (unsigned i = 0; i < j->r->plan->n_cells && !in_kernel; i++)
+		in_kernel = j->r->plan->cells[i].proto == IPPROTO_TCP;
+	return in_kernel && !ruleset_has_nat(j->s->have);
+}
+
 static int end_all(struct apply_job *j, bool committed, struct err *e)
 {
 	const struct flows_wanted w = wanted(j);
@@ -86,6 +95,8 @@ void apply_end_flows(struct apply_job *j, bool committed)
 			flows_count(&w, &j->out->flows_ended, &e);
 		return;
 	}
+	if (committed && begins_nat(j))
+		flows_forget_dead(&w, &e);
 	if (is_asked_for(j))
 		end_all(j, committed, &e);
 	else if (has_udp(j))

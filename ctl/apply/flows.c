@@ -41,6 +41,27 @@ static const struct plan_route *winner_of(const struct flows_wanted *w, const st
 	return plan_find_kernel(w->p, &c);
 }
 
+bool flow_is_elder(const struct flows_wanted *w, const struct ct_flow *f, struct flow_end *client,
+		   struct flow_end *local)
+{
+	const struct flow_end from = { f->client, f->client_port }, to = { f->local, f->local_port };
+
+	if (f->proto != IPPROTO_TCP || f->id || f->zone || f->local_port != f->target_port ||
+	    f->client_port != f->seen_port || addr_cmp(&f->local, &f->target) ||
+	    addr_cmp(&f->client, &f->seen))
+		return false;
+	for (int turned = 0; turned < 2; turned++) {
+		struct plan_conn c;
+
+		*client = turned ? to : from;
+		*local = turned ? from : to;
+		c = (struct plan_conn){ local->addr, IPPROTO_TCP, local->port, client->addr };
+		if (addr_set_has(w->local, &local->addr) && plan_find_kernel(w->p, &c))
+			return true;
+	}
+	return false;
+}
+
 /* It ended at this host itself (a routed one has another destination, and is nobody's business);
  * [::1] and other zones than ours are never taken by a route. */
 bool flow_is_bypass(const struct flows_wanted *w, const struct ct_flow *f)
@@ -67,6 +88,7 @@ struct ending {
 	const struct flows_wanted *w;
 	enum flows_kind kind;
 	struct sock_destroyer *sockets;
+	bool elders_live;
 };
 
 static void reset_local_ends(struct ending *g, const struct ct_flow *f)
@@ -108,6 +130,36 @@ int flows_end(const struct flows_wanted *w, enum flows_kind kind, bool once, uns
 		rc = conntrack_delete_any(ends, &g, &n, e);
 		*ended += n;
 		if (once || (look && !n))
+			break;
+		clock_sleep_ms(LOOK_AGAIN_MS);
+	}
+	sock_destroyer_free(g.sockets);
+	return rc;
+}
+
+static bool is_dead(const struct ct_flow *f, void *arg)
+{
+	struct ending *g = arg;
+	struct flow_end client, local;
+
+	if (!flow_is_elder(g->w, f, &client, &local))
+		return false;
+	if (!sock_tcp_lives(g->sockets, &local.addr, local.port, &client.addr, client.port))
+		return true;
+	g->elders_live = true;
+	return false;
+}
+
+int flows_forget_dead(const struct flows_wanted *w, struct err *e)
+{
+	struct ending g = { .w = w, .sockets = sock_destroyer_new() };
+	int rc = 0;
+
+	for (unsigned look = 0; g.sockets && !rc && look < MAX_LOOKS; look++) {
+		unsigned n = 0;
+
+		rc = conntrack_delete_any(is_dead, &g, &n, e);
+		if (!n && (look || !g.elders_live))
 			break;
 		clock_sleep_ms(LOOK_AGAIN_MS);
 	}

@@ -26,6 +26,16 @@ bool flow_is_stale(const struct flows_wanted *w, const struct ct_flow *f);
  * port: conntrack has it without NAT, so it goes past the route. */
 bool flow_is_bypass(const struct flows_wanted *w, const struct ct_flow *f);
 
+/* True for a TCP entry without NAT between a client and a port of this host that a route has now:
+ * of a connection that began before there was NAT, or with somebody who had the port before.
+ * *client and *local are the ends, whichever of them conntrack took for the client. */
+struct flow_end {
+	struct addr addr;
+	uint16_t port;
+};
+bool flow_is_elder(const struct flows_wanted *w, const struct ct_flow *f, struct flow_end *client,
+		   struct flow_end *local);
+
 /* Each of them adds to *ended what it deleted. Only open connections are told and ended: what is
  * in TIME_WAIT or CLOSE goes by itself. */
 
@@ -39,6 +49,11 @@ enum flows_kind {
  * up in the kernel's list a moment later. `once`: nothing was committed, one look is enough. */
 int flows_end(const struct flows_wanted *w, enum flows_kind kind, bool once, unsigned *ended,
 	      struct err *e);
+/* For a commit with which NAT begins. What was just ending then has been taken by conntrack from
+ * the middle, for a live connection, and would swallow the SYN of a new one between the same
+ * ports: the entries of elders whose socket is gone are deleted. Looks again, while
+ * some live, until a look finds none. */
+int flows_forget_dead(const struct flows_wanted *w, struct err *e);
 /* How many stale ones there are. */
 int flows_count(const struct flows_wanted *w, unsigned *n, struct err *e);
 /* Called about once a second while connections get their time, with seconds and connections left;

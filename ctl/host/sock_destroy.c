@@ -14,7 +14,6 @@
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,29 +69,53 @@ static int ask(struct sock_destroyer *d, uint16_t type, uint16_t flags,
 	return rc;
 }
 
-int sock_destroy_tcp(struct sock_destroyer *d, const struct addr *local, uint16_t local_port,
-		     const struct addr *peer, uint16_t peer_port)
+/* Fills the request, too, but for the cookie of what was found. */
+static int find(struct sock_destroyer *d, const struct addr *local, uint16_t local_port,
+		const struct addr *peer, uint16_t peer_port, struct inet_diag_req_v2 *r,
+		struct inet_diag_msg *found)
 {
-	struct inet_diag_req_v2 r = {
+	int rc;
+
+	*r = (struct inet_diag_req_v2){
 		.sdiag_family = local->family == ADDR_V4 ? AF_INET : AF_INET6,
 		.sdiag_protocol = IPPROTO_TCP,
 		.idiag_states = UINT32_MAX,
 	};
-	struct inet_diag_msg found;
-	int rc;
-
 	if (!d || local->family != peer->family)
 		return -ENOENT;
-	r.id.idiag_sport = htons(local_port);
-	r.id.idiag_dport = htons(peer_port);
-	memcpy(r.id.idiag_src, local->bytes, sizeof(r.id.idiag_src));
-	memcpy(r.id.idiag_dst, peer->bytes, sizeof(r.id.idiag_dst));
-	memset(r.id.idiag_cookie, 0xff, sizeof(r.id.idiag_cookie)); /* INET_DIAG_NOCOOKIE */
-	rc = ask(d, SOCK_DIAG_BY_FAMILY, 0, &r, &found);
+	r->id.idiag_sport = htons(local_port);
+	r->id.idiag_dport = htons(peer_port);
+	memcpy(r->id.idiag_src, local->bytes, sizeof(r->id.idiag_src));
+	memcpy(r->id.idiag_dst, peer->bytes, sizeof(r->id.idiag_dst));
+	memset(r->id.idiag_cookie, 0xff, sizeof(r->id.idiag_cookie)); /* INET_DIAG_NOCOOKIE */
+	rc = ask(d, SOCK_DIAG_BY_FAMILY, 0, r, found);
 	if (rc)
 		return rc;
-	if (found.idiag_state == TCP_LISTEN || found.id.idiag_dport != r.id.idiag_dport)
-		return -ENOENT;
+	return found->idiag_state == TCP_LISTEN || found->id.idiag_dport != r->id.idiag_dport
+		       ? -ENOENT
+		       : 0;
+}
+
+int sock_destroy_tcp(struct sock_destroyer *d, const struct addr *local, uint16_t local_port,
+		     const struct addr *peer, uint16_t peer_port)
+{
+	struct inet_diag_req_v2 r;
+	struct inet_diag_msg found;
+	int rc = find(d, local, local_port, peer, peer_port, &r, &found);
+
+	if (rc)
+		return rc;
 	memcpy(r.id.idiag_cookie, found.id.idiag_cookie, sizeof(r.id.idiag_cookie));
 	return ask(d, SOCK_DESTROY, NLM_F_ACK, &r, NULL);
+}
+
+bool sock_tcp_lives(struct sock_destroyer *d, const struct addr *local, uint16_t local_port,
+		    const struct addr *peer, uint16_t peer_port)
+{
+	struct inet_diag_req_v2 r;
+	struct inet_diag_msg found;
+	int rc = find(d, local, local_port, peer, peer_port, &r, &found);
+
+	return rc ? rc != -ENOENT
+		  : found.idiag_state != TCP_TIME_WAIT && found.idiag_state != TCP_CLOSE;
 }

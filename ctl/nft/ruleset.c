@@ -187,6 +187,14 @@ struct rs_chain *ruleset_find_chain(const struct ruleset *rs, const char *name)
 	return i == SIZE_MAX ? NULL : rs->chains[i];
 }
 
+bool ruleset_has_nat(const struct ruleset *rs)
+{
+	for (size_t i = 0; i < rs->n_chains; i++)
+		if (!strcmp(rs->chains[i]->type, "nat"))
+			return true;
+	return false;
+}
+
 /* ---- sets ---- */
 
 bool rs_set_def_is_verdict(const struct rs_set_def *def)

@@ -133,6 +133,8 @@ void ruleset_free(struct ruleset *rs);
 struct rs_set *ruleset_set(struct ruleset *rs, const struct rs_set_def *def, uint32_t place);
 struct rs_chain *ruleset_chain(struct ruleset *rs, const char *name, const struct rs_hook *hook,
 			       uint32_t place);
+/* Has a base chain of type nat. */
+bool ruleset_has_nat(const struct ruleset *rs);
 struct rs_set *ruleset_find_set(const struct ruleset *rs, const char *name);
 struct rs_chain *ruleset_find_chain(const struct ruleset *rs, const char *name);
 

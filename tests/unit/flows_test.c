@@ -163,6 +163,56 @@ static void only_udp_to_this_host_goes_past_a_route(void **state)
 	assert_false(flow_is_bypass(&w, &g));
 }
 
+static bool elder(const struct flows_wanted *w, const struct ct_flow *f)
+{
+	struct flow_end client, local;
+	char text[2][ADDR_TEXT];
+
+	if (!flow_is_elder(w, f, &client, &local))
+		return false;
+	assert_string_equal(addr_format(&client.addr, text[0]), "10.9.0.1");
+	assert_int_equal(client.port, 40000);
+	assert_string_equal(addr_format(&local.addr, text[1]), "10.0.0.1");
+	assert_int_equal(local.port, 80);
+	return true;
+}
+
+static void tcp_without_nat_on_a_port_of_a_route_is_elder_than_it(void **state)
+{
+	struct flows_wanted w = wanted(FX_ROUTE("a", "ports: 80", FX_A));
+	struct ct_flow f = flow(0, IPPROTO_TCP, "10.9.0.1", "10.0.0.1", 80, "10.0.0.1", 80);
+	struct ct_flow g;
+
+	(void)state;
+	f.instance = 0;
+	f.seen = f.client;
+	f.seen_port = f.client_port;
+	assert_true(elder(&w, &f));
+	/* The first packet that conntrack saw went to the client. */
+	g = flow(0, IPPROTO_TCP, "10.0.0.1", "10.9.0.1", 40000, "10.9.0.1", 40000);
+	g.seen = g.client;
+	g.client_port = g.seen_port = 80;
+	assert_true(elder(&w, &g));
+	g.client_port = g.seen_port = 81;
+	assert_false(elder(&w, &g)); /* no route there */
+	g = f;
+	g.proto = IPPROTO_UDP;
+	assert_false(elder(&w, &g));
+	g = f;
+	g.zone = 1;
+	assert_false(elder(&w, &g));
+	g = f;
+	g.id = 11;
+	assert_false(elder(&w, &g));
+	g = f;
+	addr_parse("10.2.0.9", &g.target);
+	assert_false(elder(&w, &g)); /* somebody else's translation */
+	g = f;
+	addr_parse("10.0.0.9", &g.local);
+	g.target = g.local;
+	assert_false(elder(&w, &g)); /* passes through */
+}
+
 static int start(void **state)
 {
 	(void)state;
@@ -188,6 +238,7 @@ int main(void)
 		cmocka_unit_test(others_and_what_is_over_are_left_alone),
 		cmocka_unit_test(a_redirect_answers_from_any_local_address_but_no_other),
 		cmocka_unit_test(only_udp_to_this_host_goes_past_a_route),
+		cmocka_unit_test(tcp_without_nat_on_a_port_of_a_route_is_elder_than_it),
 	};
 
 	return cmocka_run_group_tests(tests, start, end);
