@@ -109,19 +109,16 @@ static void find_missing_listeners(struct status *st)
 	free(wanted);
 }
 
-/* An apply tells it last: while one is at work, it may be a step behind. */
+/* An apply tells it first and calls the generation live last: in between it is ahead, and where an
+ * apply was killed it is behind for a moment. */
 static int read_service(struct status *st)
 {
+	const struct service_view *v = &st->service;
 	int rc = service_view_read(&st->service, st->s.state.run_dir, SERVICE_ANSWER_MS);
 
-	for (unsigned tries = 0; !rc && st->service.controller_answers &&
-				 !service_view_serves(&st->service, st->s.live) &&
-				 tries < BEHIND_TRIES && session_is_busy(&st->s);
-	     tries++) {
-		clock_sleep_ms(BEHIND_WAIT_MS);
-		service_view_fini(&st->service);
-		rc = service_view_read(&st->service, st->s.state.run_dir, SERVICE_ANSWER_MS);
-	}
+	st->behind |= !rc && v->controller_answers &&
+		      !strcmp(service_view_text(v->service, "state"), "ready") &&
+		      !service_view_serves(v, st->s.live);
 	return rc;
 }
 
@@ -304,6 +301,18 @@ static int status_open(struct status *st)
 	return 0;
 }
 
+/* 0 = there is something to show; else the exit code, and all was said. */
+static int look(struct status *st)
+{
+	int rc = status_open(st);
+
+	if (!rc && read_usage(st)) {
+		st->code = cmd_fail(st->o, &(struct err){ .msg = "out of memory" }, EXIT_FAILED);
+		rc = -1;
+	}
+	return rc;
+}
+
 static int show(struct status *st)
 {
 	warn_full_sets(st);
@@ -317,6 +326,16 @@ static int show(struct status *st)
 	return st->drift || st->confirm.generation || st->attention.n ? EXIT_FAILED : EXIT_DONE;
 }
 
+/* Nobody is at work, and nobody was since this look began. */
+static bool is_settled(const struct status *st)
+{
+	struct err e = { 0 };
+	uint32_t live;
+
+	return !session_is_busy(&st->s) && !state_live(&st->s.state, &live, &e) &&
+	       live == st->s.live;
+}
+
 int cmd_status(const struct options *o, int argc, char **argv)
 {
 	struct status st = { .o = o };
@@ -327,21 +346,14 @@ int cmd_status(const struct options *o, int argc, char **argv)
 	if (code)
 		return code;
 	/* An apply may be at work. Where none is, a second look is enough: it has just ended. */
-	for (unsigned tries = 0, idle = 0; !status_open(&st) && st.behind && tries < BEHIND_TRIES;
+	for (unsigned tries = 0, idle = 0; !look(&st) && st.behind && tries < BEHIND_TRIES;
 	     tries++) {
-		if (!session_is_busy(&st.s) && idle++)
+		if (is_settled(&st) && idle++)
 			break;
 		status_close(&st);
 		clock_sleep_ms(BEHIND_WAIT_MS);
 	}
-	code = st.code;
-	if (st.plan) {
-		if (read_usage(&st)) {
-			status_close(&st);
-			return cmd_fail(o, &(struct err){ .msg = "out of memory" }, EXIT_FAILED);
-		}
-		code = show(&st);
-	}
+	code = st.code == EXIT_DONE && st.plan ? show(&st) : st.code;
 	status_close(&st);
 	return code;
 }
