@@ -44,7 +44,8 @@ static const struct plan_route *winner_of(const struct flows_wanted *w, const st
 bool flow_is_elder(const struct flows_wanted *w, const struct ct_flow *f, struct flow_end *client,
 		   struct flow_end *local)
 {
-	const struct flow_end from = { f->client, f->client_port }, to = { f->local, f->local_port };
+	const struct flow_end from = { f->client, f->client_port },
+			      to = { f->local, f->local_port };
 
 	if (f->proto != IPPROTO_TCP || f->id || f->zone || f->local_port != f->target_port ||
 	    f->client_port != f->seen_port || addr_cmp(&f->local, &f->target) ||
