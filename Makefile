@@ -93,7 +93,8 @@ $(O)/tests/threads/%: $(O)/tests/unit/%.o $(O)/libdataplane.a
 # What real clients send: OpenSSL's hellos.
 $(O)/tests/unit/hello_client_test: LDLIBS += $(shell $(PKG_CONFIG) --libs openssl)
 $(TIERS): $(O)/tests/netns/tiers_counts.o $(O)/tests/netns/tiers_check.o
-$(LAB) $(TIERS): %: %.o $(O)/tests/netns/packets_lab.o $(O)/tests/netns/packets_expect.o $(O)/libspctl.a
+LAB_OBJ := $(O)/tests/netns/property_run.o $(O)/tests/netns/packets_lab.o $(O)/tests/netns/packets_expect.o
+$(LAB) $(TIERS): %: %.o $(LAB_OBJ) $(O)/libspctl.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(O)/libspctl.a $(ALL_LDLIBS)
 $(PLANTED): %: %.o $(O)/ctl/cli/main.o $(O)/libspctl.a

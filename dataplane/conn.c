@@ -80,7 +80,7 @@ static void list_remove(struct conn *c)
 
 static void close_client(struct conn *c, bool hard)
 {
-	watch_forget(c->w->loop, &c->client);
+	watch_remove(c->w->loop, &c->client);
 	if (hard)
 		close_hard(c->client_fd);
 	else

@@ -54,7 +54,7 @@ void conn_target_close(struct conn *c, bool hard)
 
 	if (fd < 0)
 		return;
-	watch_forget(c->w->loop, &c->target);
+	watch_remove(c->w->loop, &c->target);
 	if (hard)
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	close(fd);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Answers about routes and connections, in parts: a message upwards is bounded,
- * and so is the time one part takes. Each part names where the next begins.
+ * and so is the time one part takes. Each part names where the next begins. A route of which
+ * a part has told goes on, where it has more targets than fit, as {id, targets} at the
+ * beginning of the next one.
  *
- *   query {seq, what:"status", from: index}      routes of the table from there on
+ *   query {seq, what:"status", from: next of the part before, or 0}
  *   query {seq, what:"conns", worker, after: serial, route: id}   connections of a worker, by age
  */
 #include <stdlib.h>
@@ -13,11 +15,11 @@
 #include "dataplane/conn.h"
 #include "dataplane/dataplane_internal.h"
 
-#define PART_BYTES  56000 /* of WIRE_MAX_UP, as estimated */
-#define PART_CONNS  100
-#define TARGETS_MAX 200 /* of one route, in an answer */
+#define PART_BYTES 56000 /* of WIRE_MAX_UP, as estimated */
+#define PART_CONNS 100
 /* What one takes at most, with numbers of full length. */
 #define ROUTE_BYTES  1400
+#define REST_BYTES   64 /* of one that goes on */
 #define TARGET_BYTES 200
 #define CONN_BYTES   480 /* and its names */
 
@@ -49,13 +51,35 @@ static json_t *target_json(const struct route_target *t, int64_t now_ms)
 			 count(&s->bytes_down));
 }
 
-static json_t *route_json(const struct route *r, int64_t now_ms)
+/* Where a part begins: at a target of a route of the table. */
+struct status_at {
+	unsigned route, target;
+};
+
+/* Grows from part to part; no route has as many targets. */
+#define AT_ROUTE 65536
+
+static struct status_at at_parse(json_int_t from)
 {
-	const struct route_stats *s = r->stats;
+	if (from < 0 || from / AT_ROUTE > INT32_MAX)
+		from = 0;
+	return (struct status_at){ (unsigned)(from / AT_ROUTE), (unsigned)(from % AT_ROUTE) };
+}
+
+static json_t *targets_json(const struct route *r, unsigned from, unsigned n, int64_t now_ms)
+{
 	json_t *targets = json_array();
 
-	for (unsigned i = 0; i < r->n_targets && i < TARGETS_MAX; i++)
+	for (unsigned i = from; i < from + n; i++)
 		json_array_append_new(targets, target_json(&r->targets[i], now_ms));
+	return targets;
+}
+
+/* Takes the targets over. */
+static json_t *route_json(const struct route *r, json_t *targets)
+{
+	const struct route_stats *s = r->stats;
+
 	return json_pack("{s:I,s:i,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "id", (json_int_t)r->id,
 			 "active", (int)atomic_load(&s->active), "total", count(&s->total),
 			 "bytesIn", count(&s->bytes_up), "bytesOut", count(&s->bytes_down), "copy",
@@ -64,11 +88,30 @@ static json_t *route_json(const struct route *r, int64_t now_ms)
 			 "targets", targets);
 }
 
-static size_t route_bytes(const struct route *r)
+/* What fits of one route; false: not all of it, and the part is full. */
+static bool put_route(json_t *routes, size_t *bytes, const struct route *r, struct status_at *at,
+		      int64_t now_ms)
 {
-	const unsigned n = r->n_targets < TARGETS_MAX ? r->n_targets : TARGETS_MAX;
+	const size_t own = at->target ? REST_BYTES : ROUTE_BYTES;
+	const unsigned left = r->n_targets > at->target ? r->n_targets - at->target : 0;
+	unsigned n;
+	json_t *targets;
 
-	return ROUTE_BYTES + n * TARGET_BYTES;
+	if (*bytes + own + TARGET_BYTES > PART_BYTES)
+		return false;
+	n = (unsigned)((PART_BYTES - *bytes - own) / TARGET_BYTES);
+	n = n < left ? n : left;
+	*bytes += own + n * TARGET_BYTES;
+	targets = targets_json(r, at->target, n, now_ms);
+	json_array_append_new(routes, at->target ? json_pack("{s:I,s:o}", "id", (json_int_t)r->id,
+							     "targets", targets)
+						 : route_json(r, targets));
+	if (n < left) {
+		at->target += n;
+		return false;
+	}
+	*at = (struct status_at){ at->route + 1, 0 };
+	return true;
 }
 
 static json_t *process_json(const struct dataplane *d)
@@ -98,19 +141,18 @@ static json_t *process_json(const struct dataplane *d)
 static void on_status(struct dataplane *d, const json_t *m)
 {
 	const struct route_table *t = d->live;
-	json_int_t from = json_integer_value(json_object_get(m, "from"));
-	unsigned i = from > 0 ? (unsigned)from : 0, n = t ? t->n_routes : 0;
+	const json_int_t from = json_integer_value(json_object_get(m, "from"));
+	struct status_at at = at_parse(from);
+	const unsigned n = t ? t->n_routes : 0;
 	size_t bytes = 0;
 	json_t *routes = json_array(), *answer;
 
-	for (; i < n; i++) {
-		bytes += route_bytes(t->routes[i]);
-		if (bytes > PART_BYTES && json_array_size(routes))
-			break;
-		json_array_append_new(routes, route_json(t->routes[i], loop_now_ms(d->loop)));
-	}
-	answer = json_pack("{s:s,s:O,s:b,s:i,s:i,s:o}", "type", "answer", "seq",
-			   json_object_get(m, "seq"), "more", i < n, "next", (int)i, "generation",
+	while (at.route < n &&
+	       put_route(routes, &bytes, t->routes[at.route], &at, loop_now_ms(d->loop)))
+		;
+	answer = json_pack("{s:s,s:O,s:b,s:I,s:i,s:o}", "type", "answer", "seq",
+			   json_object_get(m, "seq"), "more", at.route < n, "next",
+			   (json_int_t)at.route * AT_ROUTE + at.target, "generation",
 			   t ? (int)t->generation : 0, "routes", routes);
 	if (answer && !from)
 		json_object_set_new(answer, "process", process_json(d));

@@ -87,24 +87,20 @@ int watch_change(struct loop *l, struct watch *w, uint32_t events)
 	return rc;
 }
 
-void watch_forget(struct loop *l, struct watch *w)
+/* Closing alone would not do: as long as another process holds the socket, too (pidfd_getfd(2),
+ * or fdinfo that is being read), the kernel goes on reporting, to memory that is somebody else's
+ * by then; and what is closed can no more be taken off. */
+void watch_remove(struct loop *l, struct watch *w)
 {
 	if (w->fd < 0)
 		return;
+	watch_ctl(l, EPOLL_CTL_DEL, w, 0);
 	w->fd = -1;
 	l->watched--;
 	for (int i = l->at + 1; i < l->n; i++) {
 		if (l->batch[i].data.ptr == w)
 			l->batch[i].data.ptr = NULL;
 	}
-}
-
-void watch_remove(struct loop *l, struct watch *w)
-{
-	if (w->fd < 0)
-		return;
-	watch_ctl(l, EPOLL_CTL_DEL, w, 0);
-	watch_forget(l, w);
 }
 
 static void batch_call(struct loop *l)

@@ -41,9 +41,6 @@ int watch_add(struct loop *l, struct watch *w, int fd, uint32_t events,
 int watch_change(struct loop *l, struct watch *w, uint32_t events);
 /* Before its fd is closed. Does nothing where fd is -1. */
 void watch_remove(struct loop *l, struct watch *w);
-/* The same where the caller closes the fd at once and no other descriptor has its file: the kernel
- * takes it off by itself. */
-void watch_forget(struct loop *l, struct watch *w);
 
 /* ---- timers: a hierarchical wheel, O(1) to set, move and cancel; 1 ms ticks, never early ---- */
 

@@ -18,6 +18,7 @@
 #include "ctl/apply/again.h"
 #include "ctl/apply/failpoint.h"
 #include "ctl/base/log.h"
+#include "ctl/base/text.h"
 
 struct job {
 	struct session s;
@@ -175,10 +176,11 @@ static int settle_down(struct job *j)
 
 static void log_changes(const struct job *j, const struct apply_result *r)
 {
-	log_debug("found: %u names moved, %u targets down; the table: %zu elements more, %zu less, "
-		  "%u connections ended",
-		  j->after.n_names, j->after.n_down, r->stats.elems_added, r->stats.elems_deleted,
-		  r->flows_ended);
+	log_debug("found: %u name%s moved, %u target%s down; the table: %zu more, %zu less; "
+		  "%u connection%s ended",
+		  j->after.n_names, text_plural(j->after.n_names), j->after.n_down,
+		  text_plural(j->after.n_down), r->stats.elems_added, r->stats.elems_deleted,
+		  r->flows_ended, text_plural(r->flows_ended));
 }
 
 static int commit(struct job *j)

@@ -14,6 +14,7 @@
 #include "ctl/apply/failpoint.h"
 #include "ctl/base/clock.h"
 #include "ctl/base/log.h"
+#include "ctl/base/text.h"
 #include "ctl/config/config_groups.h"
 #include "ctl/control/bounds.h"
 #include "ctl/control/compile.h"
@@ -163,9 +164,9 @@ static void warn_workers(const json_t *answer)
 	const json_int_t wanted = json_integer_value(json_object_get(answer, "workersWanted"));
 
 	if (runs != wanted)
-		log_warn("the service goes on with %d workers; it has %d after the next reload "
+		log_warn("the service goes on with %d worker%s; it has %d after the next reload "
 			 "(kill -USR2, or systemctl reload spctl-run)",
-			 (int)runs, (int)wanted);
+			 (int)runs, text_plural((uint64_t)runs), (int)wanted);
 }
 
 static int ask_once(struct apply_job *j, const struct control_table *t)
@@ -174,7 +175,8 @@ static int ask_once(struct apply_job *j, const struct control_table *t)
 	json_t *answer;
 	int route = -1;
 
-	apply_phase(j, "the service loads %u listeners", t->n_listeners);
+	apply_phase(j, "the service loads %u listener%s", t->n_listeners,
+		    text_plural(t->n_listeners));
 	answer = client_ask(&j->user.client,
 			    json_pack("{s:s,s:I,s:s,s:O,s:o,s:o,s:I,s:I}", "type", "prepare",
 				      "generation", (json_int_t)j->compile.generation, "table",

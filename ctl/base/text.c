@@ -239,6 +239,11 @@ const char *text_line(const char *text, size_t n, uint32_t line, size_t *len)
 	}
 }
 
+const char *text_plural(uint64_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
 const char *text_short(uint64_t n, char out[TEXT_SHORT])
 {
 	static const char units[] = "kMGTPE";

@@ -17,6 +17,8 @@ bool text_glob(const char *p, size_t p_len, const char *s, size_t s_len);
 /* Valid UTF-8 without NUL (RFC 3629)? *bad gets the offset of the first bad byte. */
 bool text_is_utf8(const char *s, size_t n, size_t *bad);
 
+/* Of a noun that n stands before: "" for one, else "s". */
+const char *text_plural(uint64_t n);
 /* "0", "999", "1.2k", "35M", "1.0T": at most 5 characters, by thousands. Returns out. */
 #define TEXT_SHORT 8
 const char *text_short(uint64_t n, char out[TEXT_SHORT]);

@@ -9,6 +9,7 @@
 #include "ctl/apply/confirm.h"
 #include "ctl/base/clock.h"
 #include "ctl/base/log.h"
+#include "ctl/base/text.h"
 #include "ctl/cli/cmd.h"
 #include "ctl/cli/cmd_confirm.h"
 #include "ctl/cli/describe.h"
@@ -99,7 +100,7 @@ static void print_ended(const struct apply_job *j)
 
 	if (n || j->o->kill || j->o->drain_s != OPTIONS_NO_DRAIN)
 		printf("%s: %u connection%s that the routes would not make any more\n",
-		       j->o->dry_run ? "would end" : "ended", n, n == 1 ? "" : "s");
+		       j->o->dry_run ? "would end" : "ended", n, text_plural(n));
 }
 
 /* To name what changed, the live file is parsed as well. Of a huge one that is as much work again
@@ -118,8 +119,8 @@ static void print_summary(struct apply_job *j)
 	struct buf b = { 0 };
 
 	if (j->previous && !names_routes(j))
-		buf_printf(&b, "%zu elements added, %zu deleted (with -v: which routes)",
-			   c->elems_added, c->elems_deleted);
+		buf_printf(&b, "%zu element%s added, %zu deleted (with -v: which routes)",
+			   c->elems_added, text_plural(c->elems_added), c->elems_deleted);
 	else if (plan_before(j, &before))
 		route_diff_summary(before, j->plan, &b);
 	else
@@ -137,7 +138,7 @@ static void print_elements(const struct apply_job *j)
 
 	if (j->o->verbose)
 		printf(": %zu element%s added, %zu deleted (%.2f s)", c->elems_added,
-		       c->elems_added == 1 ? "" : "s", c->elems_deleted,
+		       text_plural(c->elems_added), c->elems_deleted,
 		       (double)(clock_mono_us() - j->started_us) / 1e6);
 	putchar('\n');
 }
@@ -157,7 +158,7 @@ static void print_text(struct apply_job *j)
 	if (j->o->dry_run)
 		printf("dry run, nothing was changed: the kernel takes %s %u route%s",
 		       j->plan->n_enabled == 1 ? "this" : "these", j->plan->n_enabled,
-		       j->plan->n_enabled == 1 ? "" : "s");
+		       text_plural(j->plan->n_enabled));
 	else if (r->repaired)
 		printf("repaired: the kernel's table was not what generation %u says",
 		       r->generation);

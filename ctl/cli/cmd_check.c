@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ctl/base/text.h"
 #include "ctl/cli/cmd.h"
 #include "ctl/cli/describe.h"
 #include "ctl/cli/report.h"
@@ -25,7 +26,7 @@ static int check_file(const struct options *o, const char *file, struct diags *a
 		report_diags_text(stderr, &l.diags, l.text.data, l.text.len, cmd_colour(o, stderr));
 	if (!o->json && !o->quiet && !code)
 		printf("%s: %u route%s, ok\n", file, l.config->n_routes,
-		       l.config->n_routes == 1 ? "" : "s");
+		       text_plural(l.config->n_routes));
 	for (size_t i = 0; i < l.diags.n; i++) {
 		struct loc loc = l.diags.v[i].loc;
 

@@ -12,6 +12,7 @@
 #include "ctl/apply/confirm.h"
 #include "ctl/apply/gather.h"
 #include "ctl/base/clock.h"
+#include "ctl/base/text.h"
 #include "ctl/cli/cmd.h"
 #include "ctl/cli/describe.h"
 #include "ctl/cli/report.h"
@@ -102,8 +103,8 @@ static void print_text(const struct doctor_job *j, const struct doctor_report *r
 		if (!j->o->quiet || r->v[i].level == FINDING_PROBLEM)
 			print_finding(&r->v[i], colour);
 	if (r->problems)
-		printf("%u problem%s, %u route%s affected\n", r->problems,
-		       r->problems == 1 ? "" : "s", r->affected, r->affected == 1 ? "" : "s");
+		printf("%u problem%s, %u route%s affected\n", r->problems, text_plural(r->problems),
+		       r->affected, text_plural(r->affected));
 	else
 		printf("no problems\n");
 }

@@ -4,6 +4,7 @@
 
 #include "ctl/apply/apply.h"
 #include "ctl/apply/confirm.h"
+#include "ctl/base/text.h"
 #include "ctl/cli/cmd.h"
 #include "ctl/cli/cmd_confirm.h"
 #include "ctl/cli/describe.h"
@@ -67,8 +68,7 @@ static void print_result(const struct options *o, const struct down_result *r,
 	if (o->quiet)
 		return;
 	printf("down: the routes%s are gone, %u tracked connection%s ended\n",
-	       r->left_for[0] ? "" : " and the table", r->flows_ended,
-	       r->flows_ended == 1 ? "" : "s");
+	       r->left_for[0] ? "" : " and the table", r->flows_ended, text_plural(r->flows_ended));
 	for (unsigned i = 0; i < n; i++)
 		printf("put back: %s\n", names[i]);
 	if (r->left_for[0])

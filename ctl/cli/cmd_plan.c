@@ -12,6 +12,7 @@
 #include "ctl/apply/gather.h"
 #include "ctl/apply/own_session.h"
 #include "ctl/apply/session.h"
+#include "ctl/base/text.h"
 #include "ctl/cli/cmd_confirm.h"
 #include "ctl/cli/describe.h"
 #include "ctl/cli/live_plan.h"
@@ -195,8 +196,8 @@ static void print_routes(const struct plan *p)
 	if (p->n_enabled > p->refused)
 		print_limits(p->config);
 	if (p->refused)
-		printf("(!) %u of %u rows cannot run in this version: apply refuses the file\n",
-		       p->refused, p->n_routes);
+		printf("(!) %u of %u row%s cannot run in this version: apply refuses the file\n",
+		       p->refused, p->n_routes, text_plural(p->n_routes));
 }
 
 static void print_difference(const struct live *v, bool have_live, const struct err *e,

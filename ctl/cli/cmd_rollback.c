@@ -10,6 +10,7 @@
 
 #include "ctl/apply/again.h"
 #include "ctl/base/clock.h"
+#include "ctl/base/text.h"
 #include "ctl/cli/cmd_confirm.h"
 #include "ctl/cli/describe.h"
 #include "ctl/cli/own_session_check.h"
@@ -114,7 +115,7 @@ static void print_text(const struct options *o, const struct session *s,
 		return;
 	}
 	printf("generation %u is live: a copy of generation %u, %zu element%s added, %zu deleted\n",
-	       r->generation, copy_of, r->stats.elems_added, r->stats.elems_added == 1 ? "" : "s",
+	       r->generation, copy_of, r->stats.elems_added, text_plural(r->stats.elems_added),
 	       r->stats.elems_deleted);
 	if (r->confirm.phase == STATE_CONFIRM_WAITING) {
 		cmd_confirm_print_begun(o, r->generation, &r->confirm);

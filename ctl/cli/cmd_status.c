@@ -144,13 +144,13 @@ static void warn_losses(struct status *st)
 
 	if (full)
 		diags_add(&st->diags, DIAG_WARNING, LOC_NONE, NULL, NULL,
-			  "a table of the service's limits was full: %llu connections were let in "
-			  "and not counted by it",
-			  (unsigned long long)full);
+			  "a table of the service's limits was full: %llu connection%s let in and "
+			  "not counted by it",
+			  (unsigned long long)full, full == 1 ? " was" : "s were");
 	if (lost)
 		diags_add(&st->diags, DIAG_WARNING, LOC_NONE, NULL, NULL,
-			  "%llu lines of the access log were lost: nobody read them in time",
-			  (unsigned long long)lost);
+			  "%llu line%s lost: nobody read the log in time", (unsigned long long)lost,
+			  lost == 1 ? " of the access log was" : "s of the access log were");
 }
 
 static void warn_full_sets(struct status *st)

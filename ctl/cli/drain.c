@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include "ctl/base/log.h"
+#include "ctl/base/text.h"
 #include "ctl/cli/progress.h"
 
 #define SAY_EVERY_S 30
@@ -28,7 +29,6 @@ bool drain_tick(unsigned left_s, unsigned flows)
 {
 	static bool begun;
 	static unsigned say_at_s;
-	const char *s = flows == 1 ? "" : "s";
 	char text[80];
 
 	if (interrupted) {
@@ -37,7 +37,7 @@ bool drain_tick(unsigned left_s, unsigned flows)
 		return true;
 	}
 	snprintf(text, sizeof(text), "draining: %u connection%s, %u s left (Ctrl-C ends %s now)",
-		 flows, s, left_s, flows == 1 ? "it" : "them");
+		 flows, text_plural(flows), left_s, flows == 1 ? "it" : "them");
 	if (!begun)
 		drain_catch_signals();
 	if (!progress_show(text) && (!begun || left_s <= say_at_s)) {

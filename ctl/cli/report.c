@@ -127,11 +127,6 @@ static unsigned kept(const struct diags *d, enum diag_severity s)
 	return n;
 }
 
-static const char *plural(unsigned n)
-{
-	return n == 1 ? "" : "s";
-}
-
 void report_diags_text(FILE *out, const struct diags *d, const char *text, size_t len, bool colour)
 {
 	const struct paint *pt = colour ? &coloured : &plain;
@@ -142,14 +137,15 @@ void report_diags_text(FILE *out, const struct diags *d, const char *text, size_
 		put_diag(out, pt, &d->v[i], text, len);
 	if (d->errors > errors)
 		fprintf(out, "%u more error%s not shown\n", d->errors - errors,
-			plural(d->errors - errors));
+			text_plural(d->errors - errors));
 	if (warnings > kept(d, DIAG_WARNING))
 		fprintf(out, "%u more warning%s not shown\n", warnings - kept(d, DIAG_WARNING),
-			plural(warnings - kept(d, DIAG_WARNING)));
+			text_plural(warnings - kept(d, DIAG_WARNING)));
 	if (d->errors)
-		fprintf(out, "%u error%s", d->errors, plural(d->errors));
+		fprintf(out, "%u error%s", d->errors, text_plural(d->errors));
 	if (warnings)
-		fprintf(out, "%s%u warning%s", d->errors ? ", " : "", warnings, plural(warnings));
+		fprintf(out, "%s%u warning%s", d->errors ? ", " : "", warnings,
+			text_plural(warnings));
 	if (d->errors || warnings)
 		fputc('\n', out);
 }

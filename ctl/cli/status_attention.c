@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ctl/base/text.h"
 #include "ctl/cli/status.h"
 
 static void add(struct attention *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -40,6 +41,7 @@ static bool look_at_process(struct attention *a, const struct service_view *v, b
 			    uint32_t live, const char *repair)
 {
 	const char *state = service_view_text(v->service, "state");
+	const uint64_t restarts = service_view_number(v->service, "restarts");
 
 	if (v->presence != CONTROL_THERE) {
 		nobody_there(a, v, needed, repair);
@@ -51,9 +53,9 @@ static bool look_at_process(struct attention *a, const struct service_view *v, b
 	}
 	if (strcmp(state, "ready")) {
 		add(a,
-		    "the dataplane is not ready (%s, started again %llu times): new connections "
+		    "the dataplane is not ready (%s, started again %llu time%s): new connections "
 		    "wait",
-		    state, (unsigned long long)service_view_number(v->service, "restarts"));
+		    state, (unsigned long long)restarts, text_plural(restarts));
 		return false;
 	}
 	if (!service_view_serves(v, live))

@@ -93,7 +93,7 @@ static void fallback_rows(const struct status *st, struct table *t)
 	if (u->n_targets == 1)
 		describe_host(&target, u->targets[0].target, u->targets[0].host);
 	else
-		buf_printf(&target, "%u targets:", u->n_targets);
+		buf_printf(&target, "%u target%s:", u->n_targets, text_plural(u->n_targets));
 	table_cell(t, CONTROL_DEFAULT_NAME);
 	table_cell(t, tier_name(TIER_RELAY));
 	table_cell(t, "the rest");
@@ -175,9 +175,14 @@ static void print_sandbox(const json_t *s)
 		printf(" as uid %u", uid);
 	printf("%s", json_is_true(json_object_get(s, "sealed")) ? "" : ", no sandbox");
 	if (refused)
-		printf(", %llu system calls refused (the last: number %lld)",
-		       (unsigned long long)refused,
+		printf(", %llu system call%s refused (the last: number %lld)",
+		       (unsigned long long)refused, text_plural(refused),
 		       (long long)json_integer_value(json_object_get(s, "last")));
+}
+
+static void print_count(const char *what, uint64_t n)
+{
+	printf(", %llu %s%s", (unsigned long long)n, what, text_plural(n));
 }
 
 static void print_service(const struct service_view *v)
@@ -191,14 +196,14 @@ static void print_service(const struct service_view *v)
 	printf("service: pid %d, dataplane %llu", v->pid,
 	       (unsigned long long)service_view_number(s, "dataplane"));
 	print_sandbox(json_object_get(s, "sandbox"));
-	printf(", %llu workers", (unsigned long long)service_view_number(s, "workers"));
+	print_count("worker", service_view_number(s, "workers"));
 	if (restarts)
-		printf(", started again %llu times", (unsigned long long)restarts);
+		print_count("restart", restarts);
 	if (v->answers)
-		printf(", %llu connections",
-		       (unsigned long long)service_view_number(v->process, "connections"));
+		print_count("connection", service_view_number(v->process, "connections"));
 	if (draining)
-		printf(", %llu former ones drain", (unsigned long long)draining);
+		printf(", %llu former one%s", (unsigned long long)draining,
+		       draining == 1 ? " drains" : "s drain");
 	printf("\n         if the controller dies, %s\n",
 	       json_is_true(json_object_get(s, "unit"))
 		       ? "systemd ends all connections and starts it again; new ones wait meanwhile"

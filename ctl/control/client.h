@@ -9,7 +9,8 @@
  *   commit {generation}                       -> committed {generation, late}
  *   abort {generation}                        -> aborted
  *   status {serviceOnly}                      -> status {more, service, process, routes}, parts;
- *                                                of the controller alone, or of its dataplane too
+ *                                                of the controller alone, or of its dataplane too;
+ *                                                a route's targets may go on in the next part
  *   conns {route}                             -> conns {more, conns}, parts
  *   end {route, reason}                       -> done
  *   drain {timeout: s}, stop {timeout: s}     -> done; then the service ends

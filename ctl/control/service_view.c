@@ -36,19 +36,35 @@ static void take(json_t **to, const json_t *part, const char *key)
 	*to = json_incref(v);
 }
 
+static int append(json_t *to, json_t *more)
+{
+	return more && json_array_extend(to, more) ? -ENOMEM : 0;
+}
+
+/* The first one may be the last of the part before, which has more targets. */
+static int take_routes(json_t *routes, json_t *more)
+{
+	const json_t *last = json_array_get(routes, json_array_size(routes) - 1);
+	json_t *first = json_array_get(more, 0);
+	const json_t *id = json_object_get(first, "id");
+	int rc;
+
+	if (!id || !json_equal(id, json_object_get(last, "id")))
+		return append(routes, more);
+	rc = append(json_object_get(last, "targets"), json_object_get(first, "targets"));
+	return rc || json_array_remove(more, 0) ? -ENOMEM : append(routes, more);
+}
+
 static int take_part(const json_t *part, void *arg)
 {
 	struct service_view *v = arg;
 
 	take(&v->service, part, "service");
 	take(&v->process, part, "process");
-	if (json_array_extend(v->routes, json_object_get(part, "routes")) &&
-	    json_object_get(part, "routes"))
-		return -ENOMEM;
-	if (json_array_extend(v->conns, json_object_get(part, "conns")) &&
-	    json_object_get(part, "conns"))
-		return -ENOMEM;
-	return 0;
+	return take_routes(v->routes, json_object_get(part, "routes")) ||
+			       append(v->conns, json_object_get(part, "conns"))
+		       ? -ENOMEM
+		       : 0;
 }
 
 /* One that has just been started is waited for. */

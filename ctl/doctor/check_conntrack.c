@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "ctl/base/text.h"
 #include "ctl/doctor/doctor_internal.h"
 #include "ctl/nft/ruleset_compile.h"
 
@@ -56,16 +57,16 @@ static void check_limits(struct doctor *d, unsigned long max)
 	}
 	if (highest > max) {
 		f = doctor_problem(d,
-				   "maxConnections would allow %lu connections of one route, the "
+				   "maxConnections would allow %lu connection%s of one route, the "
 				   "connection table has room for %lu in all",
-				   highest, max);
+				   highest, text_plural(highest), max);
 		finding_routes(d, f, exceeds, &max);
 		fix_max(d, f, highest + highest / 4);
 	} else if (sum > max) {
 		f = doctor_note(d,
-				"all routes together allow %lu connections (maxConnections), the "
+				"all routes together allow %lu connection%s (maxConnections), the "
 				"connection table has room for %lu",
-				sum, max);
+				sum, text_plural(sum), max);
 		finding_routes(d, f, is_limited, NULL);
 	}
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ctl/base/text.h"
 #include "ctl/doctor/doctor_internal.h"
 #include "ctl/nft/ruleset_compile.h"
 
@@ -235,7 +236,7 @@ void check_rp_filter(struct doctor *d)
 			strict ? "rp_filter is strict on %u interface%s, where all traffic of the "
 				 "routes has one way only"
 			       : "rp_filter is strict on no interface",
-			strict, strict == 1 ? "" : "s");
+			strict, text_plural(strict));
 }
 
 /* ---- answers to kept addresses ---- */

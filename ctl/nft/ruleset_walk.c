@@ -21,6 +21,7 @@
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
 
+#include "ctl/base/text.h"
 #include "ctl/nft/ruleset_compile.h"
 #include "ctl/nft/ruleset_walk_internal.h"
 
@@ -223,8 +224,8 @@ static void chain_change(const struct rs_chain *have, const struct rs_chain *wan
 	for (size_t i = 0; i < want->n; i++)
 		missing += !find_rule(have, want->rules[i].hash, i);
 	if (missing)
-		snprintf(out, cap, "was changed by hand: %zu of its %zu rules %s missing", missing,
-			 want->n, missing == 1 ? "is" : "are");
+		snprintf(out, cap, "was changed by hand: %zu of its %zu rule%s %s missing", missing,
+			 want->n, text_plural(want->n), missing == 1 ? "is" : "are");
 }
 
 static void tell_change(struct walker *w, const char *name, const char *change)

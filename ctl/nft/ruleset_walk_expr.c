@@ -16,6 +16,7 @@
 
 #include <libnftnl/expr.h>
 
+#include "ctl/base/text.h"
 #include "ctl/nft/ruleset_compile.h"
 #include "ctl/nft/ruleset_walk_internal.h"
 
@@ -326,7 +327,7 @@ static void draw(struct walker *w, uint32_t reg, uint32_t first, uint32_t n, con
 {
 	w->slot.first = first;
 	w->slot.n = n;
-	snprintf(w->slot.how, sizeof(w->slot.how), "%s, %u slots", how, n);
+	snprintf(w->slot.how, sizeof(w->slot.how), "%s, %u slot%s", how, n, text_plural(n));
 	walk_store(w, reg, &first, sizeof(first), DEP_CHOICE);
 }
 

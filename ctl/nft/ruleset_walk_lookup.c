@@ -18,6 +18,7 @@
 
 #include <libnftnl/expr.h>
 
+#include "ctl/base/text.h"
 #include "ctl/nft/ruleset_compile.h"
 #include "ctl/nft/ruleset_walk_internal.h"
 
@@ -251,7 +252,7 @@ static enum walk_go pass_client(struct walker *w, const struct rs_set *s, bool i
 	step = set_step(w, WALK_LIST, s);
 	snprintf(step->key, sizeof(step->key), "each client");
 	n = count_ranges(s);
-	walk_result(step, "depends on the client: %u range%s", n, n == 1 ? "" : "s");
+	walk_result(step, "depends on the client: %u range%s", n, text_plural(n));
 	return GO_BREAK;
 }
 
@@ -294,10 +295,11 @@ static enum walk_go choose_slot(struct walker *w, const struct rs_set *s, uint32
 	}
 	w->out->shares = w->slot.n;
 	if (found)
-		walk_result(step, "%zu targets", w->out->n_targets);
+		walk_result(step, "%zu target%s", w->out->n_targets,
+			    text_plural(w->out->n_targets));
 	if (found < w->slot.n)
-		walk_result(step, "%s%u slots have no element", found ? "; " : "",
-			    w->slot.n - found);
+		walk_result(step, "%s%u slot%s no element", found ? "; " : "", w->slot.n - found,
+			    w->slot.n - found == 1 ? " has" : "s have");
 	if (!found)
 		return GO_BREAK;
 	label[3] = 0;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ctl/base/text.h"
 #include "ctl/plan/plan_internal.h"
 
 /* From here on a new connection takes the kernel noticeably longer (docs/KERNEL-TIER.md). */
@@ -76,7 +77,8 @@ static const char *more_routes(const struct grouped_note *g, char out[48])
 {
 	*out = '\0';
 	if (g->n > 1)
-		snprintf(out, 48, " (and so on in %u more routes)", g->n - 1);
+		snprintf(out, 48, " (and so on in %u more route%s)", g->n - 1,
+			 text_plural(g->n - 1));
 	return out;
 }
 

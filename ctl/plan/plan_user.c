@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/base/text.h"
 #include "ctl/plan/plan_internal.h"
 
 #define PORTS 65536
@@ -78,9 +79,10 @@ static int add_listener(struct listening *l, const struct plan_cell *cell, uint3
 		plan_error(
 			l->p, l->d, r, r->match.ports_loc,
 			"use fewer ports, or leave out what needs user space there",
-			"route \"%s\" needs user space on %u ports: together with others that is "
+			"route \"%s\" needs user space on %u port%s: together with others that is "
 			"more than %u ports to listen on",
-			r->name, cell->to - cell->from + 1u, PLAN_MAX_LISTENERS);
+			r->name, cell->to - cell->from + 1u,
+			text_plural(cell->to - cell->from + 1u), PLAN_MAX_LISTENERS);
 		return -E2BIG;
 	}
 	if (cell->address.family == ADDR_NONE)

@@ -22,6 +22,7 @@
 
 #include "ctl/base/io.h"
 #include "ctl/base/log.h"
+#include "ctl/base/text.h"
 #include "ctl/service/live.h"
 #include "ctl/service/notify.h"
 #include "ctl/service/run_lock.h"
@@ -73,7 +74,7 @@ static void count_down(struct timer *t)
 	else if (left_ms > 0)
 		log_info("ends in %lld s at the latest: %u connection%s left",
 			 (long long)(left_ms + 999) / 1000, s->link.connections,
-			 s->link.connections == 1 ? "" : "s");
+			 text_plural(s->link.connections));
 }
 
 void service_stop(struct service *s, unsigned timeout_ms)
@@ -121,13 +122,16 @@ static void is_ready(void *arg)
 	found_dataplane_ready(s);
 	olds_drain(s, OLD_MS);
 	service_store_listeners(s);
-	snprintf(text, sizeof(text), "READY=1\nSTATUS=generation %u, %zu sockets, %u workers",
-		 s->link.generation, s->listeners.n, s->listeners.workers);
+	snprintf(text, sizeof(text), "READY=1\nSTATUS=generation %u, %zu socket%s, %u worker%s",
+		 s->link.generation, s->listeners.n, text_plural(s->listeners.n),
+		 s->listeners.workers, text_plural(s->listeners.workers));
 	notify_say(text);
 	if (!s->ready)
-		log_info("the service is ready (pid %d, dataplane %d, %u workers, %zu listening "
-			 "sockets)",
-			 (int)getpid(), (int)s->link.pid, s->listeners.workers, s->listeners.n);
+		log_info("the service is ready (pid %d, dataplane %d, %u worker%s, %zu listening "
+			 "socket%s)",
+			 (int)getpid(), (int)s->link.pid, s->listeners.workers,
+			 text_plural(s->listeners.workers), s->listeners.n,
+			 text_plural(s->listeners.n));
 	else
 		log_info("the dataplane is back (pid %d)", (int)s->link.pid);
 	s->ready = true;

@@ -13,6 +13,7 @@
 
 #include "ctl/base/clock.h"
 #include "ctl/base/log.h"
+#include "ctl/base/text.h"
 #include "ctl/control/run_socket.h"
 #include "ctl/service/service_internal.h"
 
@@ -142,8 +143,9 @@ void olds_take_over(struct service *s)
 			log_warn("%s", e.msg);
 	}
 	if (s->olds)
-		log_info("took %zu listening sockets over from %u former dataplane%s",
-			 s->listeners.n - before, olds_count(s), olds_count(s) == 1 ? "" : "s");
+		log_info("took %zu listening socket%s over from %u former dataplane%s",
+			 s->listeners.n - before, text_plural(s->listeners.n - before),
+			 olds_count(s), text_plural(olds_count(s)));
 }
 
 void olds_drain(struct service *s, unsigned timeout_ms)

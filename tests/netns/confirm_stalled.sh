@@ -16,9 +16,17 @@ stalled() {
 is_stalled() { [[ $(cat "/proc/$job/wchan") == *pipe* ]]; }
 # Its words are read at last; it ends well.
 read_on() {
-	timeout 2 cat <&"$full" | tr -d '\0' >"$T/said" || :
+	local reader
+	cat <&"$full" >"$T/read" &
+	reader=$!
+	LAB_PIDS+=("$reader")
 	code=0
 	wait "$job" || code=$?
+	echo all-is-read >&"$full"
+	eventually grep -aq all-is-read "$T/read"
+	kill "$reader"
+	wait "$reader" || :
+	tr -d '\0' <"$T/read" >"$T/said"
 	expect_eq "$code" "${1-0}" 'the stalled command'
 	dd if=/dev/zero of="$T/full" bs=4096 count=1024 oflag=nonblock 2>/dev/null || :
 }

@@ -63,6 +63,7 @@ expect_json "$web" '.targets | map([.host, .port, .active, .total, .bytesIn, .he
 	[["10.20.0.2",7000,1,2,14,true],["10.20.0.3",7000,0,1,3,true]]'
 expect_json "$out" '.service.connections == 1'
 expect_exit 0 spctl status
+expect_match "$out" '(1 worker|[0-9]+ workers), 1 connection'$'\n'
 expect_match "$out" $'\n''web +relay +tcp/9001 +2 targets: +1 +3 +17 +53 +0'
 expect_match "$out" ' 10\.20\.0\.3:7000 +0 +1 +3 +15'
 hold_close h

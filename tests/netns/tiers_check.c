@@ -77,10 +77,10 @@ static bool is_right(const struct run *r, const struct variant *v, const struct 
 	struct expected x;
 
 	if (!by_relay(v, conn, &x))
-		return expected_is_seen(&r->lab, conn, &x, s);
+		return expected_is_seen(&r->p.lab, conn, &x, s);
 	if (!x.route || x.refused)
 		return s->outcome == LAB_REFUSED;
-	return relay_is_right(&r->lab, &x, s);
+	return relay_is_right(&r->p.lab, &x, s);
 }
 
 /* ---- comparing ---- */
@@ -93,7 +93,7 @@ static void show(struct run *r, const struct variant *v, unsigned i, const char 
 	struct expected x;
 	bool relay = by_relay(v, conn, &x);
 
-	r->wrong++;
+	r->p.wrong++;
 	printf("%s: connection %u from %s (%s) to %s port %u: %s (%s)\n", variant_names[v - r->v],
 	       i, addr_format(&conn->at.client, client), ns[conn->client->ns],
 	       addr_format(&conn->at.local, local), conn->at.port, what,
@@ -134,7 +134,7 @@ bool counts_apart(const struct plan *p)
 
 static void check_verdicts(struct run *r, struct variant *a, struct variant *b)
 {
-	for (unsigned i = 0; i < r->n_conns && r->wrong < SHOW_WRONG; i++) {
+	for (unsigned i = 0; i < r->n_conns && r->p.wrong < SHOW_WRONG; i++) {
 		if (a->seen[i].outcome == b->seen[i].outcome)
 			continue;
 		show(r, a, i, "not all tiers say the same");
@@ -161,7 +161,7 @@ static void check_count(struct run *r, enum count_reason k, unsigned route, unsi
 
 	if (got == want)
 		return;
-	r->wrong++;
+	r->p.wrong++;
 	if (route < COUNT_ROUTES)
 		snprintf(of, sizeof(of), "route r%u", route);
 	printf("%s: %s of %s: %lu counted, %lu due\n", variant_names[v - r->v], count_names[k], of,
@@ -242,12 +242,12 @@ static void check_round_robin(struct run *r, struct variant *v, const struct cfg
 	}
 	for (unsigned k = 0; k < last.n_targets; k++)
 		weights += last.targets[k].weight;
-	for (unsigned k = 0; k < last.n_targets && all_work(&r->lab, &last); k++) {
+	for (unsigned k = 0; k < last.n_targets && all_work(&r->p.lab, &last); k++) {
 		double due = (double)n * last.targets[k].weight / weights;
 
 		if (seen[k] <= due + last.n_targets && seen[k] + last.n_targets >= due)
 			continue;
-		r->wrong++;
+		r->p.wrong++;
 		printf("%s: route %s, IPv%d: target %u of %u got %u of %u, due were %.1f\n",
 		       variant_names[v - r->v], route->name, family == ADDR_V4 ? 4 : 6, k + 1,
 		       last.n_targets, seen[k], n, due);
@@ -257,16 +257,16 @@ static void check_round_robin(struct run *r, struct variant *v, const struct cfg
 /* One client, one target, as long as the route is served by one tier. */
 static void check_hash(struct run *r, struct variant *v, const struct cfg_route *route, int family)
 {
-	unsigned of[TIERS_CLIENTS];
+	unsigned of[PROPERTY_CLIENTS];
 	struct expected x;
 
-	for (unsigned i = 0; i < TIERS_CLIENTS; i++)
+	for (unsigned i = 0; i < PROPERTY_CLIENTS; i++)
 		of[i] = EXPECT_TARGETS;
 	for (unsigned i = 0; i < r->n_conns; i++) {
 		unsigned k = target_index(r, v, i, route, family, &x);
-		unsigned client = (unsigned)(r->conns[i].client - r->clients);
+		unsigned client = (unsigned)(r->conns[i].client - r->p.clients);
 
-		if (k == EXPECT_TARGETS || !all_work(&r->lab, &x))
+		if (k == EXPECT_TARGETS || !all_work(&r->p.lab, &x))
 			continue;
 		if (of[client] != EXPECT_TARGETS && of[client] != k)
 			show(r, v, i, "the hash has led this client elsewhere before");
@@ -295,7 +295,7 @@ void tiers_check(struct run *r)
 	bool apart = false;
 
 	for (unsigned k = 0; k < N_VARIANTS; k++)
-		for (unsigned i = 0; i < r->n_conns && r->wrong < SHOW_WRONG; i++)
+		for (unsigned i = 0; i < r->n_conns && r->p.wrong < SHOW_WRONG; i++)
 			check_conn(r, &r->v[k], i);
 	for (unsigned k = 0; k < N_VARIANTS; k++)
 		check_shares(r, &r->v[k]);

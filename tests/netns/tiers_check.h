@@ -4,16 +4,12 @@
 #ifndef TESTS_NETNS_TIERS_CHECK_H
 #define TESTS_NETNS_TIERS_CHECK_H
 
-#include "ctl/base/buf.h"
-#include "ctl/host/host.h"
-#include "tests/netns/packets_expect.h"
+#include "tests/netns/property_run.h"
 #include "tests/netns/tiers_counts.h"
 
-#define PER_FILE      120
-#define SHOW_WRONG    4
-#define N_VARIANTS    3
-#define TIERS_CLIENTS 18
-#define TIERS_LOCALS  7
+#define PER_FILE   120
+#define SHOW_WRONG 4
+#define N_VARIANTS 3
 
 /* One of the three. */
 struct variant {
@@ -25,23 +21,19 @@ struct variant {
 };
 
 struct run {
-	const char *spctl, *dir;
-	struct lab lab;
-	struct host_facts host;
-	struct lab_client clients[TIERS_CLIENTS];
-	struct addr locals[TIERS_LOCALS];
+	struct property p; /* first: property_run() hands it back */
 	struct conn conns[PER_FILE];
 	unsigned n_conns;
 	bool limits, common_limits; /* some; some over all routes */
 	struct variant v[N_VARIANTS];
-	unsigned files, limited, asked, kernel, relayed, refused, nobody, wrong;
+	unsigned files, limited, asked, kernel, relayed, refused, nobody;
 };
 
 extern const char *const variant_names[N_VARIANTS];
 
 /* A route of which kernel and user space each have a part is counted by each for itself. */
 bool counts_apart(const struct plan *p);
-/* Prints what is wrong, and counts it in r->wrong. */
+/* Prints what is wrong, and counts it in r->p.wrong. */
 void tiers_check(struct run *r);
 
 #endif

@@ -15,13 +15,9 @@
  *
  * tiers_property SPCTL DIR, in the lab; environment and exit as packets_property.
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "tests/netns/tiers_check.h"
 #include "tests/property/route_world.h"
@@ -78,10 +74,7 @@ static const char *const limit_tops[] = {
 	"\"maxConnectionsPerIP\":0,\"connectionRateLimitPerMinute\":8,",
 };
 
-static const struct {
-	enum lab_ns ns;
-	const char *addr;
-} world_clients[] = {
+static const struct property_client world_clients[] = {
 	{ NS_CL, "10.10.0.2" }, { NS_CL, "10.10.0.3" }, { NS_CL, "10.10.0.5" },
 	{ NS_CL, "10.10.0.7" }, { NS_CL, "10.10.0.8" }, { NS_CL, "10.10.0.66" },
 	{ NS_C2, "10.30.0.2" }, { NS_A, "10.20.0.2" },	{ NS_GW, "10.10.0.1" },
@@ -115,7 +108,7 @@ static struct route_world world_of(bool limits, const char *top)
 
 static bool make_variant(struct run *r, unsigned k, uint64_t seed)
 {
-	const struct plan_facts facts = { .host = &r->host, .have_relay = true };
+	const struct plan_facts facts = { .host = &r->p.host, .have_relay = true };
 	const struct config_options opt = { 0 };
 	struct variant *v = &r->v[k];
 	struct diags d = { 0 };
@@ -161,27 +154,9 @@ static uint16_t choose_port(const struct config *c)
 	return (uint16_t)(p->from + rng(p->to - p->from + 1u));
 }
 
-static bool is_possible(const struct conn *conn)
-{
-	const struct addr *local = &conn->at.local, *client = &conn->at.client;
-
-	if (local->family != client->family)
-		return false;
-	if (addr_is_loopback(client))
-		return addr_is_loopback(local);
-	return conn->client->ns == NS_GW || !addr_is_loopback(local);
-}
-
 static struct conn random_conn(const struct run *r, const struct config *c)
 {
-	struct conn conn = { .at.port = choose_port(c), .at.proto = IPPROTO_TCP };
-
-	do {
-		conn.client = &r->clients[rng(N(world_clients))];
-		conn.at.client = conn.client->addr;
-		conn.at.local = r->locals[rng(N(world_locals))];
-	} while (!is_possible(&conn));
-	return conn;
+	return property_conn(&r->p, choose_port(c), IPPROTO_TCP, rng);
 }
 
 /* Where it counts, only what every tier can serve, or none. */
@@ -222,60 +197,16 @@ static void choose_conns(struct run *r)
 
 /* ---- asking ---- */
 
-/* spctl's exit code; its messages go to DIR/spctl.err. */
-static int call(const struct run *r, const char *command, const char *file)
-{
-	char messages[512];
-	int status, fd;
-	pid_t pid;
-
-	snprintf(messages, sizeof(messages), "%s/spctl.err", r->dir);
-	if (!lab_enter(&r->lab, NS_GW))
-		return -1;
-	pid = fork();
-	if (!pid) {
-		fd = open(messages, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-		dup2(fd, 1);
-		dup2(fd, 2);
-		execl(r->spctl, r->spctl, command, file, (char *)NULL);
-		_exit(127);
-	}
-	if (pid < 0 || waitpid(pid, &status, 0) < 0)
-		return -1;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-static void show_messages(const struct run *r)
-{
-	char path[512], line[512];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/spctl.err", r->dir);
-	f = fopen(path, "r");
-	while (f && fgets(line, sizeof(line), f))
-		printf("  %s", line);
-	if (f)
-		fclose(f);
-}
-
 static bool must(struct run *r, const char *command, const char *file)
 {
-	int code = call(r, command, file);
+	int code = property_spctl(&r->p, command, file);
 
 	if (!code)
 		return true;
-	r->wrong++;
+	r->p.wrong++;
 	printf("spctl %s: exit %d\n", command, code);
-	show_messages(r);
+	property_show_messages(&r->p);
 	return false;
-}
-
-static bool write_file(const char *path, const struct buf *b)
-{
-	FILE *f = fopen(path, "w");
-	bool ok = f && fwrite(b->data, 1, b->len, f) == b->len;
-
-	return f && !fclose(f) && ok;
 }
 
 /* The kernel's count of connections still has what ended, or was refused, less than two jiffies
@@ -292,14 +223,14 @@ static void ask(struct run *r, struct variant *v)
 	for (unsigned i = 0; i < r->n_conns; i++) {
 		const struct conn *conn = &r->conns[i];
 
-		lab_connect(&r->lab, conn->client, IPPROTO_TCP, &conn->at.local, conn->at.port,
+		lab_connect(&r->p.lab, conn->client, IPPROTO_TCP, &conn->at.local, conn->at.port,
 			    &v->seen[i]);
 		if (r->limits && v->seen[i].outcome == LAB_REFUSED)
 			let_forget();
 	}
-	if (!lab_enter(&r->lab, NS_GW) || !counts_read(r->spctl, &v->counts))
+	if (!lab_enter(&r->p.lab, NS_GW) || !counts_read(r->p.spctl, &v->counts))
 		exit(2);
-	lab_release(&r->lab);
+	lab_release(&r->p.lab);
 }
 
 /* Nothing counted before it, and nothing left after it. */
@@ -307,19 +238,20 @@ static bool try_variant(struct run *r, struct variant *v)
 {
 	char path[512];
 
-	snprintf(path, sizeof(path), "%s/random.json", r->dir);
+	property_write(&r->p, &v->text, path);
 	v->seen = calloc(PER_FILE, sizeof(*v->seen));
-	if (!v->seen || !write_file(path, &v->text) || !lab_forget(&r->lab))
+	if (!v->seen || !lab_forget(&r->p.lab))
 		exit(2);
 	if (!must(r, "apply", path))
 		return false;
-	r->lab.hold = r->limits;
+	r->p.lab.hold = r->limits;
 	ask(r, v);
 	return must(r, "down", NULL);
 }
 
-static void try_file(struct run *r, uint64_t seed)
+static void try_file(struct property *p, uint64_t seed)
 {
+	struct run *r = (struct run *)p;
 	bool ok = true;
 
 	for (unsigned k = 0; k < N_VARIANTS && ok; k++)
@@ -332,102 +264,39 @@ static void try_file(struct run *r, uint64_t seed)
 	}
 	if (ok)
 		tiers_check(r);
-	if (r->wrong)
-		printf("%u wrong; repeat with SEED=%llu ROUNDS=1\n%.*s", r->wrong,
-		       (unsigned long long)seed, (int)r->v[0].text.len, r->v[0].text.data);
+	if (p->wrong)
+		property_show_file(p, seed, &r->v[0].text);
 	free_variants(r);
 }
 
 /* ---- all of them ---- */
 
 /* The gateway serves none of the routes' own ports: a relay listens there. */
-static bool serve_port(struct lab *l, uint16_t port, bool of_route)
+static bool serve_gateway(struct lab *l, uint16_t port, bool of_route)
 {
-	static const enum lab_ns all[] = { NS_CL, NS_A, NS_B, NS_FO };
-	static const char *const some[] = { "127.0.0.1", "10.20.0.1", "fd20::1" };
-
-	for (unsigned i = 0; i < N(all); i++)
-		if (!lab_serve(l, all[i], NULL, port))
-			return false;
-	if (of_route || port != 7001)
-		return of_route || lab_serve(l, NS_GW, NULL, port);
-	for (unsigned i = 0; i < N(some); i++)
-		if (!lab_serve(l, NS_GW, some[i], port))
-			return false;
-	return true;
-}
-
-static bool serve_all(struct lab *l)
-{
-	static const int offsets[] = { 0, 100, -200 };
-
-	for (unsigned i = 0; i < N(offsets); i++)
-		for (int port = FIRST_PORT; port < FIRST_PORT + WORLD_PORTS; port++)
-			if (!serve_port(l, (uint16_t)(port + offsets[i]), !offsets[i]))
-				return false;
-	return serve_port(l, 7000, false) && serve_port(l, 7001, false) &&
-	       serve_port(l, 7002, false);
-}
-
-static bool set_up(struct run *r)
-{
-	struct err e = { 0 };
-
-	_Static_assert(N(world_clients) == TIERS_CLIENTS, "clients");
-	_Static_assert(N(world_locals) == TIERS_LOCALS, "addresses");
-	for (unsigned i = 0; i < N(world_clients); i++) {
-		r->clients[i].ns = world_clients[i].ns;
-		addr_parse(world_clients[i].addr, &r->clients[i].addr);
-	}
-	for (unsigned i = 0; i < N(world_locals); i++)
-		addr_parse(world_locals[i], &r->locals[i]);
-	if (!lab_open(&r->lab) || !serve_all(&r->lab) || !lab_enter(&r->lab, NS_GW))
-		return false;
-	if (!host_facts_read(&r->host, &e))
+	if (of_route)
 		return true;
-	fprintf(stderr, "%s\n", e.msg);
-	return false;
-}
-
-static double now_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static uint64_t number_of(const char *name, uint64_t otherwise)
-{
-	const char *text = getenv(name);
-
-	return text && *text ? strtoull(text, NULL, 10) : otherwise;
+	return port == 7001 ? property_serve_some(l, port) : lab_serve(l, NS_GW, NULL, port);
 }
 
 int main(int argc, char **argv)
 {
+	static const struct property_world world = { .name = "tiers_property",
+						     .clients = world_clients,
+						     .n_clients = N(world_clients),
+						     .locals = world_locals,
+						     .n_locals = N(world_locals),
+						     .first_port = FIRST_PORT,
+						     .n_ports = WORLD_PORTS,
+						     .serve_gateway = serve_gateway };
 	static struct run r;
-	uint64_t seed = number_of("SEED", (uint64_t)time(NULL)), rounds = number_of("ROUNDS", 0);
-	double seconds = (double)number_of("PACKETS_SECONDS", 15), start;
 
-	if (argc != 3) {
-		fputs("usage: tiers_property SPCTL DIR\n", stderr);
+	if (!property_run(&r.p, &world, argc, argv, try_file))
 		return 2;
-	}
-	r.spctl = argv[1];
-	r.dir = argv[2];
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (!set_up(&r))
-		return 2;
-	printf("SEED=%llu\n", (unsigned long long)seed);
-	start = now_s();
-	for (uint64_t n = 0; !r.wrong && (rounds ? n < rounds : now_s() - start < seconds); n++)
-		try_file(&r, seed + n);
 	printf("%u files in 3 variants, %u of them with limits; %u connections in %.1f s: %u "
 	       "served by the kernel, %u relayed, %u refused, %u of no route; %u wrong\n",
-	       r.files, r.limited, r.asked, now_s() - start, r.kernel, r.relayed, r.refused,
-	       r.nobody, r.wrong);
-	host_facts_fini(&r.host);
-	lab_close(&r.lab);
-	return r.wrong ? 1 : 0;
+	       r.files, r.limited, r.asked, r.p.seconds, r.kernel, r.relayed, r.refused, r.nobody,
+	       r.p.wrong);
+	property_fini(&r.p);
+	return r.p.wrong ? 1 : 0;
 }

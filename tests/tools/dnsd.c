@@ -317,8 +317,9 @@ int main(int argc, char **argv)
 	union sockaddr_any at, wanted;
 	struct pollfd p[2];
 
-	if (argc < 3 || !sockaddr_parse(argv[1], &wanted))
+	if (argc < 3)
 		die_usage("usage: dnsd ADDR:PORT ZONE [LOG]");
+	endpoint_arg(argv[1], &wanted);
 	zone_path = argv[2];
 	log_path = argc > 3 ? argv[3] : NULL;
 	open_both(&wanted, &at, p);

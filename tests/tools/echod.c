@@ -106,8 +106,7 @@ static void listen_port(const char *host, unsigned port, int type)
 	int rc, rc6;
 
 	if (strcmp(host, "*")) {
-		if (!sockaddr_parse_ip(host, &a))
-			die_usage("echod: not an address: %s", host);
+		ip_arg(host, &a);
 		sockaddr_set_port(&a, port);
 		rc = listen_one(&a, type);
 	} else {
@@ -139,9 +138,8 @@ static void listen_range(const char *spec, int type)
 	dash = strchr(ports, '-');
 	if (dash)
 		*dash++ = 0;
-	if (!number_parse(ports, 65535, &from) || !number_parse(dash ? dash : ports, 65535, &to) ||
-	    from > to)
-		die_usage("echod: not a port or range: %s", spec);
+	from = number_arg(ports, 0, 65535);
+	to = number_arg(dash ? dash : ports, from, 65535);
 	for (unsigned long p = from; p <= to; p++)
 		listen_port(host, (unsigned)p, type);
 }
@@ -358,16 +356,13 @@ static void parse_args(int argc, char **argv)
 					       { "help", no_argument, NULL, 'h' },
 					       { NULL, 0, NULL, 0 } };
 	unsigned listeners = 0;
-	unsigned long bytes;
 	char spec[64];
 	int o;
 
 	if (argc < 2)
 		die_usage("%s", usage);
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
-		puts(usage);
-		exit(0);
-	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
+		other_option('h', usage);
 	if (argv[1][0] == '-' || strlen(argv[1]) > 100)
 		die_usage("%s", usage);
 	tag = argv[1];
@@ -401,17 +396,13 @@ static void parse_args(int argc, char **argv)
 			continue;
 		case 'x':
 			reset = true;
-			if (!number_parse(optarg, 1UL << 40, &bytes))
-				die_usage("echod: --reset wants a number of bytes");
-			reset_after = bytes;
+			reset_after = number_arg(optarg, 0, 1UL << 40);
 			continue;
 		case 'o':
-			if (!number_parse(optarg, 1UL << 40, &bytes))
-				die_usage("echod: --source wants a number of bytes");
-			source_bytes = bytes;
+			source_bytes = number_arg(optarg, 0, 1UL << 40);
 			continue;
 		default:
-			die_usage("%s", usage);
+			other_option(o, usage);
 		}
 		listeners++;
 	}

@@ -80,15 +80,6 @@ static void *loop(void *arg)
 	return arg;
 }
 
-static unsigned long number_arg(const char *text, unsigned long max)
-{
-	unsigned long v;
-
-	if (!number_parse(text, max, &v) || !v)
-		die_usage("flood: a number from 1 to %lu, not %s", max, text);
-	return v;
-}
-
 static void parse_args(int argc, char **argv)
 {
 	int o;
@@ -96,14 +87,13 @@ static void parse_args(int argc, char **argv)
 	while ((o = getopt(argc, argv, "d:c:s:m:w:h")) != -1) {
 		switch (o) {
 		case 'd':
-			seconds = number_arg(optarg, 3600);
+			seconds = number_arg(optarg, 1, 3600);
 			break;
 		case 'c':
-			threads = number_arg(optarg, 256);
+			threads = number_arg(optarg, 1, 256);
 			break;
 		case 's':
-			if (!sockaddr_parse_ip(optarg, &source))
-				die_usage("flood: not an address: %s", optarg);
+			ip_arg(optarg, &source);
 			have_source = true;
 			break;
 		case 'm':
@@ -112,17 +102,15 @@ static void parse_args(int argc, char **argv)
 			payload = optarg;
 			break;
 		case 'w':
-			timeout_ms = number_arg(optarg, 600000);
+			timeout_ms = number_arg(optarg, 1, 600000);
 			break;
-		case 'h':
-			puts(usage);
-			exit(0);
 		default:
-			die_usage("%s", usage);
+			other_option(o, usage);
 		}
 	}
-	if (argc - optind != 1 || !seconds || !sockaddr_parse(argv[optind], &target))
+	if (argc - optind != 1 || !seconds)
 		die_usage("%s", usage);
+	endpoint_arg(argv[optind], &target);
 }
 
 int main(int argc, char **argv)

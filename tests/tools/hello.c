@@ -335,15 +335,6 @@ static int run(const struct bytes *b)
 	return n ? 0 : 1;
 }
 
-static unsigned long number_arg(const char *text, unsigned long min, unsigned long max)
-{
-	unsigned long v;
-
-	if (!number_parse(text, max, &v) || v < min)
-		die_usage("hello: a number from %lu to %lu, not %s", min, max, text);
-	return v;
-}
-
 enum {
 	OPT_SNI = 256,
 	OPT_ALPN,
@@ -412,9 +403,8 @@ static void take_option(int o, const char *arg)
 		delay_ms = number_arg(arg, 0, 60000);
 		break;
 	case OPT_SOURCE:
-		have_source = sockaddr_parse_ip(arg, &source);
-		if (!have_source)
-			die_usage("hello: not an address: %s", arg);
+		ip_arg(arg, &source);
+		have_source = true;
 		break;
 	case OPT_READ:
 		want = number_arg(arg, 1, ANSWER_MAX);
@@ -422,11 +412,8 @@ static void take_option(int o, const char *arg)
 	case OPT_TIMEOUT:
 		timeout_ms = number_arg(arg, 1, 600000);
 		break;
-	case 'h':
-		puts(usage);
-		exit(0);
 	default:
-		die_usage("%s", usage);
+		other_option(o, usage);
 	}
 }
 
@@ -438,8 +425,9 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	while ((o = getopt_long(argc, argv, "h", longs, NULL)) != -1)
 		take_option(o, optarg);
-	if (argc - optind != 1 || !sockaddr_parse(argv[optind], &target))
+	if (argc - optind != 1)
 		die_usage("%s", usage);
+	endpoint_arg(argv[optind], &target);
 	if (have_source && source.sa.sa_family != target.sa.sa_family)
 		die_usage("hello: source and target are of different families");
 	put_stream(&stream);

@@ -164,20 +164,19 @@ int main(int argc, char **argv)
 
 	while ((o = getopt(argc, argv, "c:d:q:r:h")) != -1) {
 		if (o == 'c')
-			n_conns = number_arg(optarg, MAX_CONNS);
+			n_conns = number_arg(optarg, 1, MAX_CONNS);
 		else if (o == 'd')
-			seconds = number_arg(optarg, 3600);
+			seconds = number_arg(optarg, 1, 3600);
 		else if (o == 'q')
-			question = number_arg(optarg, MAX_MESSAGE);
+			question = number_arg(optarg, 1, MAX_MESSAGE);
 		else if (o == 'r')
-			answer = number_arg(optarg, MAX_MESSAGE);
-		else if (o == 'h')
-			return puts(usage) < 0;
+			answer = number_arg(optarg, 1, MAX_MESSAGE);
 		else
-			die_usage("%s", usage);
+			other_option(o, usage);
 	}
-	if (argc - optind != 2 || !sockaddr_parse(argv[optind + 1], &target))
+	if (argc - optind != 2)
 		die_usage("%s", usage);
+	endpoint_arg(argv[optind + 1], &target);
 	idle = !strcmp(argv[optind], "idle");
 	stall = !strcmp(argv[optind], "stall");
 	if (!(idle && n_conns) && !(stall && seconds))

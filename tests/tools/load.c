@@ -378,34 +378,31 @@ static void parse_args(int argc, char **argv)
 	while ((o = getopt_long(argc, argv, "d:c:q:r:s:h", longs, NULL)) != -1) {
 		switch (o) {
 		case 'd':
-			seconds = number_arg(optarg, 3600);
+			seconds = number_arg(optarg, 1, 3600);
 			break;
 		case 'c':
-			n_conns = number_arg(optarg, MAX_CONNS);
+			n_conns = number_arg(optarg, 1, MAX_CONNS);
 			break;
 		case 'q':
-			question = number_arg(optarg, MAX_MESSAGE);
+			question = number_arg(optarg, 1, MAX_MESSAGE);
 			break;
 		case 'r':
-			answer = number_arg(optarg, MAX_MESSAGE);
+			answer = number_arg(optarg, 1, MAX_MESSAGE);
 			break;
 		case 's':
-			if (!sockaddr_parse_ip(optarg, &source))
-				die_usage("load: not an address: %s", optarg);
+			ip_arg(optarg, &source);
 			have_source = true;
 			break;
 		case 'n':
 			hello_name = optarg;
 			break;
-		case 'h':
-			puts(usage);
-			exit(0);
 		default:
-			die_usage("%s", usage);
+			other_option(o, usage);
 		}
 	}
-	if (argc - optind != 2 || !sockaddr_parse(argv[optind + 1], &target))
+	if (argc - optind != 2)
 		die_usage("%s", usage);
+	endpoint_arg(argv[optind + 1], &target);
 	kind = kind_of(argv[optind]);
 	if (!seconds || (hello_name && kind != 'c'))
 		die_usage("%s", usage);

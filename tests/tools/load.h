@@ -37,15 +37,6 @@ static inline char *pattern_new(void)
 	return p;
 }
 
-static inline unsigned long number_arg(const char *text, unsigned long max)
-{
-	unsigned long v;
-
-	if (!number_parse(text, max, &v) || !v)
-		die_usage("load: a number from 1 to %lu, not %s", max, text);
-	return v;
-}
-
 static inline void no_delay(int fd)
 {
 	int on = 1;

@@ -195,16 +195,15 @@ int main(int argc, char **argv)
 
 	while ((o = getopt(argc, argv, "q:r:h")) != -1) {
 		if (o == 'q')
-			question = number_arg(optarg, MAX_MESSAGE);
+			question = number_arg(optarg, 1, MAX_MESSAGE);
 		else if (o == 'r')
-			answer = number_arg(optarg, MAX_MESSAGE);
-		else if (o == 'h')
-			return puts(usage) < 0;
+			answer = number_arg(optarg, 1, MAX_MESSAGE);
 		else
-			die_usage("%s", usage);
+			other_option(o, usage);
 	}
-	if (argc - optind != 1 || !sockaddr_parse(argv[optind], &target))
+	if (argc - optind != 1)
 		die_usage("%s", usage);
+	endpoint_arg(argv[optind], &target);
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
 	files_limit();

@@ -407,15 +407,6 @@ static int run_bulk(void)
 	return o == OUT_OK && sent == bulk_bytes ? 0 : 1;
 }
 
-static unsigned long number_arg(const char *text, unsigned long min, unsigned long max)
-{
-	unsigned long v;
-
-	if (!number_parse(text, max, &v) || v < min)
-		die_usage("probe: a number from %lu to %lu, not %s", min, max, text);
-	return v;
-}
-
 static void parse_args(int argc, char **argv)
 {
 	enum { OPT_TALLY = 256, OPT_SILENT, OPT_LINES, OPT_HOLD, OPT_RESET, OPT_BULK, OPT_DRAIN };
@@ -433,8 +424,7 @@ static void parse_args(int argc, char **argv)
 	while ((o = getopt_long(argc, argv, "s:p:m:n:c:w:h", longs, NULL)) != -1) {
 		switch (o) {
 		case 's':
-			if (!sockaddr_parse_ip(optarg, &source))
-				die_usage("probe: not an address: %s", optarg);
+			ip_arg(optarg, &source);
 			have_source = true;
 			break;
 		case 'p':
@@ -475,11 +465,8 @@ static void parse_args(int argc, char **argv)
 		case OPT_DRAIN:
 			drain = true;
 			break;
-		case 'h':
-			puts(usage);
-			exit(0);
 		default:
-			die_usage("%s", usage);
+			other_option(o, usage);
 		}
 	}
 	if (argc - optind != 2)
@@ -487,8 +474,7 @@ static void parse_args(int argc, char **argv)
 	udp = !strcmp(argv[optind], "udp");
 	if (!udp && strcmp(argv[optind], "tcp"))
 		die_usage("probe: tcp or udp, not %s", argv[optind]);
-	if (!sockaddr_parse(argv[optind + 1], &target))
-		die_usage("probe: expected ADDR:PORT, not %s", argv[optind + 1]);
+	endpoint_arg(argv[optind + 1], &target);
 	if (have_source && source.sa.sa_family != target.sa.sa_family)
 		die_usage("probe: source and target are of different families");
 	if (udp && (have_bulk || drain))

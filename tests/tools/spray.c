@@ -16,7 +16,6 @@ static const char usage[] = "usage: spray ADDR:PORT -s FIRST-SOURCE -n COUNT\n"
 			    "Prints \"N sent\". Exit: 0 = all were sent, 1 = not all, 2 = usage.";
 
 static union sockaddr_any target, source;
-static bool have_source;
 static unsigned long count;
 
 static void next_source(void)
@@ -75,13 +74,17 @@ static void parse_args(int argc, char **argv)
 	int o;
 
 	while ((o = getopt(argc, argv, "s:n:h")) != -1) {
-		if (o == 's' && sockaddr_parse_ip(optarg, &source))
-			have_source = true;
-		else if (o != 'n' || !number_parse(optarg, 10000000, &count))
-			die_usage("%s", usage);
+		if (o == 's')
+			ip_arg(optarg, &source);
+		else if (o == 'n')
+			count = number_arg(optarg, 1, 10000000);
+		else
+			other_option(o, usage);
 	}
-	if (argc - optind != 1 || !have_source || !count ||
-	    !sockaddr_parse(argv[optind], &target) || target.sa.sa_family != source.sa.sa_family)
+	if (argc - optind != 1 || !count)
+		die_usage("%s", usage);
+	endpoint_arg(argv[optind], &target);
+	if (target.sa.sa_family != source.sa.sa_family)
 		die_usage("%s", usage);
 }
 

@@ -65,26 +65,22 @@ static void parse_args(int argc, char **argv)
 	while ((o = getopt(argc, argv, "s:n:m:h")) != -1) {
 		switch (o) {
 		case 's':
-			if (!sockaddr_parse(optarg, &source) || source.sa.sa_family != AF_INET)
-				die_usage("syns: not an address and port: %s", optarg);
+			endpoint_arg(optarg, &source);
 			break;
 		case 'n':
-			if (!number_parse(optarg, 10000000, &count))
-				die_usage("syns: not a count: %s", optarg);
+			count = number_arg(optarg, 1, 10000000);
 			break;
 		case 'm':
-			if (!number_parse(optarg, MAX_DATA, &data_bytes))
-				die_usage("syns: not 0 to %d bytes: %s", MAX_DATA, optarg);
+			data_bytes = number_arg(optarg, 0, MAX_DATA);
 			break;
-		case 'h':
-			puts(usage);
-			exit(0);
 		default:
-			die_usage("%s", usage);
+			other_option(o, usage);
 		}
 	}
-	if (argc - optind != 1 || !count || !source.sa.sa_family ||
-	    !sockaddr_parse(argv[optind], &target) || target.sa.sa_family != AF_INET)
+	if (argc - optind != 1 || !count)
+		die_usage("%s", usage);
+	endpoint_arg(argv[optind], &target);
+	if (source.sa.sa_family != AF_INET || target.sa.sa_family != AF_INET)
 		die_usage("%s", usage);
 }
 

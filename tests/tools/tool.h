@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * tool: what the test tools share - addresses as text, a clock, the words for
- * how a connection can end. libc only; nothing of spctl is in here.
+ * tool: what the test tools share - arguments, addresses as text, a clock, the words
+ * for how a connection can end. libc only; nothing of spctl is in here.
  */
 #ifndef TESTS_TOOLS_TOOL_H
 #define TESTS_TOOLS_TOOL_H
@@ -130,6 +130,42 @@ static inline const char *sockaddr_ip(const union sockaddr_any *a, char out[INET
 		return inet_ntop(AF_INET, &a->in6.sin6_addr.s6_addr[12], out, INET6_ADDRSTRLEN);
 	return inet_ntop(AF_INET6, &a->in6.sin6_addr, out, INET6_ADDRSTRLEN);
 }
+
+/* ---- arguments: what is wrong ends the program ---- */
+
+static inline unsigned long number_arg(const char *text, unsigned long min, unsigned long max)
+{
+	unsigned long v;
+
+	if (!number_parse(text, max, &v) || v < min)
+		die_usage("%s: a number from %lu to %lu, not %s", program_invocation_short_name,
+			  min, max, text);
+	return v;
+}
+
+/* "10.0.0.1" */
+static inline void ip_arg(const char *text, union sockaddr_any *a)
+{
+	if (!sockaddr_parse_ip(text, a))
+		die_usage("%s: not an address: %s", program_invocation_short_name, text);
+}
+
+/* "10.0.0.1:80" */
+static inline void endpoint_arg(const char *text, union sockaddr_any *a)
+{
+	if (!sockaddr_parse(text, a))
+		die_usage("%s: expected ADDR:PORT, not %s", program_invocation_short_name, text);
+}
+
+/* Of getopt(), what no other case had: -h, or an error that it has told of. */
+__attribute__((noreturn)) static inline void other_option(int o, const char *usage)
+{
+	if (o != 'h')
+		die_usage("%s", usage);
+	exit(puts(usage) < 0);
+}
+
+/* ---- how it ended ---- */
 
 /* How an attempt ended, as the one word that tests compare. */
 enum outcome {

@@ -224,6 +224,15 @@ static void the_nearest_name_is_near(void **state)
 	assert_null(text_nearest(longest, names, 6));
 }
 
+static void one_thing_is_not_things(void **state)
+{
+	(void)state;
+	assert_string_equal(text_plural(1), "");
+	assert_string_equal(text_plural(0), "s");
+	assert_string_equal(text_plural(2), "s");
+	assert_string_equal(text_plural((1ull << 32) + 1), "s");
+}
+
 static void utf8_is_checked_to_the_byte(void **state)
 {
 	static const struct {
@@ -569,6 +578,7 @@ int main(void)
 		cmocka_unit_test(arena_memory_is_zeroed_aligned_and_its_own),
 		cmocka_unit_test(distance_counts_edits_and_swaps),
 		cmocka_unit_test(the_nearest_name_is_near),
+		cmocka_unit_test(one_thing_is_not_things),
 		cmocka_unit_test(utf8_is_checked_to_the_byte),
 		cmocka_unit_test(places_count_characters_and_every_kind_of_line_end),
 		cmocka_unit_test(a_place_does_not_depend_on_the_way_to_it),

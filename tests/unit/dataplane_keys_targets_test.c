@@ -234,6 +234,86 @@ static void checks_take_a_target_out_and_bring_it_back(void **state)
 	keys_end(&l);
 }
 
+/* ---- what is told of them ---- */
+
+#define MANY 1000
+
+/* All the same place; their tags are 1 … */
+static json_t *many_targets(const struct keys_lab *l, const char *more)
+{
+	json_t *r = keys_route(l, "%s", more), *list = json_object_get(r, "targets");
+
+	for (unsigned i = 2; i <= MANY; i++) {
+		json_t *t = json_copy(json_array_get(list, 0));
+
+		json_object_set_new(t, "tag", json_integer(i));
+		json_array_append_new(list, t);
+	}
+	return r;
+}
+
+/* Of that route in one part; true: with its own numbers. */
+static bool see_targets(const json_t *route, unsigned seen[MANY], unsigned *next)
+{
+	const json_t *t;
+	size_t i;
+
+	json_array_foreach (json_object_get(route, "targets"), i, t) {
+		assert_int_equal(json_integer_value(json_object_get(t, "tag")), *next + 1);
+		seen[(*next)++] = (unsigned)json_integer_value(json_object_get(t, "total"));
+		assert_true(*next <= MANY);
+	}
+	return json_object_get(route, "total") != NULL;
+}
+
+/* seen: connections of each target of route 1 and 2, over all parts; in order, and each once. */
+static void see_all(struct keys_lab *l, unsigned seen[2][MANY])
+{
+	unsigned next[2] = { 0 }, heads[2] = { 0 };
+	json_int_t from = 0;
+	bool more = true;
+
+	while (more) {
+		json_t *a = plane_status_from(l->f, from), *route;
+		size_t i;
+
+		json_array_foreach (json_object_get(a, "routes"), i, route) {
+			unsigned k = json_integer_value(json_object_get(route, "id")) == 2;
+
+			heads[k] += see_targets(route, seen[k], &next[k]);
+		}
+		more = json_is_true(json_object_get(a, "more"));
+		assert_true(!more || json_integer_value(json_object_get(a, "next")) > from);
+		from = json_integer_value(json_object_get(a, "next"));
+		json_decref(a);
+	}
+	for (unsigned k = 0; k < 2; k++) {
+		assert_int_equal(next[k], MANY);
+		assert_int_equal(heads[k], 1);
+	}
+}
+
+static void each_of_a_thousand_targets_is_told_once_and_counted(void **state)
+{
+	struct keys_lab l = keys_lab(state);
+	static unsigned seen[2][MANY];
+
+	keys_load(&l, "", many_targets(&l, "{'balance':'round-robin'}"),
+		  many_targets(&l, "{'id':2,'name':'r2'}"));
+	for (unsigned i = 0; i < MANY; i++) {
+		int client = tcp_connect(l.port), server = tcp_accept(l.target[0]);
+
+		close(client);
+		close(server);
+	}
+	see_all(&l, seen);
+	for (unsigned i = 0; i < MANY; i++) {
+		assert_int_equal(seen[0][i], 1);
+		assert_int_equal(seen[1][i], 0);
+	}
+	keys_end(&l);
+}
+
 /* ---- who is next ---- */
 
 static void load_balanced(struct keys_lab *l, const char *algorithm, unsigned n)
@@ -348,6 +428,7 @@ int main(void)
 		T(the_port_may_be_the_clients_or_stand_beside_it),
 		T(a_target_may_be_a_unix_socket),
 		T(checks_take_a_target_out_and_bring_it_back),
+		T(each_of_a_thousand_targets_is_told_once_and_counted),
 		T(round_robin_takes_turns_and_random_does_not),
 		T(least_connections_counts_them),
 		T(a_client_stays_with_its_target),

@@ -160,6 +160,26 @@ static void pair_close(struct pair *p)
 	close(p->ours[1]);
 }
 
+/* Until it lets go of them the kernel reports on them, and their connection is gone. */
+static void sockets_that_another_process_holds_too_end_like_others(void **state)
+{
+	struct keys_lab l = keys_lab(state);
+	struct pair p[16];
+
+	keys_load(&l, "", keys_route(&l, "{}"), NULL);
+	for (unsigned i = 0; i < 16; i++)
+		p[i] = pair_of(&l, 0);
+	for (unsigned i = 0; i < 16; i++) {
+		shutdown(p[i].client, SHUT_WR);
+		shutdown(p[i].server, SHUT_WR);
+		eventually(plane_count(l.f, "active") == 15 - i);
+	}
+	assert_int_equal(keys_goes_to(&l, tcp_connect(l.port)), 'A');
+	for (unsigned i = 0; i < 16; i++)
+		pair_close(&p[i]);
+	keys_end(&l);
+}
+
 static int option(int fd, int level, int name)
 {
 	int v = -1;
@@ -376,6 +396,7 @@ int main(void)
 		T(a_silent_client_gets_its_server_after_so_long_or_never),
 		T(inactivity_timeout_ends_who_is_idle),
 		T(max_lifetime_ends_who_is_not_idle_too),
+		T(sockets_that_another_process_holds_too_end_like_others),
 		T(no_delay_is_that_of_both_sockets),
 		T(keep_alive_and_its_delay_are_those_of_both_sockets),
 		T(each_target_gets_its_own_kind_of_header),

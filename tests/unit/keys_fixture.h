@@ -90,7 +90,6 @@ static inline void keys_load(struct keys_lab *l, const char *top, json_t *first,
 	json_t *load = keys_parse("{'routes':[],'cells':[{'from':%u,'to':%u,'routes':[0]}]%s%s}",
 				  l->port, l->port, *top ? "," : "", top);
 	json_t *routes = json_object_get(load, "routes");
-	char *text;
 
 	json_array_append_new(routes, first);
 	if (second) {
@@ -100,10 +99,7 @@ static inline void keys_load(struct keys_lab *l, const char *top, json_t *first,
 		if (!json_object_get(load, "default"))
 			json_array_append_new(json_object_get(cell, "routes"), json_integer(1));
 	}
-	text = json_dumps(load, 0);
-	json_decref(load);
-	plane_load(l->f, "%s", text);
-	free(text);
+	plane_load_json(l->f, load);
 }
 
 /* Which target a connection came to, and the server's end of it. */

@@ -135,7 +135,7 @@ static void what_many_routes_have_in_common_is_one_note(void **state)
 			  LIMITED("s", "81", "maxConnections: 9000"),
 		  DIAG_NOTE, "routes[0].security.maxConnections",
 		  "new connections take longer while thousands are open: the kernel walks the "
-		  "list of those that it counts (and so on in 1 more routes)" },
+		  "list of those that it counts (and so on in 1 more route)" },
 	};
 
 	(void)state;

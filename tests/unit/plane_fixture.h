@@ -216,20 +216,11 @@ static inline uint16_t plane_listen(struct plane_fixture *f)
 	return port;
 }
 
-/* text: the members of a load message besides type and generation. */
-static inline void plane_load(struct plane_fixture *f, const char *fmt, ...)
+/* m: the members of a load message besides type and generation; taken over. */
+static inline void plane_load_json(struct plane_fixture *f, json_t *m)
 {
-	char text[16384];
-	json_error_t error;
-	json_t *m, *open = json_array();
-	va_list ap;
+	json_t *open = json_array();
 
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	m = json_loads(text, 0, &error);
-	if (!m)
-		fail_msg("%s: %s", error.text, text);
 	f->generation++;
 	json_object_set_new(m, "type", json_string("load"));
 	json_object_set_new(m, "generation", json_integer(f->generation));
@@ -245,12 +236,37 @@ static inline void plane_load(struct plane_fixture *f, const char *fmt, ...)
 	f->n_open = 0;
 }
 
+/* The same as text. */
+static inline void plane_load(struct plane_fixture *f, const char *fmt, ...)
+{
+	char text[16384];
+	json_error_t error;
+	json_t *m;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	m = json_loads(text, 0, &error);
+	if (!m)
+		fail_msg("%s: %s", error.text, text);
+	plane_load_json(f, m);
+}
+
+/* The part of the answer that begins there. New. */
+static inline json_t *plane_status_from(struct plane_fixture *f, json_int_t from)
+{
+	plane_send(f,
+		   json_pack("{s:s,s:i,s:s,s:I}", "type", "query", "seq", 1, "what", "status",
+			     "from", from),
+		   NULL, 0);
+	return plane_wait(f, "answer");
+}
+
 /* The first part of the answer. New. */
 static inline json_t *plane_status(struct plane_fixture *f)
 {
-	plane_send(f, json_pack("{s:s,s:i,s:s}", "type", "query", "seq", 1, "what", "status"), NULL,
-		   0);
-	return plane_wait(f, "answer");
+	return plane_status_from(f, 0);
 }
 
 /* A number of the first route: "active", "total" … */

@@ -222,6 +222,9 @@ static void each_trouble_is_one_sentence(void **state)
 	json_object_set_new(view.service, "state", json_string("restarts"));
 	expect_sentence("the dataplane is not ready (restarts, started again 2 times): new "
 			"connections wait");
+	json_object_set_new(view.service, "restarts", json_integer(1));
+	expect_sentence("the dataplane is not ready (restarts, started again 1 time): new "
+			"connections wait");
 	json_object_set_new(view.service, "state", json_string("ready"));
 	json_object_set_new(view.service, "generation", json_integer(4));
 	expect_sentence("the service has generation 4 instead of 5: `spctl apply` repairs it");
