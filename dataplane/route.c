@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl/base/text.h"
 #include "dataplane/route_internal.h"
 
 #define STATS_PAGE    1024
@@ -29,10 +28,6 @@ struct route_registry {
 	struct route_stats **pages[STATS_PAGES];
 	struct target_entry **targets; /* open addressing, by id and tag */
 	size_t n_targets, cap_targets;
-	char **names; /* by number */
-	unsigned n_names, cap_names;
-	uint32_t *name_slots; /* open addressing: 1 + number */
-	unsigned name_mask;
 };
 
 const char *reason_name(enum reason r)
@@ -80,11 +75,7 @@ void route_registry_free(struct route_registry *g)
 	}
 	for (size_t i = 0; i < g->cap_targets; i++)
 		free(g->targets[i]);
-	for (unsigned i = 0; i < g->n_names; i++)
-		free(g->names[i]);
 	free(g->targets);
-	free(g->names);
-	free(g->name_slots);
 	free(g);
 }
 
@@ -186,56 +177,6 @@ void route_target_state_unref(struct target_state *s)
 	atomic_fetch_sub(&((struct target_entry *)s)->refs, 1);
 }
 
-static int names_grow(struct route_registry *g)
-{
-	unsigned cap = g->cap_names ? g->cap_names * 2 : 64, mask = cap * 2 - 1;
-	char **names = realloc(g->names, cap * sizeof(*names));
-	uint32_t *slots = calloc(mask + 1, sizeof(*slots));
-
-	if (names)
-		g->names = names;
-	if (!names || !slots) {
-		free(slots);
-		return -1;
-	}
-	for (uint32_t i = 0; i < g->n_names; i++) {
-		uint64_t h = text_hash(names[i], strlen(names[i]), 0);
-		unsigned at = (unsigned)(h ^ h >> 32) & mask;
-
-		while (slots[at])
-			at = (at + 1) & mask;
-		slots[at] = i + 1;
-	}
-	free(g->name_slots);
-	g->name_slots = slots;
-	g->name_mask = mask;
-	g->cap_names = cap;
-	return 0;
-}
-
-int route_registry_name(struct route_registry *g, const char *name)
-{
-	uint64_t h = text_hash(name, strlen(name), 0);
-	unsigned at;
-
-	if (g->n_names == g->cap_names && names_grow(g))
-		return -1;
-	at = (unsigned)(h ^ h >> 32) & g->name_mask;
-	for (; g->name_slots[at]; at = (at + 1) & g->name_mask)
-		if (!strcmp(g->names[g->name_slots[at] - 1], name))
-			return (int)g->name_slots[at] - 1;
-	g->names[g->n_names] = strdup(name);
-	if (!g->names[g->n_names])
-		return -1;
-	g->name_slots[at] = ++g->n_names;
-	return (int)g->n_names - 1;
-}
-
-unsigned route_registry_names(const struct route_registry *g)
-{
-	return g->n_names;
-}
-
 /* ---- references ---- */
 
 struct route_set *route_set_ref(struct route_set *s)
@@ -318,6 +259,5 @@ void route_table_unref(struct route_table *t)
 	free(t->cells);
 	free(t->sets);
 	free(t->names);
-	free(t->name_numbers);
 	free(t);
 }

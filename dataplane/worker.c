@@ -15,46 +15,6 @@
 
 #include "dataplane/conn.h"
 
-/* ---- names ---- */
-
-struct name_book *name_book_new(unsigned n)
-{
-	struct name_book *b = calloc(1, sizeof(*b));
-
-	if (!b)
-		return NULL;
-	atomic_store(&b->refs, 1);
-	b->v = calloc(n ? n : 1, sizeof(*b->v));
-	if (!b->v) {
-		free(b);
-		return NULL;
-	}
-	b->n = n;
-	return b;
-}
-
-void name_book_unref(struct name_book *b)
-{
-	if (!b || atomic_fetch_sub(&b->refs, 1) != 1)
-		return;
-	for (unsigned i = 0; i < b->n; i++) {
-		free(b->v[i].name);
-		free(b->v[i].v);
-	}
-	free(b->v);
-	free(b);
-}
-
-static int compare_name(const void *key, const void *entry)
-{
-	return strcmp(key, ((const struct name_entry *)entry)->name);
-}
-
-const struct name_entry *name_book_find(const struct name_book *b, const char *name)
-{
-	return b ? bsearch(name, b->v, b->n, sizeof(*b->v), compare_name) : NULL;
-}
-
 /* ---- posts ---- */
 
 struct post {
@@ -62,7 +22,6 @@ struct post {
 	union {
 		struct listener *listener;
 		struct worker_switch change;
-		struct name_book *names;
 		struct {
 			int fds[2 * 32];
 			unsigned n;
@@ -177,19 +136,20 @@ int worker_switch(struct worker *w, const struct worker_switch *s)
 
 static void set_names(void *arg)
 {
-	struct post *p = arg;
+	struct worker *w = arg;
 
-	name_book_unref(p->w->names);
-	p->w->names = p->names;
-	free(p);
+	name_book_unref(w->names);
+	w->names = atomic_exchange(&w->names_next, NULL);
 }
 
 int worker_set_names(struct worker *w, struct name_book *b)
 {
-	int rc = post(w, set_names, &(struct post){ .names = b });
+	struct name_book *before = atomic_exchange(&w->names_next, b);
+	int rc = before ? 0 : loop_post(w->loop, set_names, w);
 
+	name_book_unref(before);
 	if (rc)
-		name_book_unref(b);
+		name_book_unref(atomic_exchange(&w->names_next, NULL));
 	return rc;
 }
 
@@ -340,6 +300,7 @@ void worker_stop(struct worker *w)
 	access_log_free(w->access);
 	route_table_unref(w->table);
 	name_book_unref(w->names);
+	name_book_unref(w->names_next);
 	pool_fini(&w->pool);
 	loop_free(w->loop);
 	*w = (struct worker){ 0 };
