@@ -39,7 +39,7 @@ struct lookup_name {
 struct lookup {
 	struct loop *loop;
 	struct dns *dns;
-	char *hosts;
+	struct hosts *hosts;
 	void *tree;
 	TAILQ_HEAD(lookup_names, lookup_name) uses, asking; /* uses: the first was wanted last */
 	struct lookup_counts count;
@@ -268,7 +268,7 @@ struct lookup *lookup_new(struct loop *loop, const struct names_config *c, unsig
 {
 	struct lookup *l = calloc(1, sizeof(*l));
 
-	if (!l || !(l->hosts = strdup(c->hosts ? c->hosts : ""))) {
+	if (!l || !(l->hosts = hosts_new(c->hosts))) {
 		err_set(e, ENOMEM, "out of memory");
 		free(l);
 		return NULL;
@@ -298,6 +298,6 @@ void lookup_free(struct lookup *l)
 	while ((e = TAILQ_FIRST(&l->uses)) || (e = TAILQ_FIRST(&l->asking)))
 		entry_free(e);
 	dns_free(l->dns);
-	free(l->hosts);
+	hosts_free(l->hosts);
 	free(l);
 }
