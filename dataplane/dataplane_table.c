@@ -38,6 +38,7 @@ static void hold(struct dataplane *d, const json_t *entry, int *fd)
 	l->next = d->listeners;
 	d->listeners = l;
 	d->n_listeners++;
+	own_ports_set(&d->plane.ports, l->port, true);
 	worker_add_listener(&d->workers[worker], l->id, &l->address, l->port, theirs);
 }
 
@@ -48,6 +49,15 @@ void dataplane_on_listeners(struct dataplane *d, struct wire_message *m)
 	for (unsigned i = 0; i < m->n_fds && i < json_array_size(list); i++)
 		hold(d, json_array_get(list, i), &m->fds[i]);
 	dataplane_count_room(d);
+}
+
+static bool listens(const struct dataplane *d, uint16_t port)
+{
+	const struct held_listener *l = d->listeners;
+
+	while (l && l->port != port)
+		l = l->next;
+	return l;
 }
 
 static void drop_listener(struct dataplane *d, uint32_t id)
@@ -61,6 +71,7 @@ static void drop_listener(struct dataplane *d, uint32_t id)
 		}
 		*p = l->next;
 		d->n_listeners--;
+		own_ports_set(&d->plane.ports, l->port, listens(d, l->port));
 		close(l->fd);
 		free(l);
 	}

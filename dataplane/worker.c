@@ -244,6 +244,21 @@ uint64_t worker_random(struct worker *w)
 	return w->random * 0x2545f4914f6cdd1dull;
 }
 
+int worker_listens(struct worker *w, const struct addr *a, uint16_t port)
+{
+	int rc = own_ports_has(&w->plane->ports, port)
+			 ? own_address(&w->own, a, loop_now_ms(w->loop))
+			 : 0;
+
+	if (rc <= 0)
+		return rc;
+	for (const struct listener *l = w->listeners; l; l = l->next)
+		if (l->port == port &&
+		    (l->address.family == ADDR_NONE || !addr_cmp(&l->address, a)))
+			return 1;
+	return 0;
+}
+
 static void empty(struct worker *w)
 {
 	end_some(w, 0, REASON_KILLED);

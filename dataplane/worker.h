@@ -14,6 +14,7 @@
 #include "dataplane/limit.h"
 #include "dataplane/loop.h"
 #include "dataplane/name_book.h"
+#include "dataplane/own.h"
 #include "dataplane/pool.h"
 #include "dataplane/route.h"
 
@@ -32,6 +33,7 @@ struct plane {
 	atomic_bool out_of_descriptors;
 	atomic_uint max_pairs; /* connections that descriptors are left for; 0 = not known yet */
 	size_t hello_max_bytes;
+	struct own_ports ports;
 	int access_fd; /* where access lines go; -1: nowhere */
 };
 
@@ -67,6 +69,7 @@ struct worker {
 	struct name_book *names;
 	_Atomic(struct name_book *) names_next; /* what the main thread has for it */
 	struct listener *listeners;
+	struct own_addresses own;
 	unsigned n_closing;	     /* of them: those that still look at their queue */
 	void (*switched)(void *arg); /* called when there is none left; NULL = nobody waits */
 	void *switched_arg;
@@ -115,6 +118,8 @@ int worker_beat(struct worker *w);
 /* ---- in the worker's thread ---- */
 
 uint64_t worker_random(struct worker *w);
+/* Does what is sent there come to one of our listening sockets? Or -EMFILE, … */
+int worker_listens(struct worker *w, const struct addr *a, uint16_t port);
 /* Is that the end of a switch? */
 void worker_check_switched(struct worker *w);
 

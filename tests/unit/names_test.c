@@ -202,6 +202,7 @@ static void a_change_is_told_once_and_the_same_again_is_not(void **state)
 
 static void the_last_good_answer_is_kept(void **state)
 {
+	static const char not_believed[] = "it has no address that may be a target";
 	static const struct {
 		const char *mode, *why;
 	} cases[] = {
@@ -213,7 +214,10 @@ static void the_last_good_answer_is_kept(void **state)
 		  "the answer makes no sense" },
 		{ "", "no such name" },
 		{ "web.test TXT nothing\n", "it has no address" },
-		{ "web.test A 0.0.0.0\n", "it has no address that can be connected to" },
+		{ "web.test A 0.0.0.0\n", not_believed },
+		{ "web.test A 127.0.0.1\nweb.test AAAA ::1\n", not_believed },
+		{ "web.test A 169.254.169.254\nweb.test AAAA fe80::1\n", not_believed },
+		{ "web.test A 0.1.2.3\nweb.test AAAA ::ffff:127.0.0.1\n", not_believed },
 		{ "web.test CNAME web.test\n", NULL },
 	};
 
