@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * References, names, and what outlives a table. The registry is asked by the
- * thread that loads tables alone; what it hands out is atomics for all threads. Statistics of a
- * route stay for the life of the process (they are found by its id); a target's
- * state lives as long as some route has it, or it is remembered until there is more of what
- * no route has than of what some do.
+ * thread that loads tables alone; what it hands out is atomics for all threads. The statistics of a
+ * route id and the state of a target live as long as some route has them, and are
+ * remembered until there is more of what no route has than of what some do.
  */
 #include "dataplane/route.h"
 
@@ -24,8 +23,14 @@ struct target_entry {
 	uint32_t id, tag;
 };
 
+struct stats_entry {
+	struct route_stats stats; /* likewise */
+	atomic_uint refs;
+};
+
 struct route_registry {
-	struct route_stats **pages[STATS_PAGES];
+	struct stats_entry **pages[STATS_PAGES];
+	size_t n_stats;
 	struct target_entry **targets; /* open addressing, by id and tag */
 	size_t n_targets, cap_targets;
 };
@@ -81,21 +86,63 @@ void route_registry_free(struct route_registry *g)
 
 struct route_stats *route_registry_stats(struct route_registry *g, uint32_t id)
 {
-	struct route_stats ***page, **at;
+	struct stats_entry ***page, **at;
 
 	if (!id || id > ROUTES_MAX)
 		return NULL;
 	page = &g->pages[id / STATS_PAGE];
 	if (!*page)
-		*page = calloc(STATS_PAGE, sizeof(struct route_stats *));
+		*page = calloc(STATS_PAGE, sizeof(struct stats_entry *));
 	if (!*page)
 		return NULL;
 	at = &(*page)[id % STATS_PAGE];
-	if (!*at)
+	if (!*at) {
 		*at = calloc(1, sizeof(**at));
-	if (*at)
-		(*at)->id = id;
-	return *at;
+		if (!*at)
+			return NULL;
+		(*at)->stats.id = id;
+		g->n_stats++;
+	}
+	return &(*at)->stats;
+}
+
+/* Of one page: how many entries no route has. With `drop` they are freed. */
+static size_t page_strays(struct stats_entry **page, bool drop)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; page && i < STATS_PAGE; i++) {
+		if (!page[i] || atomic_load(&page[i]->refs))
+			continue;
+		n++;
+		if (drop) {
+			free(page[i]);
+			page[i] = NULL;
+		}
+	}
+	return n;
+}
+
+static bool are_many(size_t strays, size_t of)
+{
+	return strays > STRAYS_KEPT && strays > of / 2;
+}
+
+static void stats_prune(struct route_registry *g)
+{
+	size_t strays = 0;
+
+	for (unsigned i = 0; i < STATS_PAGES; i++)
+		strays += page_strays(g->pages[i], false);
+	if (!are_many(strays, g->n_stats))
+		return;
+	for (unsigned i = 0; i < STATS_PAGES; i++)
+		g->n_stats -= page_strays(g->pages[i], true);
+}
+
+size_t route_registry_count(const struct route_registry *g)
+{
+	return g->n_stats + g->n_targets;
 }
 
 static size_t target_slot(const struct target_entry *const *v, size_t cap, uint32_t id,
@@ -142,8 +189,9 @@ void route_registry_prune(struct route_registry *g)
 
 	for (size_t i = 0; i < g->cap_targets; i++)
 		strays += g->targets[i] && !atomic_load(&g->targets[i]->refs);
-	if (strays > STRAYS_KEPT && strays > g->n_targets / 2)
+	if (are_many(strays, g->n_targets))
 		targets_rebuild(g, g->cap_targets, false);
+	stats_prune(g);
 }
 
 struct target_state *route_registry_target(struct route_registry *g, uint32_t id, uint32_t tag)
@@ -165,6 +213,17 @@ struct target_state *route_registry_target(struct route_registry *g, uint32_t id
 		g->n_targets++;
 	}
 	return &g->targets[i]->state;
+}
+
+void route_stats_ref(struct route_stats *s)
+{
+	atomic_fetch_add(&((struct stats_entry *)s)->refs, 1);
+}
+
+static void stats_unref(struct route_stats *s)
+{
+	if (s)
+		atomic_fetch_sub(&((struct stats_entry *)s)->refs, 1);
 }
 
 void route_target_state_ref(struct target_state *s)
@@ -225,6 +284,7 @@ static void route_free(struct route *r)
 	set_drop(r->block);
 	free((void *)(uintptr_t)r->name);
 	free((void *)(uintptr_t)r->text);
+	stats_unref(r->stats);
 	free(r);
 }
 

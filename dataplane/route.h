@@ -110,7 +110,7 @@ enum reason {
 };
 const char *reason_name(enum reason r); /* "" for REASON_NONE */
 
-/* Counted per route id, for as long as the process lives; shared by all threads. */
+/* Counted per route id, beyond its tables; shared by all threads. */
 struct route_stats {
 	uint32_t id;
 	atomic_uint active; /* exact at all times */
@@ -191,6 +191,7 @@ struct route_registry *route_registry_new(void);
 void route_registry_free(struct route_registry *g);
 struct route_stats *route_registry_stats(struct route_registry *g, uint32_t id);
 struct target_state *route_registry_target(struct route_registry *g, uint32_t id, uint32_t tag);
+size_t route_registry_count(const struct route_registry *g); /* of both, remembered ones too */
 
 /*
  * A new table with one reference, from what the controller sent (borrowed). Routes that `before`

@@ -477,10 +477,10 @@ struct route_table *route_table_load(const json_t *load, const struct route_tabl
 	rc = load_all(&j);
 	job_fini(&j);
 	*route = j.route;
-	if (!rc) {
-		route_registry_prune(g);
-		return j.t;
+	if (rc) {
+		route_table_unref(j.t);
+		j.t = NULL;
 	}
-	route_table_unref(j.t);
-	return NULL;
+	route_registry_prune(g);
+	return j.t;
 }

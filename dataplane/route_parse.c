@@ -432,7 +432,10 @@ static int read_route(const json_t *json, struct route *r, struct route_registry
 	if (rc)
 		return rc;
 	r->stats = route_registry_stats(g, r->id);
-	return r->stats ? 0 : no_memory(e);
+	if (!r->stats)
+		return no_memory(e);
+	route_stats_ref(r->stats);
+	return 0;
 }
 
 struct route *route_parse(const json_t *json, const struct route_sets_of *sets,

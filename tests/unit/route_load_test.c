@@ -245,6 +245,52 @@ static void targets_that_nothing_has_any_more_are_forgotten(void **state)
 	route_registry_free(g);
 }
 
+static void put_routes(struct buf *b, unsigned first, unsigned n)
+{
+	buf_puts(b, "{\"generation\":1,\"cells\":[],\"routes\":[");
+	for (unsigned i = 0; i < n; i++)
+		buf_printf(b,
+			   "%s{\"id\":%u,\"name\":\"r%u\",\"tier\":\"relay\",\"targets\":[" TARGET
+			   "]}",
+			   i ? "," : "", first + i, first + i);
+	buf_puts(b, "]}");
+}
+
+/* So must not one whose routes have other names each time. */
+static void routes_that_are_no_more_are_forgotten(void **state)
+{
+	struct route_registry *g = route_registry_new();
+	struct route_table *t = NULL;
+	struct route *kept;
+
+	(void)state;
+	for (unsigned round = 0; round < 8; round++) {
+		struct buf b = { 0 };
+		struct route_table *next;
+
+		put_routes(&b, 1 + round * 2000, 2000);
+		next = load_next(b.data, NULL, g);
+		buf_fini(&b);
+		/* A connection has one of them still. */
+		if (!round)
+			kept = route_ref(next->routes[1999]);
+		next->routes[0]->stats->total = 5;
+		kept->stats->total++;
+		route_table_unref(t);
+		t = next;
+		/* Of a route and its target each: those of both tables, and as many more. */
+		assert_true(route_registry_count(g) <= 2 * 2 * (2 * 2000 + 1));
+	}
+	assert_int_equal(kept->stats->id, 2000);
+	assert_int_equal(kept->stats->total, 8);
+	assert_ptr_equal(route_registry_stats(g, 2000), kept->stats);
+	assert_int_equal(route_registry_stats(g, 1)->total, 0);
+	assert_int_equal(t->routes[0]->stats->total, 5);
+	route_unref(kept);
+	route_table_unref(t);
+	route_registry_free(g);
+}
+
 struct bad {
 	const char *load, *says;
 	int route;
@@ -409,6 +455,7 @@ int main(void)
 		cmocka_unit_test(a_route_outlives_its_table_with_its_sets),
 		cmocka_unit_test(a_table_has_each_name_once_and_sorted),
 		cmocka_unit_test(targets_that_nothing_has_any_more_are_forgotten),
+		cmocka_unit_test(routes_that_are_no_more_are_forgotten),
 		cmocka_unit_test(a_wrong_load_is_refused_with_its_place),
 		cmocka_unit_test(a_load_that_is_refused_leaves_the_former_alone),
 		cmocka_unit_test(every_reason_has_a_name_of_its_own),
