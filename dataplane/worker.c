@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "dataplane/conn.h"
@@ -57,6 +58,17 @@ static void add_listener(void *arg)
 	free(p);
 }
 
+static struct addr bound_address(int fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	struct addr a = { 0 };
+
+	if (!getsockname(fd, (struct sockaddr *)&ss, &len))
+		a = addr_from_sockaddr((struct sockaddr *)&ss, NULL);
+	return addr_is_unspecified(&a) ? (struct addr){ 0 } : a;
+}
+
 int worker_add_listener(struct worker *w, uint32_t id, const struct addr *a, uint16_t port, int fd)
 {
 	struct listener *l = calloc(1, sizeof(*l));
@@ -69,6 +81,7 @@ int worker_add_listener(struct worker *w, uint32_t id, const struct addr *a, uin
 	*l = (struct listener){
 		.w = w, .id = id, .fd = fd, .address = *a, .port = port, .watch.fd = -1
 	};
+	l->bound = bound_address(fd);
 	rc = post(w, add_listener, &(struct post){ .listener = l });
 	if (rc) {
 		close(fd);
@@ -96,6 +109,17 @@ void worker_check_switched(struct worker *w)
 	done(w->switched_arg);
 }
 
+/* Who holds back its first bytes must not get by what was changed meanwhile. */
+static void redecide(struct worker *w)
+{
+	struct conn *next;
+
+	for (struct conn *c = w->undecided; c; c = next) {
+		next = c->undecided_next;
+		conn_first_redecide(c);
+	}
+}
+
 /* Closing ones look at their queue with the table of before. */
 static void change(void *arg)
 {
@@ -118,6 +142,7 @@ static void change(void *arg)
 		if (l && !p->w->draining)
 			listener_open(l);
 	}
+	redecide(p->w);
 	route_table_unref(before);
 	p->w->switched = s->done;
 	p->w->switched_arg = s->arg;
@@ -254,7 +279,7 @@ int worker_listens(struct worker *w, const struct addr *a, uint16_t port)
 		return rc;
 	for (const struct listener *l = w->listeners; l; l = l->next)
 		if (l->port == port &&
-		    (l->address.family == ADDR_NONE || !addr_cmp(&l->address, a)))
+		    (l->bound.family == ADDR_NONE || !addr_cmp(&l->bound, a)))
 			return 1;
 	return 0;
 }

@@ -45,6 +45,7 @@ struct listener {
 	uint32_t id;
 	int fd;
 	struct addr address; /* ADDR_NONE: all */
+	struct addr bound;   /* the same, as the kernel says */
 	uint16_t port;
 	bool open;    /* accepts */
 	bool closing; /* takes what is queued, no more */
