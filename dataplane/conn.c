@@ -185,23 +185,31 @@ void conn_route(struct conn *c, struct route *r)
 
 /* ---- accept ---- */
 
+bool conn_adopt(struct conn *c, const struct route_table *t)
+{
+	const struct route *first = NULL;
+
+	c->table = t;
+	c->trusted = t->trusted && addr_set_has(t->trusted, &c->peer_addr);
+	if (t->by_address)
+		conn_local(c);
+	if (c->trusted)
+		first = route_table_first(t, &c->local_addr, c->listen_port);
+	return first && first->accept_proxy;
+}
+
 /* The route of a connection that needs no byte for it, or what to do instead. */
 static void begin(struct conn *c, struct route_table *t)
 {
+	const bool header_first = conn_adopt(c, t);
 	struct match_facts f = { .local = c->local_addr,
 				 .client = c->client_addr,
 				 .port = c->listen_port };
 	struct match m;
 
-	c->trusted = t->trusted && addr_set_has(t->trusted, &c->peer_addr);
-	c->table = t;
-	if (c->trusted) {
-		const struct route *first = route_table_first(t, &c->local_addr, c->listen_port);
-
-		if (first && first->accept_proxy) {
-			conn_first_start(c, t, CONN_HEADER);
-			return;
-		}
+	if (header_first) {
+		conn_first_start(c, t, CONN_HEADER);
+		return;
 	}
 	m = route_table_match(t, &f);
 	if (m.answer == MATCH_YES)
@@ -223,15 +231,12 @@ const struct addr *conn_local(struct conn *c)
 	return &c->local_addr;
 }
 
-static void set_addresses(struct conn *c, struct listener *l, const struct route_table *t,
-			  const struct sockaddr *peer)
+static void set_addresses(struct conn *c, struct listener *l, const struct sockaddr *peer)
 {
 	c->peer_addr = addr_from_sockaddr(peer, &c->client_port);
 	c->client_addr = c->peer_addr;
 	c->listen_port = l->port;
 	c->local_addr = l->address;
-	if (t->by_address)
-		conn_local(c);
 }
 
 static void refuse_at_once(struct listener *l, int fd, const struct sockaddr *peer, enum reason why)
@@ -303,7 +308,7 @@ void conn_accept(struct listener *l, int fd, const struct sockaddr *peer)
 	c->client_fd = fd;
 	c->client.fd = -1;
 	c->accepted_ms = c->moved_ms = loop_now_ms(w->loop);
-	set_addresses(c, l, t, peer);
+	set_addresses(c, l, peer);
 	list_add(c);
 	begin(c, t);
 }

@@ -29,7 +29,7 @@ struct conn_first {
 	size_t n, cap;
 	size_t header_bytes; /* of these, a PROXY header that was understood */
 	struct hello hello;
-	struct route_table *table;  /* a reference: it is decided by the one it came under */
+	struct route_table *table;  /* a reference: the worker's, see conn_first_redecide() */
 	struct route *silent;	    /* borrowed from table */
 	int64_t since_ms, began_ms; /* the wait began; the first byte came, 0 = not yet */
 	bool eof, not_tls, bad_hello;
@@ -91,6 +91,8 @@ void conn_refuse(struct conn *c, enum reason why); /* counted, and ended */
 void conn_count_refusal(struct conn *c, enum reason why);
 /* Asked for when somebody wants to know: mostly nobody does. */
 const struct addr *conn_local(struct conn *c);
+/* From now on t decides; whether a PROXY header comes first there. */
+bool conn_adopt(struct conn *c, const struct route_table *t);
 int conn_watch_client(struct conn *c);
 struct conn *conn_of_client(struct watch *w);
 struct conn *conn_of_target(struct watch *w);
@@ -99,6 +101,9 @@ struct conn *conn_of_turn(struct turn *t);
 /* conn_first.c */
 void conn_first_start(struct conn *c, struct route_table *t, enum conn_state state);
 void conn_first_ready(struct conn *c, uint32_t events);
+/* The worker has another table: what that says of who is undecided holds, not what was when it came.
+ * It may be gone afterwards. */
+void conn_first_redecide(struct conn *c);
 void conn_first_decided(struct conn *c); /* it does not count as undecided any more */
 void conn_first_free(struct conn *c);
 void conn_linger_ready(struct conn *c, uint32_t events);

@@ -115,8 +115,7 @@ static void expired(struct timer *t)
 		conn_refuse(c, REASON_INITIAL_TIMEOUT);
 }
 
-/* It waits for bytes, so it is watched. The connection may be gone afterwards. */
-static void await_bytes(struct conn *c)
+static void wait_for_bytes(struct conn *c)
 {
 	const struct route *r = route_table_first(c->first->table, &c->local_addr, c->listen_port);
 	unsigned wait_ms = r ? r->initial_data_timeout_ms : DEFAULT_WAIT_MS;
@@ -135,6 +134,40 @@ static void await_bytes(struct conn *c)
 		timer_set(c->w->loop, &c->timer, at, expired);
 	if (c->client.fd < 0 && conn_watch_client(c))
 		conn_refuse(c, REASON_GLOBAL_LIMIT);
+}
+
+/* It waits for bytes, so it is watched; one that came from the queue of a port that closes waits
+ * for what the table of now wants. The connection may be gone afterwards. */
+static void await_bytes(struct conn *c)
+{
+	if (c->first->table == c->w->table)
+		wait_for_bytes(c);
+	else
+		conn_first_redecide(c);
+}
+
+/* Whether a header comes first was settled by its first byte: one of somebody who is not believed
+ * any more is not taken back to be payload. */
+static bool reenter(struct conn *c, bool header_first)
+{
+	if (!header_first && c->first->header_bytes)
+		return false;
+	if (!header_first || !c->first->n)
+		c->state = header_first ? CONN_HEADER : CONN_SNIFF;
+	return true;
+}
+
+void conn_first_redecide(struct conn *c)
+{
+	struct route_table *before = c->first->table;
+
+	c->first->table = route_table_ref(c->w->table);
+	c->first->silent = NULL;
+	if (reenter(c, conn_adopt(c, c->first->table)))
+		step(c);
+	else
+		conn_refuse(c, REASON_BAD_PROXY_HEADER);
+	route_table_unref(before);
 }
 
 /* ---- a client that is told why ---- */

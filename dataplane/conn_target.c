@@ -147,6 +147,18 @@ static int template_address(struct conn *c, const struct route_target *t, union 
 	return rc;
 }
 
+/* What the file itself says may be another port of ours: plan has seen that it does not come back.
+ * What a client or a name server says may not. -ELOOP, or why nobody could say. */
+static int refuse_own(struct conn *c, const struct route_target *t, const struct addr *a,
+		      uint16_t port)
+{
+	const bool is_written = t->kind == TARGET_ADDRESS ||
+				(t->kind == TARGET_NAME && addr_is_loopback(a));
+	int rc = is_written && port != c->listen_port ? 0 : worker_listens(c->w, a, port);
+
+	return rc > 0 ? -ELOOP : rc;
+}
+
 /* -EINPROGRESS: it is asked. -ENODATA: for this connection there is no such target. */
 static int target_address(struct conn *c, const struct route_target *t, union target_address *out,
 			  socklen_t *len)
@@ -174,8 +186,10 @@ static int target_address(struct conn *c, const struct route_target *t, union ta
 			return -EHOSTUNREACH;
 		choose_address(c, e, &a);
 	}
-	out->ss = addr_to_sockaddr(&a, port, len);
-	return 0;
+	rc = refuse_own(c, t, &a, port);
+	if (!rc)
+		out->ss = addr_to_sockaddr(&a, port, len);
+	return rc;
 }
 
 const char *conn_target_text(const struct conn *c, char out[CONN_TARGET_TEXT])

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The main thread of a dataplane: dataplane.c has the messages and the order of things,
- * dataplane_table.c tables and listeners, dataplane_query.c the answers, dataplane_handover.c the
+ * dataplane_table.c tables and listeners, dataplane_names.c names, dataplane_query.c the answers, dataplane_handover.c the
  * way to another controller. Only they include this. */
 #ifndef DATAPLANE_DATAPLANE_INTERNAL_H
 #define DATAPLANE_DATAPLANE_INTERNAL_H
@@ -38,7 +38,9 @@ struct dataplane {
 	uint32_t switching;	/* generation that the workers are told of, 0 = none */
 	unsigned switches_left; /* workers that have not answered */
 	struct names *names;
-	struct name_book *book; /* what they are; NULL = none is known */
+	struct name_register *known; /* what they are */
+	struct timer publish;	     /* known is newer than what workers have */
+	int64_t published_ms;
 	struct health *health;
 	unsigned next_pipe; /* worker that gets the next ones */
 	unsigned n_pipes, n_listeners, own_fds, max_fds;
@@ -61,12 +63,16 @@ void dataplane_on_listeners(struct dataplane *d, struct wire_message *m);
 void dataplane_on_load(struct dataplane *d, const json_t *m);
 void dataplane_on_switch(struct dataplane *d, const json_t *m);
 void dataplane_on_discard(struct dataplane *d, const json_t *m);
-int dataplane_start_names(struct dataplane *d, const json_t *dns, struct err *e);
 void dataplane_on_down(struct dataplane *d, const json_t *m);
-void dataplane_on_names(struct dataplane *d, const json_t *m);
 int dataplane_start_health(struct dataplane *d, struct err *e);
 void dataplane_drop_listeners(struct dataplane *d); /* closes ours of each */
 void dataplane_table_fini(struct dataplane *d);
+
+/* dataplane_names.c */
+int dataplane_start_names(struct dataplane *d, const json_t *dns, struct err *e);
+void dataplane_on_names(struct dataplane *d, const json_t *m);
+void dataplane_follow_names(struct dataplane *d); /* those of the live table */
+void dataplane_names_fini(struct dataplane *d);
 
 /* dataplane_query.c */
 void dataplane_on_query(struct dataplane *d, const json_t *m);

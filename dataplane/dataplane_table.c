@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Tables, listeners, names and health of the main thread. A table is built beside
+ * Tables, listeners and health of the main thread. A table is built beside
  * the one in use, then given to every worker; it is in use when the last of them has said so.
  */
 #include <errno.h>
@@ -38,6 +38,7 @@ static void hold(struct dataplane *d, const json_t *entry, int *fd)
 	l->next = d->listeners;
 	d->listeners = l;
 	d->n_listeners++;
+	own_ports_set(&d->plane.ports, l->port, true);
 	worker_add_listener(&d->workers[worker], l->id, &l->address, l->port, theirs);
 }
 
@@ -48,6 +49,15 @@ void dataplane_on_listeners(struct dataplane *d, struct wire_message *m)
 	for (unsigned i = 0; i < m->n_fds && i < json_array_size(list); i++)
 		hold(d, json_array_get(list, i), &m->fds[i]);
 	dataplane_count_room(d);
+}
+
+static bool listens(const struct dataplane *d, uint16_t port)
+{
+	const struct held_listener *l = d->listeners;
+
+	while (l && l->port != port)
+		l = l->next;
+	return l;
 }
 
 static void drop_listener(struct dataplane *d, uint32_t id)
@@ -61,6 +71,7 @@ static void drop_listener(struct dataplane *d, uint32_t id)
 		}
 		*p = l->next;
 		d->n_listeners--;
+		own_ports_set(&d->plane.ports, l->port, listens(d, l->port));
 		close(l->fd);
 		free(l);
 	}
@@ -154,7 +165,7 @@ static void job_done(void *arg)
 
 static void follow(struct dataplane *d)
 {
-	names_follow(d->names, d->live->names, d->live->n_names);
+	dataplane_follow_names(d);
 	health_follow(d->health, d->live);
 }
 
@@ -207,140 +218,6 @@ void dataplane_on_switch(struct dataplane *d, const json_t *m)
 	}
 }
 
-/* ---- names ---- */
-
-static bool entry_set(struct name_entry *e, const char *name, const struct addr *v, unsigned n)
-{
-	e->name = strdup(name);
-	e->v = malloc(n * sizeof(*v));
-	if (!e->name || !e->v)
-		return false;
-	memcpy(e->v, v, n * sizeof(*v));
-	e->n = n;
-	return true;
-}
-
-static int compare_entries(const void *a, const void *b)
-{
-	const struct name_entry *x = a, *y = b;
-
-	return strcmp(x->name, y->name);
-}
-
-/* The old one with this name's addresses instead of what it had. */
-static struct name_book *book_with(const struct name_book *old, const char *name,
-				   const struct addr *v, unsigned n)
-{
-	unsigned others = old ? old->n - !!name_book_find(old, name) : 0, to = 0;
-	struct name_book *b = name_book_new(others + 1);
-	bool ok = b && entry_set(&b->v[to++], name, v, n);
-
-	for (unsigned i = 0; ok && old && i < old->n; i++)
-		if (strcmp(old->v[i].name, name))
-			ok = entry_set(&b->v[to++], old->v[i].name, old->v[i].v, old->v[i].n);
-	if (!ok) {
-		name_book_unref(b);
-		return NULL;
-	}
-	qsort(b->v, b->n, sizeof(*b->v), compare_entries);
-	return b;
-}
-
-static void publish(struct dataplane *d, const char *name, const struct addr *v, unsigned n)
-{
-	struct name_book *b = book_with(d->book, name, v, n);
-
-	if (!b)
-		return;
-	name_book_unref(d->book);
-	d->book = b;
-	for (unsigned i = 0; i < d->n_workers; i++) {
-		atomic_fetch_add(&b->refs, 1);
-		worker_set_names(&d->workers[i], b);
-	}
-}
-
-static void name_changed(void *arg, const char *name, const struct addr *v, unsigned n,
-			 unsigned ttl_s)
-{
-	struct dataplane *d = arg;
-	json_t *list = json_array();
-	char text[ADDR_TEXT];
-
-	publish(d, name, v, n);
-	for (unsigned i = 0; i < n; i++)
-		json_array_append_new(list, json_string(addr_format(&v[i], text)));
-	dataplane_send(d, json_pack("{s:s,s:s,s:o,s:i}", "type", "name", "name", name, "addresses",
-				    list, "ttl", (int)ttl_s));
-}
-
-/* What a former dataplane, or the command that wrote the kernel's table, found out. */
-static void remember(struct dataplane *d, const char *name, const json_t *list)
-{
-	struct addr v[NAMES_ADDRESSES_MAX];
-	unsigned n = 0;
-
-	for (size_t i = 0; i < json_array_size(list) && n < NAMES_ADDRESSES_MAX; i++) {
-		const char *text = json_string_value(json_array_get(list, i));
-
-		n += text && addr_parse(text, &v[n]);
-	}
-	if (!n)
-		return;
-	names_remember(d->names, name, v, n);
-	if (!name_book_find(d->book, name))
-		publish(d, name, v, n);
-}
-
-void dataplane_on_names(struct dataplane *d, const json_t *m)
-{
-	size_t i;
-	json_t *entry;
-
-	json_array_foreach (json_object_get(m, "names"), i, entry) {
-		const char *name = json_string_value(json_object_get(entry, "name"));
-
-		if (name)
-			remember(d, name, json_object_get(entry, "addresses"));
-	}
-}
-
-/* Borrowed from the message. */
-static unsigned texts(const json_t *list, const char **out, unsigned cap)
-{
-	unsigned n = 0;
-
-	for (size_t i = 0; i < json_array_size(list) && n < cap; i++)
-		if (json_is_string(json_array_get(list, i)))
-			out[n++] = json_string_value(json_array_get(list, i));
-	return n;
-}
-
-static unsigned number(const json_t *m, const char *key)
-{
-	json_int_t v = json_integer_value(json_object_get(m, key));
-
-	return v > 0 && v < INT32_MAX ? (unsigned)v : 0;
-}
-
-int dataplane_start_names(struct dataplane *d, const json_t *dns, struct err *e)
-{
-	const char *servers[16], *search[16];
-	struct names_config c = { .servers = servers,
-				  .search = search,
-				  .ndots = number(dns, "ndots"),
-				  .timeout_ms = number(dns, "timeout"),
-				  .tries = number(dns, "tries"),
-				  .hosts = json_string_value(json_object_get(dns, "hosts")) };
-
-	c.n_servers = texts(json_object_get(dns, "servers"), servers, 16);
-	c.n_search = texts(json_object_get(dns, "search"), search, 16);
-	d->names = names_new(d->loop, &c, name_changed, d, e);
-	if (d->names)
-		d->plane.lookup = lookup_new(d->loop, &c, 0, 0, e);
-	return d->plane.lookup ? 0 : e->code ? e->code : -ENOMEM;
-}
-
 /* ---- health ---- */
 
 static void target_changed(void *arg, uint32_t route, uint32_t tag, bool up, const char *why)
@@ -353,7 +230,7 @@ static void target_changed(void *arg, uint32_t route, uint32_t tag, bool up, con
 static unsigned resolve(void *arg, const char *name, struct addr *out, unsigned cap)
 {
 	const struct dataplane *d = arg;
-	const struct name_entry *e = name_book_find(d->book, name);
+	const struct name_entry *e = name_register_find(d->known, name);
 	unsigned n = e ? e->n : 0;
 
 	n = n < cap ? n : cap;
@@ -383,9 +260,7 @@ void dataplane_table_fini(struct dataplane *d)
 {
 	dataplane_drop_listeners(d);
 	health_free(d->health);
-	names_free(d->names);
-	lookup_free(d->plane.lookup);
-	name_book_unref(d->book);
+	dataplane_names_fini(d);
 	route_table_unref(d->loaded);
 	route_table_unref(d->live);
 }

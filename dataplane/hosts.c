@@ -1,66 +1,142 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Line by line over the text as it is: it is looked at when a name is new, and
- * has seldom more than a few lines, so no index of it is kept.
+ * One entry for each name of each line, sorted by name, then by line. The names
+ * stand in a copy of the text, whose blanks after them have become their ends.
  */
 #include "dataplane/hosts.h"
 
+#include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #define BLANKS " \t\r\v\f"
 
-/* The next word of [*p, end), or NULL. */
-static const char *word_next(const char **p, const char *end, size_t *len)
-{
-	const char *start = *p;
+struct entry {
+	const char *name;
+	size_t line; /* as it stands, to keep their order */
+	struct addr addr;
+};
 
-	while (start < end && strchr(BLANKS, *start))
-		start++;
-	*p = start;
-	while (*p < end && !strchr(BLANKS, **p))
-		(*p)++;
-	*len = (size_t)(*p - start);
-	return *len ? start : NULL;
+struct hosts {
+	char *text;
+	struct entry *v;
+	size_t n, cap;
+};
+
+static int entry_order(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+	int by_name = strcmp(x->name, y->name);
+
+	return by_name ? by_name : (x->line > y->line) - (x->line < y->line);
 }
 
-static bool line_has(const char *p, const char *end, const char *name, size_t name_len)
+static int entry_add(struct hosts *h, const char *name, size_t line, const struct addr *a)
 {
-	const char *word;
-	size_t len;
+	size_t cap = h->cap ? h->cap * 2 : 16;
+	struct entry *v;
 
-	while ((word = word_next(&p, end, &len)))
-		if (len == name_len && !strncasecmp(word, name, len))
-			return true;
-	return false;
+	if (h->n == h->cap) {
+		v = realloc(h->v, cap * sizeof(*v));
+		if (!v)
+			return -1;
+		h->v = v;
+		h->cap = cap;
+	}
+	h->v[h->n++] = (struct entry){ .name = name, .line = line, .addr = *a };
+	return 0;
 }
 
-static bool line_find(const char *p, const char *end, const char *name, size_t name_len,
-		      struct addr *out)
+static int line_read(struct hosts *h, char *text, size_t line)
 {
-	char text[ADDR_TEXT];
-	size_t len;
-	const char *word = word_next(&p, end, &len);
+	char *rest = NULL, *word = strtok_r(text, BLANKS, &rest);
+	struct addr a;
+	int rc = 0;
 
-	if (!word || len >= sizeof(text))
-		return false;
-	memcpy(text, word, len);
-	text[len] = '\0';
-	return addr_parse(text, out) && line_has(p, end, name, name_len);
+	if (!word || !addr_parse(word, &a))
+		return 0;
+	while (!rc && (word = strtok_r(NULL, BLANKS, &rest)))
+		rc = entry_add(h, word, line, &a);
+	return rc;
 }
 
-unsigned hosts_find(const char *text, const char *name, struct addr *out, unsigned cap)
+static int text_read(struct hosts *h)
 {
-	size_t name_len = strlen(name);
+	char *p = h->text;
+	int rc = 0;
+
+	for (char *c = p; *c; c++)
+		*c = (char)tolower((unsigned char)*c);
+	for (size_t line = 0; !rc && *p; line++) {
+		char *end = p + strcspn(p, "\n"), *next = end + (*end == '\n');
+
+		p[strcspn(p, "#\n")] = '\0';
+		rc = line_read(h, p, line);
+		p = next;
+	}
+	return rc;
+}
+
+struct hosts *hosts_new(const char *text)
+{
+	struct hosts *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return NULL;
+	h->text = strdup(text ? text : "");
+	if (!h->text || text_read(h)) {
+		hosts_free(h);
+		return NULL;
+	}
+	if (h->n)
+		qsort(h->v, h->n, sizeof(*h->v), entry_order);
+	return h;
+}
+
+void hosts_free(struct hosts *h)
+{
+	if (!h)
+		return;
+	free(h->text);
+	free(h->v);
+	free(h);
+}
+
+/* As it stands in an entry against a name of any case, of that length. */
+static int name_order(const char *entry, const char *name, size_t len)
+{
+	int order = strncasecmp(entry, name, len);
+
+	return order ? order : entry[len] != '\0';
+}
+
+static size_t first_of(const struct hosts *h, const char *name, size_t len)
+{
+	size_t lo = 0, hi = h->n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (name_order(h->v[mid].name, name, len) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+unsigned hosts_find(const struct hosts *h, const char *name, struct addr *out, unsigned cap)
+{
+	size_t len = strlen(name), i;
 	unsigned n = 0;
 
-	if (name_len && name[name_len - 1] == '.')
-		name_len--;
-	while (text && *text && n < cap) {
-		size_t line = strcspn(text, "\n"), said = strcspn(text, "#\n");
-
-		n += line_find(text, text + said, name, name_len, &out[n]);
-		text += line + (text[line] == '\n');
+	if (len && name[len - 1] == '.')
+		len--;
+	for (i = first_of(h, name, len); i < h->n && n < cap; i++) {
+		if (name_order(h->v[i].name, name, len))
+			break;
+		out[n++] = h->v[i].addr;
 	}
 	return n;
 }

@@ -39,7 +39,7 @@ struct lookup_name {
 struct lookup {
 	struct loop *loop;
 	struct dns *dns;
-	char *hosts;
+	struct hosts *hosts;
 	void *tree;
 	TAILQ_HEAD(lookup_names, lookup_name) uses, asking; /* uses: the first was wanted last */
 	struct lookup_counts count;
@@ -181,10 +181,10 @@ static void finish(struct lookup_name *e)
 	}
 }
 
-static bool can_connect(const struct addr *a)
+/* As of the names that are followed (name_ask.c). */
+static bool is_believed(const struct addr *a)
 {
-	return !addr_is_unspecified(a) && !addr_is_multicast(a) && !addr_is_broadcast(a) &&
-	       !addr_is_link_local_v6(a);
+	return !addr_is_nowhere(a) && !addr_is_loopback(a);
 }
 
 static void came(void *arg, int family, const struct dns_answer *a)
@@ -195,7 +195,7 @@ static void came(void *arg, int family, const struct dns_answer *a)
 	e->ask[family == ADDR_V6] = NULL;
 	e->result[family == ADDR_V6] = a->result;
 	for (unsigned i = 0; a->result == DNS_FOUND && i < a->n; i++)
-		if (can_connect(&a->v[i]) && e->n_found - before < FAMILY_ADDRESSES)
+		if (is_believed(&a->v[i]) && e->n_found - before < FAMILY_ADDRESSES)
 			e->found[e->n_found++] = a->v[i];
 	if (e->n_found > before && a->ttl_s < e->ttl_s)
 		e->ttl_s = a->ttl_s;
@@ -268,7 +268,7 @@ struct lookup *lookup_new(struct loop *loop, const struct names_config *c, unsig
 {
 	struct lookup *l = calloc(1, sizeof(*l));
 
-	if (!l || !(l->hosts = strdup(c->hosts ? c->hosts : ""))) {
+	if (!l || !(l->hosts = hosts_new(c->hosts))) {
 		err_set(e, ENOMEM, "out of memory");
 		free(l);
 		return NULL;
@@ -298,6 +298,6 @@ void lookup_free(struct lookup *l)
 	while ((e = TAILQ_FIRST(&l->uses)) || (e = TAILQ_FIRST(&l->asking)))
 		entry_free(e);
 	dns_free(l->dns);
-	free(l->hosts);
+	hosts_free(l->hosts);
 	free(l);
 }

@@ -3,8 +3,8 @@
  * lookup: addresses of names that clients choose (templates), asked when somebody
  * wants to connect to one. Everything is bounded, whatever names come: a name is kept for its TTL
  * (5 s … 5 min), that it has none for 5 s; the one that was not wanted for longest
- * goes first. Asked exactly as it is, without a search list; /etc/hosts and
- * "localhost" as in names.h. All calls in the loop's thread.
+ * goes first. Asked exactly as it is, without a search list; /etc/hosts,
+ * "localhost" and what is believed as in names.h. All calls in the loop's thread.
  */
 #ifndef DATAPLANE_LOOKUP_H
 #define DATAPLANE_LOOKUP_H

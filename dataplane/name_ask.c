@@ -33,6 +33,18 @@ static bool is_target(const struct addr *a)
 	       !addr_is_link_local_v6(a);
 }
 
+/* What a name server says is not the word of this host's owner, who may have /etc/hosts lead
+ * anywhere: a name of somebody else must not reach what listens here only. */
+static unsigned addrs_believed(struct addr *out, const struct addr *v, unsigned n)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		if (!addr_is_nowhere(&v[i]) && !addr_is_loopback(&v[i]))
+			out[kept++] = v[i];
+	return kept;
+}
+
 /* Sorts, drops what is there twice and what nobody can connect to. */
 static unsigned addrs_normalize(struct addr *v, unsigned n)
 {
@@ -123,11 +135,10 @@ static void name_answered(void *arg, int family, const struct dns_answer *a)
 	f->ttl_s = a->ttl_s;
 	f->n = 0;
 	if (a->result == DNS_FOUND) {
-		memcpy(v, a->v, a->n * sizeof(*v));
-		f->n = addrs_keep(f->v, v, a->n);
+		f->n = addrs_keep(f->v, v, addrs_believed(v, a->v, a->n));
 		if (!f->n) {
 			f->result = DNS_NONE;
-			f->why = "it has no address that can be connected to";
+			f->why = "it has no address that may be a target";
 		}
 	}
 	if (!--e->pending)

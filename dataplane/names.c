@@ -207,7 +207,7 @@ static int config_take(struct names *n, const struct names_config *c)
 	n->ttl_max_ms = given(c->ttl_max_ms, NAMES_TTL_MAX_MS);
 	n->retry_min_ms = given(c->retry_min_ms, NAMES_RETRY_MIN_MS);
 	n->retry_max_ms = given(c->retry_max_ms, NAMES_RETRY_MAX_MS);
-	n->hosts = strdup(c->hosts ? c->hosts : "");
+	n->hosts = hosts_new(c->hosts);
 	n->search = calloc(c->n_search + 1, sizeof(*n->search));
 	if (!n->hosts || !n->search)
 		return -ENOMEM;
@@ -253,6 +253,6 @@ void names_free(struct names *n)
 	for (unsigned i = 0; i < n->n_search; i++)
 		free(n->search[i]);
 	free(n->search);
-	free(n->hosts);
+	hosts_free(n->hosts);
 	free(n);
 }

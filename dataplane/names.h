@@ -3,7 +3,8 @@
  * names: the addresses behind target names, followed by TTL (floor 5 s, ceiling
  * 5 min) with c-ares on a loop. The last good answer is kept while there is no
  * new one; a name that never had one is asked again with growing pauses. "localhost"
- * and what /etc/hosts said when the dataplane started is never asked.
+ * and what /etc/hosts said when the dataplane started is never asked; nobody else's word is
+ * taken for an address of loopback, or one of addr_is_nowhere().
  */
 #ifndef DATAPLANE_NAMES_H
 #define DATAPLANE_NAMES_H

@@ -39,7 +39,7 @@ struct names {
 	struct loop *loop;
 	struct dns *dns;
 	char **search;
-	char *hosts;
+	struct hosts *hosts;
 	unsigned n_search, ndots, ttl_min_ms, ttl_max_ms, retry_min_ms, retry_max_ms;
 	struct name **v; /* by text */
 	unsigned n, asked;

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * References, names, and what outlives a table. The registry is asked by the
- * thread that loads tables alone; what it hands out is atomics for all threads. Statistics of a
- * route stay for the life of the process (they are found by its id); a target's
- * state lives as long as some route has it, or it is remembered until there is more of what
- * no route has than of what some do.
+ * thread that loads tables alone; what it hands out is atomics for all threads. The statistics of a
+ * route id and the state of a target live as long as some route has them, and are
+ * remembered until there is more of what no route has than of what some do.
  */
 #include "dataplane/route.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl/base/text.h"
 #include "dataplane/route_internal.h"
 
 #define STATS_PAGE    1024
@@ -25,14 +23,16 @@ struct target_entry {
 	uint32_t id, tag;
 };
 
+struct stats_entry {
+	struct route_stats stats; /* likewise */
+	atomic_uint refs;
+};
+
 struct route_registry {
-	struct route_stats **pages[STATS_PAGES];
+	struct stats_entry **pages[STATS_PAGES];
+	size_t n_stats;
 	struct target_entry **targets; /* open addressing, by id and tag */
 	size_t n_targets, cap_targets;
-	char **names; /* by number */
-	unsigned n_names, cap_names;
-	uint32_t *name_slots; /* open addressing: 1 + number */
-	unsigned name_mask;
 };
 
 const char *reason_name(enum reason r)
@@ -80,31 +80,69 @@ void route_registry_free(struct route_registry *g)
 	}
 	for (size_t i = 0; i < g->cap_targets; i++)
 		free(g->targets[i]);
-	for (unsigned i = 0; i < g->n_names; i++)
-		free(g->names[i]);
 	free(g->targets);
-	free(g->names);
-	free(g->name_slots);
 	free(g);
 }
 
 struct route_stats *route_registry_stats(struct route_registry *g, uint32_t id)
 {
-	struct route_stats ***page, **at;
+	struct stats_entry ***page, **at;
 
 	if (!id || id > ROUTES_MAX)
 		return NULL;
 	page = &g->pages[id / STATS_PAGE];
 	if (!*page)
-		*page = calloc(STATS_PAGE, sizeof(struct route_stats *));
+		*page = calloc(STATS_PAGE, sizeof(struct stats_entry *));
 	if (!*page)
 		return NULL;
 	at = &(*page)[id % STATS_PAGE];
-	if (!*at)
+	if (!*at) {
 		*at = calloc(1, sizeof(**at));
-	if (*at)
-		(*at)->id = id;
-	return *at;
+		if (!*at)
+			return NULL;
+		(*at)->stats.id = id;
+		g->n_stats++;
+	}
+	return &(*at)->stats;
+}
+
+/* Of one page: how many entries no route has. With `drop` they are freed. */
+static size_t page_strays(struct stats_entry **page, bool drop)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; page && i < STATS_PAGE; i++) {
+		if (!page[i] || atomic_load(&page[i]->refs))
+			continue;
+		n++;
+		if (drop) {
+			free(page[i]);
+			page[i] = NULL;
+		}
+	}
+	return n;
+}
+
+static bool are_many(size_t strays, size_t of)
+{
+	return strays > STRAYS_KEPT && strays > of / 2;
+}
+
+static void stats_prune(struct route_registry *g)
+{
+	size_t strays = 0;
+
+	for (unsigned i = 0; i < STATS_PAGES; i++)
+		strays += page_strays(g->pages[i], false);
+	if (!are_many(strays, g->n_stats))
+		return;
+	for (unsigned i = 0; i < STATS_PAGES; i++)
+		g->n_stats -= page_strays(g->pages[i], true);
+}
+
+size_t route_registry_count(const struct route_registry *g)
+{
+	return g->n_stats + g->n_targets;
 }
 
 static size_t target_slot(const struct target_entry *const *v, size_t cap, uint32_t id,
@@ -151,8 +189,9 @@ void route_registry_prune(struct route_registry *g)
 
 	for (size_t i = 0; i < g->cap_targets; i++)
 		strays += g->targets[i] && !atomic_load(&g->targets[i]->refs);
-	if (strays > STRAYS_KEPT && strays > g->n_targets / 2)
+	if (are_many(strays, g->n_targets))
 		targets_rebuild(g, g->cap_targets, false);
+	stats_prune(g);
 }
 
 struct target_state *route_registry_target(struct route_registry *g, uint32_t id, uint32_t tag)
@@ -176,6 +215,17 @@ struct target_state *route_registry_target(struct route_registry *g, uint32_t id
 	return &g->targets[i]->state;
 }
 
+void route_stats_ref(struct route_stats *s)
+{
+	atomic_fetch_add(&((struct stats_entry *)s)->refs, 1);
+}
+
+static void stats_unref(struct route_stats *s)
+{
+	if (s)
+		atomic_fetch_sub(&((struct stats_entry *)s)->refs, 1);
+}
+
 void route_target_state_ref(struct target_state *s)
 {
 	atomic_fetch_add(&((struct target_entry *)s)->refs, 1);
@@ -184,56 +234,6 @@ void route_target_state_ref(struct target_state *s)
 void route_target_state_unref(struct target_state *s)
 {
 	atomic_fetch_sub(&((struct target_entry *)s)->refs, 1);
-}
-
-static int names_grow(struct route_registry *g)
-{
-	unsigned cap = g->cap_names ? g->cap_names * 2 : 64, mask = cap * 2 - 1;
-	char **names = realloc(g->names, cap * sizeof(*names));
-	uint32_t *slots = calloc(mask + 1, sizeof(*slots));
-
-	if (names)
-		g->names = names;
-	if (!names || !slots) {
-		free(slots);
-		return -1;
-	}
-	for (uint32_t i = 0; i < g->n_names; i++) {
-		uint64_t h = text_hash(names[i], strlen(names[i]), 0);
-		unsigned at = (unsigned)(h ^ h >> 32) & mask;
-
-		while (slots[at])
-			at = (at + 1) & mask;
-		slots[at] = i + 1;
-	}
-	free(g->name_slots);
-	g->name_slots = slots;
-	g->name_mask = mask;
-	g->cap_names = cap;
-	return 0;
-}
-
-int route_registry_name(struct route_registry *g, const char *name)
-{
-	uint64_t h = text_hash(name, strlen(name), 0);
-	unsigned at;
-
-	if (g->n_names == g->cap_names && names_grow(g))
-		return -1;
-	at = (unsigned)(h ^ h >> 32) & g->name_mask;
-	for (; g->name_slots[at]; at = (at + 1) & g->name_mask)
-		if (!strcmp(g->names[g->name_slots[at] - 1], name))
-			return (int)g->name_slots[at] - 1;
-	g->names[g->n_names] = strdup(name);
-	if (!g->names[g->n_names])
-		return -1;
-	g->name_slots[at] = ++g->n_names;
-	return (int)g->n_names - 1;
-}
-
-unsigned route_registry_names(const struct route_registry *g)
-{
-	return g->n_names;
 }
 
 /* ---- references ---- */
@@ -284,6 +284,7 @@ static void route_free(struct route *r)
 	set_drop(r->block);
 	free((void *)(uintptr_t)r->name);
 	free((void *)(uintptr_t)r->text);
+	stats_unref(r->stats);
 	free(r);
 }
 
@@ -318,6 +319,5 @@ void route_table_unref(struct route_table *t)
 	free(t->cells);
 	free(t->sets);
 	free(t->names);
-	free(t->name_numbers);
 	free(t);
 }

@@ -72,9 +72,6 @@ struct route_target {
 	enum target_kind kind;
 	const char *host; /* text; a path for TARGET_UNIX */
 	struct addr addr; /* TARGET_ADDRESS */
-	/* TARGET_NAME: the registry's number of the name, the same for the life of the process: a
-	 * route outlives its table, so it cannot hold an index into one. */
-	unsigned name;
 	enum target_port_kind port_kind;
 	int port;
 	unsigned weight; /* 0: no new connections */
@@ -113,7 +110,7 @@ enum reason {
 };
 const char *reason_name(enum reason r); /* "" for REASON_NONE */
 
-/* Counted per route id, for as long as the process lives; shared by all threads. */
+/* Counted per route id, beyond its tables; shared by all threads. */
 struct route_stats {
 	uint32_t id;
 	atomic_uint active; /* exact at all times */
@@ -177,8 +174,7 @@ struct route_table {
 	unsigned n_cells;
 	struct route *fallback;		/* of defaults.target, or NULL */
 	const struct addr_set *trusted; /* proxyIPs, or NULL */
-	const char **names;		/* distinct target names */
-	unsigned *name_numbers;		/* their numbers, as in route_target.name */
+	const char **names;		/* distinct target names, sorted by strcmp */
 	unsigned n_names;
 	struct route_set **sets, *trusted_set;
 	unsigned n_sets;
@@ -195,10 +191,7 @@ struct route_registry *route_registry_new(void);
 void route_registry_free(struct route_registry *g);
 struct route_stats *route_registry_stats(struct route_registry *g, uint32_t id);
 struct target_state *route_registry_target(struct route_registry *g, uint32_t id, uint32_t tag);
-/* Numbers from 0 on without gaps; route_registry_names() is one more than the highest. -1: no
- * memory. Text of a number: borrowed until the registry is freed. */
-int route_registry_name(struct route_registry *g, const char *name);
-unsigned route_registry_names(const struct route_registry *g);
+size_t route_registry_count(const struct route_registry *g); /* of both, remembered ones too */
 
 /*
  * A new table with one reference, from what the controller sent (borrowed). Routes that `before`

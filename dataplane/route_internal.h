@@ -110,10 +110,11 @@ struct route *route_parse(const json_t *json, const struct route_sets_of *sets,
 /* Its compiled text, without the sets, whose numbers change. free() it. */
 char *route_text(const json_t *json);
 
-/* References of the registry's targets, so that it can forget those of no route. */
+/* References of what the registry keeps, so that it can forget what no route has. */
+void route_stats_ref(struct route_stats *s);
 void route_target_state_ref(struct target_state *s);
 void route_target_state_unref(struct target_state *s);
-/* Drops targets that no route has any more. */
+/* Drops what no route has any more, where it is much. */
 void route_registry_prune(struct route_registry *g);
 
 #endif

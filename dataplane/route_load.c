@@ -352,30 +352,43 @@ static int check_ids(struct job *j)
 	return rc;
 }
 
-static void add_name(struct job *j, const struct route_target *t, bool *known)
+static unsigned count_names(const struct route_table *t)
 {
-	if (t->kind != TARGET_NAME || known[t->name])
-		return;
-	known[t->name] = true;
-	j->t->names[j->t->n_names] = t->host;
-	j->t->name_numbers[j->t->n_names++] = t->name;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < t->n_routes; i++)
+		for (unsigned k = 0; k < t->routes[i]->n_targets; k++)
+			n += t->routes[i]->targets[k].kind == TARGET_NAME;
+	return n;
+}
+
+static void add_names(struct route_table *t, const struct route *r)
+{
+	for (unsigned k = 0; k < r->n_targets; k++)
+		if (r->targets[k].kind == TARGET_NAME)
+			t->names[t->n_names++] = r->targets[k].host;
+}
+
+static int text_order(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 static int collect_names(struct job *j)
 {
-	unsigned n = route_registry_names(j->g);
-	bool *known = calloc(n + 1, sizeof(*known));
+	struct route_table *t = j->t;
+	unsigned kept = 0;
 
-	j->t->names = calloc(n + 1, sizeof(*j->t->names));
-	j->t->name_numbers = calloc(n + 1, sizeof(*j->t->name_numbers));
-	if (!known || !j->t->names || !j->t->name_numbers) {
-		free(known);
+	t->names = calloc(count_names(t) + 1, sizeof(*t->names));
+	if (!t->names)
 		return no_memory(j);
-	}
-	for (unsigned i = 0; i < j->t->n_routes; i++)
-		for (unsigned k = 0; k < j->t->routes[i]->n_targets; k++)
-			add_name(j, &j->t->routes[i]->targets[k], known);
-	free(known);
+	for (unsigned i = 0; i < t->n_routes; i++)
+		add_names(t, t->routes[i]);
+	qsort(t->names, t->n_names, sizeof(*t->names), text_order);
+	for (unsigned i = 0; i < t->n_names; i++)
+		if (!kept || strcmp(t->names[kept - 1], t->names[i]))
+			t->names[kept++] = t->names[i];
+	t->n_names = kept;
 	return 0;
 }
 
@@ -464,10 +477,10 @@ struct route_table *route_table_load(const json_t *load, const struct route_tabl
 	rc = load_all(&j);
 	job_fini(&j);
 	*route = j.route;
-	if (!rc) {
-		route_registry_prune(g);
-		return j.t;
+	if (rc) {
+		route_table_unref(j.t);
+		j.t = NULL;
 	}
-	route_table_unref(j.t);
-	return NULL;
+	route_registry_prune(g);
+	return j.t;
 }

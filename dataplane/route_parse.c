@@ -181,11 +181,9 @@ static int read_ports(const json_t *json, struct route_target *t, const struct j
 	return rc;
 }
 
-static int check_host(struct route_target *t, struct route_registry *g, const struct json_at *at,
-		      struct err *e)
+static int check_host(struct route_target *t, const struct json_at *at, struct err *e)
 {
 	size_t n = strlen(t->host);
-	int number;
 
 	if (t->kind == TARGET_ADDRESS && !addr_parse(t->host, &t->addr))
 		return json_refuse(at, "host", e, "\"%.64s\" is no address", t->host);
@@ -197,14 +195,8 @@ static int check_host(struct route_target *t, struct route_registry *g, const st
 	if (t->kind == TARGET_TEMPLATE && template_fault(t->host))
 		return json_refuse(at, "host", e, "\"%.64s\": %s", t->host,
 				   template_fault(t->host));
-	if (t->kind != TARGET_NAME)
-		return 0;
-	if (n > HOST_BYTES_MAX || strpbrk(t->host, " /:"))
+	if (t->kind == TARGET_NAME && (n > HOST_BYTES_MAX || strpbrk(t->host, " /:")))
 		return json_refuse(at, "host", e, "\"%.64s\" is no host name", t->host);
-	number = route_registry_name(g, t->host);
-	if (number < 0)
-		return no_memory(e);
-	t->name = (unsigned)number;
 	return 0;
 }
 
@@ -224,7 +216,7 @@ static int read_target(const json_t *json, struct route *r, struct route_target 
 	int rc = json_read(json, target_fields, N_OF(target_fields), t, at, e);
 
 	if (!rc)
-		rc = check_host(t, g, at, e);
+		rc = check_host(t, at, e);
 	if (!rc)
 		rc = check_port(t, at, e);
 	if (!rc)
@@ -440,7 +432,10 @@ static int read_route(const json_t *json, struct route *r, struct route_registry
 	if (rc)
 		return rc;
 	r->stats = route_registry_stats(g, r->id);
-	return r->stats ? 0 : no_memory(e);
+	if (!r->stats)
+		return no_memory(e);
+	route_stats_ref(r->stats);
+	return 0;
 }
 
 struct route *route_parse(const json_t *json, const struct route_sets_of *sets,

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "dataplane/hosts.h"
+
 #define UNIX_PREFIX "unix:"
 #define LABEL_MAX   63
 
@@ -183,27 +185,37 @@ static bool is_name(const char *s)
 	return last[strspn(last, "0123456789")] != '\0';
 }
 
-static bool can_connect(const struct addr *a)
+/* Does the file say loopback, and not the client? */
+static bool means_loopback(const char *text)
 {
-	return !addr_is_unspecified(a) && !addr_is_multicast(a) && !addr_is_broadcast(a) &&
-	       !addr_is_link_local_v6(a);
+	const char *behind = strrchr(text, '}');
+	bool is_said = strstr(text, "{domain}") || strstr(text, "{label:");
+
+	return !is_said || !strncmp(text, "127.", 4) ||
+	       hosts_is_localhost(behind ? behind + 1 : text);
 }
 
-static int judge(struct template_target *t)
+static bool may_connect(const struct addr *a, bool loopback)
+{
+	return !addr_is_nowhere(a) && (loopback || !addr_is_loopback(a));
+}
+
+static int judge(struct template_target *t, bool loopback)
 {
 	if (t->kind == TEMPLATE_PATH)
 		return is_path(t->text) ? 0 : -EINVAL;
 	if (addr_parse(t->text, &t->addr)) {
 		t->kind = TEMPLATE_ADDRESS;
-		return can_connect(&t->addr) ? 0 : -EINVAL;
+		return may_connect(&t->addr, loopback) ? 0 : -EINVAL;
 	}
 	t->kind = TEMPLATE_NAME;
-	return is_name(t->text) ? 0 : -EINVAL;
+	return is_name(t->text) && (loopback || !hosts_is_localhost(t->text)) ? 0 : -EINVAL;
 }
 
 int template_expand(const char *text, const struct template_values *v, struct template_target *out)
 {
 	struct sink s = { .out = out->text, .cap = TEMPLATE_HOST_MAX };
+	const bool loopback = means_loopback(text);
 	int rc;
 
 	memset(out, 0, sizeof(*out));
@@ -213,5 +225,5 @@ int template_expand(const char *text, const struct template_values *v, struct te
 		text += strlen(UNIX_PREFIX);
 	}
 	rc = fill(&s, text, v);
-	return rc ? rc : judge(out);
+	return rc ? rc : judge(out, loopback);
 }

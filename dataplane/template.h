@@ -3,7 +3,8 @@
  * template: a target's host that each connection fills in: {domain} (the name in
  * its hello), {label:N} (the Nth label of that from the left), {port} (where it
  * came in), {clientIp}. Pure, bounded, allocates nothing. What a client says goes
- * in only if it is of letters, digits, "-", "_" and ".".
+ * in only if it is of letters, digits, "-", "_" and ".", and does not lead to loopback: that has to
+ * stand in the template ("127.0.0.{label:1}", "{label:1}.localhost"), or in /etc/hosts.
  */
 #ifndef DATAPLANE_TEMPLATE_H
 #define DATAPLANE_TEMPLATE_H

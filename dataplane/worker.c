@@ -11,49 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "dataplane/conn.h"
-
-/* ---- names ---- */
-
-struct name_book *name_book_new(unsigned n)
-{
-	struct name_book *b = calloc(1, sizeof(*b));
-
-	if (!b)
-		return NULL;
-	atomic_store(&b->refs, 1);
-	b->v = calloc(n ? n : 1, sizeof(*b->v));
-	if (!b->v) {
-		free(b);
-		return NULL;
-	}
-	b->n = n;
-	return b;
-}
-
-void name_book_unref(struct name_book *b)
-{
-	if (!b || atomic_fetch_sub(&b->refs, 1) != 1)
-		return;
-	for (unsigned i = 0; i < b->n; i++) {
-		free(b->v[i].name);
-		free(b->v[i].v);
-	}
-	free(b->v);
-	free(b);
-}
-
-static int compare_name(const void *key, const void *entry)
-{
-	return strcmp(key, ((const struct name_entry *)entry)->name);
-}
-
-const struct name_entry *name_book_find(const struct name_book *b, const char *name)
-{
-	return b ? bsearch(name, b->v, b->n, sizeof(*b->v), compare_name) : NULL;
-}
 
 /* ---- posts ---- */
 
@@ -62,7 +23,6 @@ struct post {
 	union {
 		struct listener *listener;
 		struct worker_switch change;
-		struct name_book *names;
 		struct {
 			int fds[2 * 32];
 			unsigned n;
@@ -98,6 +58,17 @@ static void add_listener(void *arg)
 	free(p);
 }
 
+static struct addr bound_address(int fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	struct addr a = { 0 };
+
+	if (!getsockname(fd, (struct sockaddr *)&ss, &len))
+		a = addr_from_sockaddr((struct sockaddr *)&ss, NULL);
+	return addr_is_unspecified(&a) ? (struct addr){ 0 } : a;
+}
+
 int worker_add_listener(struct worker *w, uint32_t id, const struct addr *a, uint16_t port, int fd)
 {
 	struct listener *l = calloc(1, sizeof(*l));
@@ -110,6 +81,7 @@ int worker_add_listener(struct worker *w, uint32_t id, const struct addr *a, uin
 	*l = (struct listener){
 		.w = w, .id = id, .fd = fd, .address = *a, .port = port, .watch.fd = -1
 	};
+	l->bound = bound_address(fd);
 	rc = post(w, add_listener, &(struct post){ .listener = l });
 	if (rc) {
 		close(fd);
@@ -137,6 +109,17 @@ void worker_check_switched(struct worker *w)
 	done(w->switched_arg);
 }
 
+/* Who holds back its first bytes must not get by what was changed meanwhile. */
+static void redecide(struct worker *w)
+{
+	struct conn *next;
+
+	for (struct conn *c = w->undecided; c; c = next) {
+		next = c->undecided_next;
+		conn_first_redecide(c);
+	}
+}
+
 /* Closing ones look at their queue with the table of before. */
 static void change(void *arg)
 {
@@ -159,6 +142,7 @@ static void change(void *arg)
 		if (l && !p->w->draining)
 			listener_open(l);
 	}
+	redecide(p->w);
 	route_table_unref(before);
 	p->w->switched = s->done;
 	p->w->switched_arg = s->arg;
@@ -177,19 +161,20 @@ int worker_switch(struct worker *w, const struct worker_switch *s)
 
 static void set_names(void *arg)
 {
-	struct post *p = arg;
+	struct worker *w = arg;
 
-	name_book_unref(p->w->names);
-	p->w->names = p->names;
-	free(p);
+	name_book_unref(w->names);
+	w->names = atomic_exchange(&w->names_next, NULL);
 }
 
 int worker_set_names(struct worker *w, struct name_book *b)
 {
-	int rc = post(w, set_names, &(struct post){ .names = b });
+	struct name_book *before = atomic_exchange(&w->names_next, b);
+	int rc = before ? 0 : loop_post(w->loop, set_names, w);
 
+	name_book_unref(before);
 	if (rc)
-		name_book_unref(b);
+		name_book_unref(atomic_exchange(&w->names_next, NULL));
 	return rc;
 }
 
@@ -284,6 +269,21 @@ uint64_t worker_random(struct worker *w)
 	return w->random * 0x2545f4914f6cdd1dull;
 }
 
+int worker_listens(struct worker *w, const struct addr *a, uint16_t port)
+{
+	int rc = own_ports_has(&w->plane->ports, port)
+			 ? own_address(&w->own, a, loop_now_ms(w->loop))
+			 : 0;
+
+	if (rc <= 0)
+		return rc;
+	for (const struct listener *l = w->listeners; l; l = l->next)
+		if (l->port == port &&
+		    (l->bound.family == ADDR_NONE || !addr_cmp(&l->bound, a)))
+			return 1;
+	return 0;
+}
+
 static void empty(struct worker *w)
 {
 	end_some(w, 0, REASON_KILLED);
@@ -340,6 +340,7 @@ void worker_stop(struct worker *w)
 	access_log_free(w->access);
 	route_table_unref(w->table);
 	name_book_unref(w->names);
+	name_book_unref(w->names_next);
 	pool_fini(&w->pool);
 	loop_free(w->loop);
 	*w = (struct worker){ 0 };

@@ -13,22 +13,10 @@
 #include "dataplane/access_log.h"
 #include "dataplane/limit.h"
 #include "dataplane/loop.h"
+#include "dataplane/name_book.h"
+#include "dataplane/own.h"
 #include "dataplane/pool.h"
 #include "dataplane/route.h"
-
-/* The addresses behind target names at one moment; immutable, one reference per worker. */
-struct name_book {
-	atomic_uint refs;
-	unsigned n;
-	struct name_entry {
-		char *name;
-		struct addr *v;
-		unsigned n;
-	} * v; /* sorted by name */
-};
-struct name_book *name_book_new(unsigned n);
-void name_book_unref(struct name_book *b);
-const struct name_entry *name_book_find(const struct name_book *b, const char *name);
 
 struct lookup;
 
@@ -45,6 +33,7 @@ struct plane {
 	atomic_bool out_of_descriptors;
 	atomic_uint max_pairs; /* connections that descriptors are left for; 0 = not known yet */
 	size_t hello_max_bytes;
+	struct own_ports ports;
 	int access_fd; /* where access lines go; -1: nowhere */
 };
 
@@ -56,6 +45,7 @@ struct listener {
 	uint32_t id;
 	int fd;
 	struct addr address; /* ADDR_NONE: all */
+	struct addr bound;   /* the same, as the kernel says */
 	uint16_t port;
 	bool open;    /* accepts */
 	bool closing; /* takes what is queued, no more */
@@ -78,7 +68,9 @@ struct worker {
 	struct access_log *access; /* NULL: there is nowhere to write */
 	struct route_table *table; /* NULL until the first switch */
 	struct name_book *names;
+	_Atomic(struct name_book *) names_next; /* what the main thread has for it */
 	struct listener *listeners;
+	struct own_addresses own;
 	unsigned n_closing;	     /* of them: those that still look at their queue */
 	void (*switched)(void *arg); /* called when there is none left; NULL = nobody waits */
 	void *switched_arg;
@@ -114,7 +106,9 @@ struct worker_switch {
 /* Not yet accepting; the socket is taken over. */
 int worker_add_listener(struct worker *w, uint32_t id, const struct addr *a, uint16_t port, int fd);
 int worker_switch(struct worker *w, const struct worker_switch *s);
-int worker_set_names(struct worker *w, struct name_book *b); /* a reference, taken over */
+/* A reference, taken over. Instead of one that the worker has not taken yet: it is never behind by
+ * more than one. */
+int worker_set_names(struct worker *w, struct name_book *b);
 int worker_add_pipes(struct worker *w, const int *fds, unsigned n);
 /* route 0 = all of them. */
 int worker_end(struct worker *w, uint32_t route, enum reason why);
@@ -125,6 +119,8 @@ int worker_beat(struct worker *w);
 /* ---- in the worker's thread ---- */
 
 uint64_t worker_random(struct worker *w);
+/* Does what is sent there come to one of our listening sockets? Or -EMFILE, … */
+int worker_listens(struct worker *w, const struct addr *a, uint16_t port);
 /* Is that the end of a switch? */
 void worker_check_switched(struct worker *w);
 

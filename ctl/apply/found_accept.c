@@ -25,15 +25,6 @@ static bool is_loopback_now(const struct resolved_name *now)
 	return false;
 }
 
-static bool is_nowhere(const struct addr *a)
-{
-	const bool v4 = a->family == ADDR_V4;
-
-	return addr_is_unspecified(a) || addr_is_multicast(a) || addr_is_broadcast(a) ||
-	       addr_is_link_local_v6(a) || (v4 && !a->bytes[0]) ||
-	       (v4 && a->bytes[0] == 169 && a->bytes[1] == 254);
-}
-
 static int order(const void *a, const void *b)
 {
 	return addr_cmp(a, b);
@@ -53,7 +44,7 @@ unsigned found_accept(const char *name, const struct resolved_name *now, const s
 	for (unsigned i = 0; i < n && kept < RESOLVE_MAX_ADDRS; i++) {
 		const struct addr *a = &sorted[i];
 
-		if (!is_nowhere(a) && (loopback || !addr_is_loopback(a)) &&
+		if (!addr_is_nowhere(a) && (loopback || !addr_is_loopback(a)) &&
 		    (!kept || addr_cmp(&out[kept - 1], a)))
 			out[kept++] = *a;
 	}

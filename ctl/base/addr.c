@@ -94,6 +94,25 @@ bool addr_is_link_local_v6(const struct addr *a)
 	return a->family == ADDR_V6 && a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80;
 }
 
+/* ::ffff:0:0/96, which a socket takes for IPv4, and ::/96, once the same; not ::1. */
+static bool is_v4_in_v6(const struct addr *a)
+{
+	static const uint8_t zero[12];
+
+	if (a->family != ADDR_V6 || memcmp(a->bytes, zero, 10) || addr_is_loopback(a))
+		return false;
+	return (a->bytes[10] == 0xff && a->bytes[11] == 0xff) || !memcmp(a->bytes, zero, 12);
+}
+
+bool addr_is_nowhere(const struct addr *a)
+{
+	const bool v4 = a->family == ADDR_V4;
+
+	return addr_is_unspecified(a) || addr_is_multicast(a) || addr_is_broadcast(a) ||
+	       addr_is_link_local_v6(a) || is_v4_in_v6(a) || (v4 && !a->bytes[0]) ||
+	       (v4 && a->bytes[0] == 169 && a->bytes[1] == 254);
+}
+
 bool addr_next(struct addr *a)
 {
 	for (unsigned i = addr_len(a); i-- > 0;)

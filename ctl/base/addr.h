@@ -50,6 +50,9 @@ bool addr_is_unspecified(const struct addr *a);		  /* 0.0.0.0, :: */
 bool addr_is_multicast(const struct addr *a);
 bool addr_is_broadcast(const struct addr *a);	  /* 255.255.255.255 */
 bool addr_is_link_local_v6(const struct addr *a); /* fe80::/10: means nothing without a zone */
+/* Where no name may lead that is asked for: unspecified and 0/8, multicast, broadcast, link-local
+ * (169.254/16, fe80::/10), an IPv4 address in the clothes of IPv6. Loopback is another question. */
+bool addr_is_nowhere(const struct addr *a);
 /* Next / previous address; false when there is none (all ones / all zeroes). */
 bool addr_next(struct addr *a);
 bool addr_prev(struct addr *a);

@@ -237,7 +237,7 @@ static int plan_all(struct apply_job *j)
 		return fail(j, &e, EXIT_FAILED);
 	progress_phase("planning");
 	j->facts_us = clock_mono_us() - j->started_us - j->parse_us;
-	j->plan = plan_build(j->l.config, &j->g.facts, &j->l.diags);
+	j->plan = plan_build_new(j->l.config, &j->g.facts, &j->l.diags);
 	progress_hide();
 	if (!j->plan) {
 		give_back(j);

@@ -326,7 +326,7 @@ int cmd_plan(const struct options *o, int argc, char **argv)
 			rc = cmd_fail(o, &e, EXIT_FAILED);
 			goto out;
 		}
-		p = plan_build(l.config, &g.facts, &l.diags);
+		p = plan_build_new(l.config, &g.facts, &l.diags);
 	}
 	if (p) {
 		gather_warn(&g, p, &l.diags);

@@ -120,7 +120,8 @@ static int decide_cells(struct plan *p)
 	return 0;
 }
 
-struct plan *plan_build(const struct config *c, const struct plan_facts *f, struct diags *d)
+static struct plan *build(const struct config *c, const struct plan_facts *f, bool is_new,
+			  struct diags *d)
 {
 	struct plan *p = calloc(1, sizeof(*p));
 	unsigned errors = d->errors;
@@ -145,6 +146,8 @@ struct plan *plan_build(const struct config *c, const struct plan_facts *f, stru
 	if (!rc)
 		rc = plan_find_listeners(p, d);
 	if (!rc)
+		rc = plan_check_loops(p, f, is_new, d);
+	if (!rc)
 		rc = plan_check_conflicts(p, d);
 	if (!rc)
 		plan_check_security(p, d);
@@ -160,6 +163,16 @@ out:
 		return NULL;
 	}
 	return p;
+}
+
+struct plan *plan_build(const struct config *c, const struct plan_facts *f, struct diags *d)
+{
+	return build(c, f, false, d);
+}
+
+struct plan *plan_build_new(const struct config *c, const struct plan_facts *f, struct diags *d)
+{
+	return build(c, f, true, d);
 }
 
 void plan_free(struct plan *p)

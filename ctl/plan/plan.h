@@ -147,6 +147,9 @@ struct plan {
 
 /* NULL when there is an error (in diags) or no memory. The config and facts are borrowed. */
 struct plan *plan_build(const struct config *c, const struct plan_facts *f, struct diags *d);
+/* The same of what is to become live: where addresses of this host make a fault of it, that is an
+ * error as well. What is live has to be read whatever addresses came since. */
+struct plan *plan_build_new(const struct config *c, const struct plan_facts *f, struct diags *d);
 void plan_free(struct plan *p);
 /* One error for each route that asks for what this build cannot run: what apply says. Those that
  * are only behind such a route are not told: they run as soon as it is gone. */

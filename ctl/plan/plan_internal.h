@@ -64,6 +64,13 @@ const char *plan_behind_reason(const struct plan_behind *b, char *out, size_t ca
  * (in d). */
 int plan_find_listeners(struct plan *p, struct diags *d);
 
+/* plan_loop.c: targets that lead back to where user space listens: errors. Of addresses of this
+ * host, or of loopback alone. 0 or -ENOMEM. */
+int plan_check_loops(struct plan *p, const struct plan_facts *f, bool this_host, struct diags *d);
+
+/* plan_route.c: NULL = nobody asked for it. */
+const struct resolved_name *plan_find_name(const struct plan_facts *f, const char *name);
+
 /* plan_client.c: fills v4 and v6 of a cell. 0 or -ENOMEM. */
 int plan_cell_decide(struct plan *p, struct plan_cell *cell);
 

@@ -39,7 +39,7 @@ static void need(struct plan_route *r, enum tier tier, const char *reason, struc
 	r->reason_loc = loc;
 }
 
-static const struct resolved_name *find_name(const struct plan_facts *f, const char *name)
+const struct resolved_name *plan_find_name(const struct plan_facts *f, const char *name)
 {
 	for (unsigned i = 0; i < f->n_names; i++)
 		if (!strcmp(f->names[i].name, name))
@@ -89,7 +89,7 @@ static int add_target(struct job *j, const struct cfg_target *t, const struct cf
 
 static int add_named(struct job *j, const struct cfg_target *t, const struct cfg_host *h)
 {
-	const struct resolved_name *name = find_name(j->f, h->text);
+	const struct resolved_name *name = plan_find_name(j->f, h->text);
 	int rc = 0;
 
 	/* Nobody asked (check, or plan of routes only): the tier is known all the same. */

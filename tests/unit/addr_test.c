@@ -219,6 +219,29 @@ static void addresses_that_are_no_host_are_known(void **state)
 	}
 }
 
+static void where_no_name_may_lead_is_known(void **state)
+{
+	static const char *const nowhere[] = {
+		"0.0.0.0",	   "0.1.2.3",	  "224.0.0.1", "239.255.255.255",
+		"255.255.255.255", "169.254.0.1", "::",	       "fe80::1",
+		"ff02::1",	   "::7f00:1",
+	};
+	static const char *const somewhere[] = { "1.0.0.0",	"10.0.0.1", "127.0.0.1",
+						 "169.253.0.1", "::1",	    "fd00::1",
+						 "2001:db8::1", "64:ff9b::a00:1" };
+	struct addr a = { .family = ADDR_V6,
+			  .bytes = { [10] = 0xff, [11] = 0xff, [12] = 10, [15] = 1 } };
+
+	(void)state;
+	assert_true(addr_is_nowhere(&a)); /* ::ffff:10.0.0.1, as no text becomes */
+	for (size_t i = 0; i < sizeof(nowhere) / sizeof(*nowhere); i++)
+		if (!addr_parse(nowhere[i], &a) || !addr_is_nowhere(&a))
+			fail_msg("%s", nowhere[i]);
+	for (size_t i = 0; i < sizeof(somewhere) / sizeof(*somewhere); i++)
+		if (!addr_parse(somewhere[i], &a) || addr_is_nowhere(&a))
+			fail_msg("%s", somewhere[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -230,6 +253,7 @@ int main(void)
 		cmocka_unit_test(next_and_prev_carry_and_stop_at_the_ends),
 		cmocka_unit_test(overlap_is_seen_from_both_sides),
 		cmocka_unit_test(addresses_that_are_no_host_are_known),
+		cmocka_unit_test(where_no_name_may_lead_is_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

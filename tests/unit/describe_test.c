@@ -49,7 +49,7 @@ static void targets_that_only_user_space_has(void **state)
 	static const struct {
 		const char *target, *said;
 	} cases[] = {
-		{ FX_TARGET("::1", "80"), "[::1]:80" },
+		{ FX_TARGET("::1", "8080"), "[::1]:8080" },
 		{ FX_TARGET("unix:/run/a", "80"), "unix:/run/a" },
 		{ FX_TARGET("{clientIp}", "80"), "{clientIp}:80" },
 	};

@@ -243,6 +243,27 @@ static void what_is_known_here_is_not_asked(void **state)
 	close_all();
 }
 
+static void what_a_name_server_says_of_this_host_is_not_believed(void **state)
+{
+	struct lookup_ask a;
+
+	(void)state;
+	zone_is("evil.test A 127.0.0.1\nevil.test A 127.8.8.8\nevil.test A 169.254.169.254\n"
+		"evil.test A 0.0.0.7\nevil.test AAAA ::1\nevil.test AAAA ::ffff:127.0.0.1\n"
+		"half.test A 127.0.0.1\nhalf.test A 10.0.0.1\nhalf.test AAAA fe80::1\n");
+	open_with((struct names_config){ .hosts = "127.0.0.5 own.test\n" }, 0, 0);
+	want(&a, "evil.test");
+	turn_until(1);
+	assert_int_equal(a.n, 0);
+	want(&a, "half.test");
+	turn_until(2);
+	assert_string_equal(text_of(&a), "10.0.0.1");
+	want(&a, "own.test"); /* what the file says is another matter */
+	turn_until(3);
+	assert_string_equal(text_of(&a), "127.0.0.5");
+	close_all();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -253,6 +274,7 @@ int main(void)
 		cmocka_unit_test(no_more_are_asked_at_a_time_than_the_bound),
 		cmocka_unit_test(who_has_left_is_not_answered),
 		cmocka_unit_test(what_is_known_here_is_not_asked),
+		cmocka_unit_test(what_a_name_server_says_of_this_host_is_not_believed),
 	};
 
 	return cmocka_run_group_tests_name("lookup", tests, server_start, server_stop);

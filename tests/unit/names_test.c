@@ -202,6 +202,7 @@ static void a_change_is_told_once_and_the_same_again_is_not(void **state)
 
 static void the_last_good_answer_is_kept(void **state)
 {
+	static const char not_believed[] = "it has no address that may be a target";
 	static const struct {
 		const char *mode, *why;
 	} cases[] = {
@@ -213,7 +214,10 @@ static void the_last_good_answer_is_kept(void **state)
 		  "the answer makes no sense" },
 		{ "", "no such name" },
 		{ "web.test TXT nothing\n", "it has no address" },
-		{ "web.test A 0.0.0.0\n", "it has no address that can be connected to" },
+		{ "web.test A 0.0.0.0\n", not_believed },
+		{ "web.test A 127.0.0.1\nweb.test AAAA ::1\n", not_believed },
+		{ "web.test A 169.254.169.254\nweb.test AAAA fe80::1\n", not_believed },
+		{ "web.test A 0.1.2.3\nweb.test AAAA ::ffff:127.0.0.1\n", not_believed },
 		{ "web.test CNAME web.test\n", NULL },
 	};
 
@@ -525,18 +529,45 @@ static void hosts_lines_that_are_none_are_skipped(void **state)
 	static const char text[] = "# web 10.0.0.1\n10.0.0.1\n\n10.0.0.2 webx\nweb 10.0.0.3\n"
 				   "10.0.0.300 web\n#10.0.0.4 web\n10.0.0.5 x # web\n"
 				   "\t10.0.0.6\tx\tWEB\r\n10.0.0.7 web\n fe80::1%eth0 web\n::1 web";
+	struct hosts *h = hosts_new(text), *none = hosts_new(NULL);
 	struct addr v[2];
 	char out[ADDR_TEXT];
 
 	(void)state;
-	assert_int_equal(hosts_find(text, "web", v, 2), 2);
+	assert_int_equal(hosts_find(h, "web", v, 2), 2);
 	assert_string_equal(addr_format(&v[0], out), "10.0.0.6");
 	assert_string_equal(addr_format(&v[1], out), "10.0.0.7");
-	assert_int_equal(hosts_find(text, "web.", v, 1), 1);
-	assert_int_equal(hosts_find(text, "we", v, 2), 0);
-	assert_int_equal(hosts_find(text, "", v, 2), 0);
-	assert_int_equal(hosts_find("", "web", v, 2), 0);
-	assert_int_equal(hosts_find(NULL, "web", v, 2), 0);
+	assert_int_equal(hosts_find(h, "Web.", v, 1), 1);
+	assert_int_equal(hosts_find(h, "we", v, 2), 0);
+	assert_int_equal(hosts_find(h, "webs", v, 2), 0);
+	assert_int_equal(hosts_find(h, "", v, 2), 0);
+	assert_int_equal(hosts_find(none, "web", v, 2), 0);
+	hosts_free(h);
+	hosts_free(none);
+}
+
+/* Where each name were sought line by line, this would take a minute. */
+static void each_of_many_hosts_is_found(void **state)
+{
+	enum { MANY = 50000 };
+	char *text = malloc(MANY * 32), name[32], out[ADDR_TEXT], expected[ADDR_TEXT];
+	struct addr a;
+	struct hosts *h;
+	size_t at = 0;
+
+	(void)state;
+	assert_non_null(text);
+	for (unsigned i = 0; i < MANY; i++)
+		at += (size_t)sprintf(text + at, "10.1.%u.%u h%u\n", i >> 8, i & 255, i);
+	h = hosts_new(text);
+	free(text);
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "h%u", i);
+		snprintf(expected, sizeof(expected), "10.1.%u.%u", i >> 8, i & 255);
+		assert_int_equal(hosts_find(h, name, &a, 1), 1);
+		assert_string_equal(addr_format(&a, out), expected);
+	}
+	hosts_free(h);
 }
 
 #define claim(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -564,6 +595,7 @@ int main(void)
 		claim(no_file_is_opened_once_it_runs),
 		claim(servers_that_are_none_are_named),
 		claim(hosts_lines_that_are_none_are_skipped),
+		cmocka_unit_test(each_of_many_hosts_is_found),
 	};
 
 	return cmocka_run_group_tests(tests, server_start, server_stop);

@@ -52,7 +52,7 @@ static const struct {
 	  "clients of one address family, targets of the other" },
 	{ "ports: 80, clientIp: 'fd00::/8'", FX_A, TIER_RELAY,
 	  "clients of one address family, targets of the other" },
-	{ "ports: 80", FX_TARGET("::1", "80"), TIER_RELAY,
+	{ "ports: 80", FX_TARGET("::1", "8080"), TIER_RELAY,
 	  "target ::1 (IPv6 has no route_localnet)" },
 	{ "ports: 80, path: /x", FX_A, TIER_PROXY, "HTTP path matching" },
 	{ "ports: 80, domains: a.test", FX_A, TIER_PROXY, "HTTP host matching" },

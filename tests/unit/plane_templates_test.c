@@ -18,31 +18,13 @@ static int start(void **state)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(a);
-	struct plane_fixture *f = calloc(1, sizeof(*f));
 	char text[32];
-	int pair[2];
 
-	assert_non_null(f);
 	name_server = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	assert_return_code(bind(name_server, (struct sockaddr *)&a, len), errno);
 	assert_return_code(getsockname(name_server, (struct sockaddr *)&a, &len), errno);
 	snprintf(text, sizeof(text), "127.0.0.1:%u", ntohs(a.sin_port));
-	assert_return_code(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair),
-			   errno);
-	f->pid = fork();
-	if (!f->pid) {
-		close(pair[0]);
-		_exit(dataplane_run(pair[1], -1, NULL));
-	}
-	close(pair[1]);
-	wire_init(&f->wire, pair[0], WIRE_MAX_UP);
-	plane_send(f,
-		   json_pack("{s:s,s:i,s:{s:[s]}}", "type", "start", "workers", PLANE_WORKERS,
-			     "dns", "servers", text),
-		   NULL, 0);
-	plane_ack(f, "started");
-	*state = f;
-	return 0;
+	return plane_start_dns(state, "", text);
 }
 
 static int stop(void **state)

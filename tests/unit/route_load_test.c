@@ -106,7 +106,6 @@ static void a_route_has_what_its_load_says(void **state)
 	assert_true(r->targets[2].backup);
 	assert_int_equal(t->n_names, 1);
 	assert_string_equal(t->names[0], "db.lan");
-	assert_int_equal(t->name_numbers[0], r->targets[0].name);
 	assert_true(route_lets_in(r, &client));
 	assert_false(route_lets_in(r, &blocked));
 	assert_false(route_lets_in(r, &other));
@@ -188,23 +187,22 @@ static void a_route_outlives_its_table_with_its_sets(void **state)
 	route_registry_free(g);
 }
 
-static void a_name_keeps_its_number(void **state)
+static void a_table_has_each_name_once_and_sorted(void **state)
 {
 	struct route_registry *g = route_registry_new();
 	struct route_table *a, *b;
 
 	(void)state;
-	a = load_next(WITH_TARGET("{\"tag\":1,\"kind\":\"name\",\"host\":\"a\",\"port\":1},"
-				  "{\"tag\":2,\"kind\":\"name\",\"host\":\"b\",\"port\":1},"
-				  "{\"tag\":3,\"kind\":\"name\",\"host\":\"a\",\"port\":2}"),
+	a = load_next(WITH_TARGET("{\"tag\":1,\"kind\":\"name\",\"host\":\"b\",\"port\":1},"
+				  "{\"tag\":2,\"kind\":\"name\",\"host\":\"a\",\"port\":1},"
+				  "{\"tag\":3,\"kind\":\"name\",\"host\":\"b\",\"port\":2}"),
 		      NULL, g);
 	b = load_next(WITH_TARGET("{\"tag\":2,\"kind\":\"name\",\"host\":\"b\",\"port\":1}"), a, g);
 	assert_int_equal(a->n_names, 2);
-	assert_int_equal(a->routes[0]->targets[2].name, a->routes[0]->targets[0].name);
+	assert_string_equal(a->names[0], "a");
+	assert_string_equal(a->names[1], "b");
 	assert_int_equal(b->n_names, 1);
 	assert_string_equal(b->names[0], "b");
-	assert_int_equal(b->name_numbers[0], a->routes[0]->targets[1].name);
-	assert_int_equal(route_registry_names(g), 2);
 	route_table_unref(a);
 	route_table_unref(b);
 	route_registry_free(g);
@@ -243,6 +241,52 @@ static void targets_that_nothing_has_any_more_are_forgotten(void **state)
 			assert_ptr_equal(t->routes[0]->targets[0].state, s);
 	}
 	assert_int_equal(route_registry_target(g, 1, 1)->total, 0);
+	route_table_unref(t);
+	route_registry_free(g);
+}
+
+static void put_routes(struct buf *b, unsigned first, unsigned n)
+{
+	buf_puts(b, "{\"generation\":1,\"cells\":[],\"routes\":[");
+	for (unsigned i = 0; i < n; i++)
+		buf_printf(b,
+			   "%s{\"id\":%u,\"name\":\"r%u\",\"tier\":\"relay\",\"targets\":[" TARGET
+			   "]}",
+			   i ? "," : "", first + i, first + i);
+	buf_puts(b, "]}");
+}
+
+/* So must not one whose routes have other names each time. */
+static void routes_that_are_no_more_are_forgotten(void **state)
+{
+	struct route_registry *g = route_registry_new();
+	struct route_table *t = NULL;
+	struct route *kept;
+
+	(void)state;
+	for (unsigned round = 0; round < 8; round++) {
+		struct buf b = { 0 };
+		struct route_table *next;
+
+		put_routes(&b, 1 + round * 2000, 2000);
+		next = load_next(b.data, NULL, g);
+		buf_fini(&b);
+		/* A connection has one of them still. */
+		if (!round)
+			kept = route_ref(next->routes[1999]);
+		next->routes[0]->stats->total = 5;
+		kept->stats->total++;
+		route_table_unref(t);
+		t = next;
+		/* Of a route and its target each: those of both tables, and as many more. */
+		assert_true(route_registry_count(g) <= 2 * 2 * (2 * 2000 + 1));
+	}
+	assert_int_equal(kept->stats->id, 2000);
+	assert_int_equal(kept->stats->total, 8);
+	assert_ptr_equal(route_registry_stats(g, 2000), kept->stats);
+	assert_int_equal(route_registry_stats(g, 1)->total, 0);
+	assert_int_equal(t->routes[0]->stats->total, 5);
+	route_unref(kept);
 	route_table_unref(t);
 	route_registry_free(g);
 }
@@ -409,8 +453,9 @@ int main(void)
 		cmocka_unit_test(what_is_absent_is_as_the_route_language_has_it),
 		cmocka_unit_test(a_route_that_stays_the_same_is_the_same_object),
 		cmocka_unit_test(a_route_outlives_its_table_with_its_sets),
-		cmocka_unit_test(a_name_keeps_its_number),
+		cmocka_unit_test(a_table_has_each_name_once_and_sorted),
 		cmocka_unit_test(targets_that_nothing_has_any_more_are_forgotten),
+		cmocka_unit_test(routes_that_are_no_more_are_forgotten),
 		cmocka_unit_test(a_wrong_load_is_refused_with_its_place),
 		cmocka_unit_test(a_load_that_is_refused_leaves_the_former_alone),
 		cmocka_unit_test(every_reason_has_a_name_of_its_own),

@@ -106,6 +106,28 @@ static void what_is_no_host_is_refused(void **state)
 	}
 }
 
+static void a_client_cannot_say_loopback(void **state)
+{
+	struct template_values v = values(NULL);
+	struct template_target t;
+
+	(void)state;
+	is_refused("{domain}", "127.0.0.1", -EINVAL);
+	is_refused("{label:1}.0.0.1", "127", -EINVAL);
+	is_refused("{domain}", "localhost", -EINVAL);
+	is_refused("{domain}", "x.localhost", -EINVAL);
+	is_refused("www.{domain}", "LocalHost", -EINVAL);
+	is_refused("{domain}", "169.254.169.254", -EINVAL);
+	is_refused("{label:1}.254.169.254", "169", -EINVAL);
+	is_refused("{domain}", "0.0.0.1", -EINVAL);
+	/* The file can. */
+	becomes("127.0.0.{label:1}", "7.test", TEMPLATE_ADDRESS, "127.0.0.7");
+	becomes("{label:1}.localhost", "a.test", TEMPLATE_NAME, "a.localhost");
+	/* And who is there already goes nowhere else. */
+	assert_true(addr_parse("127.0.0.1", &v.client));
+	assert_int_equal(template_expand("{clientIp}", &v, &t), 0);
+}
+
 static void faults_are_found_before_a_client_comes(void **state)
 {
 	(void)state;
@@ -127,6 +149,7 @@ int main(void)
 		cmocka_unit_test(a_value_that_is_missing_is_no_target),
 		cmocka_unit_test(a_name_cannot_leave_its_directory),
 		cmocka_unit_test(what_is_no_host_is_refused),
+		cmocka_unit_test(a_client_cannot_say_loopback),
 		cmocka_unit_test(faults_are_found_before_a_client_comes),
 	};
 
