@@ -68,9 +68,9 @@ static void a_unix_target_that_answers_and_closes_is_heard(void **state)
 		server = tcp_accept(listener);
 		eventually(plane_count(l.f, "active") == 1);
 		stop(&l);
+		put(client, "more", 4); /* is heard of first */
 		put(server, "answer", 6);
 		close(server);
-		put(client, "more", 4);
 		go_on(&l);
 		expect(client, "answer", 6);
 		assert_int_equal(ending_of(client), END_FIN);
