@@ -309,8 +309,8 @@ static inline unsigned plane_descriptors(const struct plane_fixture *f)
 	return n;
 }
 
-/* access_fd: see dataplane/access_log.h; -1 = none. */
-static inline int plane_start_with(void **state, int access_fd)
+/* start: the message, taken over. access_fd: see dataplane/access_log.h; -1 = none. */
+static inline int plane_start_by(void **state, json_t *start, int access_fd)
 {
 	struct plane_fixture *f = calloc(1, sizeof(*f));
 	int pair[2];
@@ -325,11 +325,30 @@ static inline int plane_start_with(void **state, int access_fd)
 	}
 	close(pair[1]);
 	wire_init(&f->wire, pair[0], WIRE_MAX_UP);
-	plane_send(f, json_pack("{s:s,s:i}", "type", "start", "workers", PLANE_WORKERS), &access_fd,
-		   access_fd >= 0);
+	plane_send(f, start, &access_fd, access_fd >= 0);
 	plane_ack(f, "started");
 	*state = f;
 	return 0;
+}
+
+static inline int plane_start_with(void **state, int access_fd)
+{
+	return plane_start_by(
+		state, json_pack("{s:s,s:i}", "type", "start", "workers", PLANE_WORKERS),
+		access_fd);
+}
+
+/* hosts: the text of /etc/hosts. server: of names; NULL = none. */
+static inline int plane_start_dns(void **state, const char *hosts, const char *server)
+{
+	json_t *start = json_pack("{s:s,s:i,s:{s:s,s:[]}}", "type", "start", "workers",
+				  PLANE_WORKERS, "dns", "hosts", hosts, "servers");
+
+	if (server)
+		json_array_append_new(
+			json_object_get(json_object_get(start, "dns"), "servers"),
+			json_string(server));
+	return plane_start_by(state, start, -1);
 }
 
 static inline int plane_start(void **state)
