@@ -21,7 +21,7 @@
 enum conn_state { CONN_HEADER, CONN_SNIFF, CONN_CONNECT, CONN_RELAY, CONN_LINGER };
 
 /* EPOLLOUT is asked for only while it is waited for: it would wake for nothing at first. */
-#define CONN_EVENTS (EPOLLIN | EPOLLRDHUP | EPOLLET)
+#define CONN_EVENTS (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET)
 
 /* What only connections have whose first bytes matter, until the target has got them. */
 struct conn_first {
@@ -73,6 +73,7 @@ struct conn {
 	uint64_t tried;	    /* targets: see balance.h */
 	char *name;	    /* SNI; NULL = none */
 	int64_t accepted_ms, moved_ms, give_up_ms, connected_ms;
+	int64_t last_ms; /* a side is gone, and has said something that is on its way; 0 = no */
 	struct limit_hold hold;
 	struct relay relay;
 	uint64_t told[2]; /* bytes of each direction that the counters have */

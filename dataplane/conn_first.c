@@ -380,8 +380,8 @@ static int keep_first(struct conn *c, const uint8_t *bytes, size_t n)
 	return rc;
 }
 
-/* -EAGAIN: no more for now. 0: there may be more. */
-static int read_once(struct conn *c)
+/* -EAGAIN: no more for now. 0: there may be more. all: until the kernel says so. */
+static int read_once(struct conn *c, bool all)
 {
 	struct conn_first *f = c->first;
 	uint8_t begin[FIRST_CAP_BYTES];
@@ -405,12 +405,12 @@ static int read_once(struct conn *c)
 	if (f->n == f->header_bytes)
 		f->began_ms = loop_now_ms(c->w->loop);
 	f->n += (size_t)n;
-	/* A short read has emptied the socket; a FIN behind it comes as an event. */
-	return (size_t)n < room ? -EAGAIN : 0;
+	/* A short read has emptied the socket; what comes behind it is an event. */
+	return (size_t)n < room && !all ? -EAGAIN : 0;
 }
 
 /* Until there is no more, or no more room. -ENOMEM, or negative: the client is gone. */
-static int read_bytes(struct conn *c)
+static int read_bytes(struct conn *c, bool all)
 {
 	struct conn_first *f = c->first;
 	int rc = 0;
@@ -418,7 +418,7 @@ static int read_bytes(struct conn *c)
 	c->client_events = 0;
 	while (!rc) {
 		rc = f->cap && f->n == f->cap ? grow(c) : 0;
-		rc = rc ? rc : read_once(c);
+		rc = rc ? rc : read_once(c, all);
 	}
 	if (rc == -ENOBUFS)
 		c->client_events = EPOLLIN | EPOLLRDHUP; /* whoever is next has to look */
@@ -438,12 +438,11 @@ void conn_first_ready(struct conn *c, uint32_t events)
 		conn_refuse(c, REASON_CLOSED_BEFORE_DATA);
 		return;
 	}
-	if (!(events & (EPOLLIN | EPOLLRDHUP)))
+	if (!(events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP)))
 		return;
-	rc = read_bytes(c);
-	/* The FIN that came with these bytes is not going to be an event of its own. */
-	if (!rc && (events & EPOLLRDHUP) && !c->first->eof)
-		rc = read_bytes(c);
+	/* A FIN that came with these bytes is not going to be an event of its own, nor are those
+	 * behind an urgent mark, where recv() stops. */
+	rc = read_bytes(c, events & (EPOLLPRI | EPOLLRDHUP));
 	if (rc) {
 		conn_refuse(c, no_bytes(rc));
 		return;
@@ -478,7 +477,7 @@ void conn_first_start(struct conn *c, struct route_table *t, enum conn_state sta
 	undecided_add(c);
 	make_room(c);
 	/* Mostly they are there already: then it needs no watch for them. */
-	rc = read_bytes(c);
+	rc = read_bytes(c, false);
 	if (rc)
 		conn_refuse(c, no_bytes(rc));
 	else

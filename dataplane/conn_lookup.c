@@ -111,8 +111,12 @@ static int begin(struct conn *c, const char *name)
 
 int conn_lookup(struct conn *c, const char *name, struct name_entry *out)
 {
-	struct conn_lookup *q = c->lookup;
+	struct conn_lookup *q;
 
+	/* After a shortage another target may have been chosen than the one that was asked for. */
+	if (c->lookup && strcmp(c->lookup->ask.name, name))
+		conn_lookup_drop(c);
+	q = c->lookup;
 	if (!q)
 		return begin(c, name);
 	if (q->posts)

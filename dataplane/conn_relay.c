@@ -13,6 +13,8 @@
 #include "dataplane/conn.h"
 
 #define KEEP_ALIVE_AFTER_MS 5000
+#define LAST_LOOK_MS	    10
+#define LAST_MS		    5000 /* for the last bytes of a side that is gone, while none arrives */
 
 /* ---- counters ---- */
 
@@ -137,9 +139,9 @@ static void expired(struct timer *t);
 static void set_deadline(struct conn *c)
 {
 	const struct route *r = c->route;
-	int64_t at = INT64_MAX;
+	int64_t at = c->last_ms ? loop_now_ms(c->w->loop) + LAST_LOOK_MS : INT64_MAX;
 
-	if (!c->keeps_alive && c->route->keep_alive)
+	if (!c->keeps_alive && c->route->keep_alive && keep_alive_at(c) < at)
 		at = keep_alive_at(c);
 	if (r->inactivity_timeout_ms && c->moved_ms + r->inactivity_timeout_ms < at)
 		at = c->moved_ms + r->inactivity_timeout_ms;
@@ -148,6 +150,8 @@ static void set_deadline(struct conn *c)
 	if (at != INT64_MAX)
 		timer_set(c->w->loop, &c->timer, at, expired);
 }
+
+static bool run(struct conn *c);
 
 /* Bytes that moved did not move the timer: it looks when it fires. */
 static void expired(struct timer *t)
@@ -166,7 +170,8 @@ static void expired(struct timer *t)
 	}
 	if (!c->keeps_alive && c->route->keep_alive && now_ms >= keep_alive_at(c))
 		keep_alive(c);
-	set_deadline(c);
+	if (!c->last_ms || run(c))
+		set_deadline(c);
 }
 
 /* ---- moving ---- */
@@ -183,6 +188,25 @@ static void ask_for_room(struct conn *c)
 			watch_change(c->w->loop, w[i], CONN_EVENTS | EPOLLOUT);
 }
 
+/* A side is gone; the other one is told when it has the last bytes, or takes none. False: the
+ * connection is gone. */
+static bool run_last(struct conn *c)
+{
+	const int64_t now_ms = loop_now_ms(c->w->loop);
+
+	if (!c->last_ms) {
+		c->last_ms = now_ms;
+		set_deadline(c);
+	}
+	if (now_ms < c->last_ms + LAST_MS || now_ms < c->moved_ms + LAST_MS) {
+		ask_for_room(c);
+		return true;
+	}
+	c->broken = c->relay.side[0].failed || c->relay.side[1].failed;
+	conn_end(c, REASON_NONE);
+	return false;
+}
+
 /* False: the connection is gone. */
 static bool run(struct conn *c)
 {
@@ -196,6 +220,10 @@ static bool run(struct conn *c)
 		break;
 	case RELAY_MORE:
 		turn_queue(c->w->loop, &c->turn, run_again);
+		break;
+	case RELAY_LAST:
+		if (!run_last(c))
+			return false;
 		break;
 	case RELAY_BROKEN:
 		c->broken = true;

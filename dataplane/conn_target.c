@@ -278,8 +278,13 @@ static void set_try_deadline(struct conn *c)
 static void try_expired(struct timer *t)
 {
 	struct conn *c = conn_of_timer(t);
-	bool begins = c->client.fd < 0 && !conn_watch_client(c);
+	bool begins = c->client.fd < 0;
 
+	/* What cannot be watched cannot be served: nothing of that is the target's fault. */
+	if (begins && conn_watch_client(c)) {
+		conn_refuse(c, REASON_GLOBAL_LIMIT);
+		return;
+	}
 	if (c->target_index >= 0 && begins) {
 		set_try_deadline(c);
 		return;
@@ -390,6 +395,8 @@ void conn_connect(struct conn *c)
 			give_up(c);
 			return;
 		}
+		if (c->last_target != c->target_index)
+			c->address_tries = 0;
 		c->last_target = c->target_index;
 		if (failed_open)
 			atomic_fetch_add_explicit(&c->route->stats->failed_open, 1,

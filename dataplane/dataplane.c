@@ -21,7 +21,8 @@
 #define TICK_MS		1000
 #define DRAIN_LOOK_MS	20
 #define HELLO_MAX_BYTES 16384
-#define SPARE_FDS	16 /* name servers, health checks, a hand-over */
+#define SPARE_FDS	16 /* name servers, a hand-over */
+#define CHECKS_PART	8  /* of the descriptors, for health checks */
 
 /* ---- the wire ---- */
 
@@ -117,12 +118,15 @@ static void count_own_fds(struct dataplane *d)
 	close(fd);
 	d->own_fds = (unsigned)fd;
 	d->max_fds = l.rlim_cur < INT32_MAX ? (unsigned)l.rlim_cur : INT32_MAX;
+	if (d->health)
+		health_bound(d->health, d->max_fds / CHECKS_PART);
 	dataplane_count_room(d);
 }
 
 void dataplane_count_room(struct dataplane *d)
 {
-	unsigned others = d->own_fds + 2 * (d->n_pipes + d->n_listeners) + SPARE_FDS;
+	unsigned others = d->own_fds + 2 * (d->n_pipes + d->n_listeners) + SPARE_FDS +
+			  (d->health ? health_descriptors(d->health) : 0);
 
 	if (d->max_fds)
 		atomic_store(&d->plane.max_pairs,

@@ -210,8 +210,8 @@ void dataplane_on_switch(struct dataplane *d, const json_t *m)
 	d->switches_left = d->n_workers;
 	for (unsigned i = 0; i < s.n_close; i++)
 		drop_listener(d, s.close[i]);
-	dataplane_count_room(d);
 	follow(d);
+	dataplane_count_room(d);
 	for (unsigned i = 0; i < d->n_workers; i++) {
 		s.table = route_table_ref(d->live);
 		worker_switch(&d->workers[i], &s);

@@ -45,14 +45,14 @@ struct health {
 	struct loop *loop;
 	struct route_table *table;
 	struct check **v; /* by route id and tag */
-	unsigned n, running;
+	unsigned n, running, running_max;
 	TAILQ_HEAD(, check) waiting;
 	void (*changed)(void *arg, uint32_t route, uint32_t tag, bool up, const char *why);
 	unsigned (*resolve)(void *arg, const char *name, struct addr *out, unsigned cap);
 	void *arg;
 };
 
-static void probe_done(struct health_probe *p, bool ok, const char *why);
+static void probe_done(struct health_probe *p, enum health_result r, const char *why);
 
 /* ---- what is checked ---- */
 
@@ -176,10 +176,10 @@ static bool check_count(struct check *c, bool ok)
 	return true;
 }
 
-static void check_done(struct check *c, bool ok, const char *why)
+static void check_done(struct check *c, enum health_result r, const char *why)
 {
 	struct health *h = c->all;
-	bool told = check_count(c, ok);
+	bool ok = r == HEALTH_GOOD, told = r != HEALTH_UNKNOWN && check_count(c, ok);
 	char copy[HEALTH_WHY];
 
 	snprintf(copy, sizeof(copy), "%s", why);
@@ -188,17 +188,17 @@ static void check_done(struct check *c, bool ok, const char *why)
 		h->changed(h->arg, c->route_id, c->tag, ok, copy);
 }
 
-static void probe_done(struct health_probe *p, bool ok, const char *why)
+static void probe_done(struct health_probe *p, enum health_result r, const char *why)
 {
 	struct check *c = (struct check *)((char *)p - offsetof(struct check, probe));
 
-	if (!ok && ++c->at < c->n) {
+	if (r == HEALTH_BAD && ++c->at < c->n) {
 		check_try(c);
 		return;
 	}
-	if (ok)
+	if (r == HEALTH_GOOD)
 		c->good = (c->good + c->at) % c->n;
-	check_done(c, ok, why);
+	check_done(c, r, why);
 }
 
 static void nowhere_to_go(struct turn *t)
@@ -206,7 +206,7 @@ static void nowhere_to_go(struct turn *t)
 	struct health_probe *p =
 		(struct health_probe *)((char *)t - offsetof(struct health_probe, end));
 
-	check_done((struct check *)((char *)p - offsetof(struct check, probe)), false,
+	check_done((struct check *)((char *)p - offsetof(struct check, probe)), HEALTH_BAD,
 		   "its name has no address");
 }
 
@@ -214,7 +214,7 @@ static void waiting_start(struct health *h)
 {
 	struct check *c;
 
-	while (h->running < HEALTH_RUNNING_MAX && (c = TAILQ_FIRST(&h->waiting))) {
+	while (h->running < h->running_max && (c = TAILQ_FIRST(&h->waiting))) {
 		TAILQ_REMOVE(&h->waiting, c, waiting);
 		c->waits = false;
 		c->runs = true;
@@ -417,6 +417,17 @@ void health_set_down(struct health *h, uint32_t route, uint32_t tag)
 	atomic_store(&c->target->state->down, true);
 }
 
+void health_bound(struct health *h, unsigned running_max)
+{
+	h->running_max = running_max < HEALTH_RUNNING_MAX ? running_max : HEALTH_RUNNING_MAX;
+	h->running_max = h->running_max ? h->running_max : 1;
+}
+
+unsigned health_descriptors(const struct health *h)
+{
+	return h->n < h->running_max ? h->n : h->running_max;
+}
+
 struct health *health_new(struct loop *l,
 			  void (*changed)(void *arg, uint32_t route, uint32_t tag, bool up,
 					  const char *why),
@@ -431,6 +442,7 @@ struct health *health_new(struct loop *l,
 		return NULL;
 	}
 	h->loop = l;
+	h->running_max = HEALTH_RUNNING_MAX;
 	h->changed = changed;
 	h->resolve = resolve;
 	h->arg = arg;

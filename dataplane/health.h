@@ -5,7 +5,8 @@
  * with a path an HTTP/1.1 GET that has to be answered with 2xx or 3xx; both
  * within `timeout`: a target that accepts and never answers is found by the
  * latter. `unhealthy` failures in a row take it down, `healthy` successes up
- * again. The result is target_state.down, and a call.
+ * again. The result is target_state.down, and a call. A check that this host has nothing left for
+ * (descriptors, ports, memory, a place in a unix socket's queue) counts as none.
  *
  * A check needs one port: of a target whose port follows the client's ("preserve",
  * an offset) it is the only port of its sub-match, or route_health.port; where
@@ -32,6 +33,10 @@ struct health *health_new(struct loop *l,
 					      unsigned cap),
 			  void *arg, struct err *e);
 void health_free(struct health *h);
+/* At most so many at a time from now on: 1 to HEALTH_RUNNING_MAX. */
+void health_bound(struct health *h, unsigned running_max);
+/* How many descriptors checks have at most, with the present table. */
+unsigned health_descriptors(const struct health *h);
 /* Checks what t has from now on (keeps a reference); targets of before go on where they were; those
  * that left are forgotten, and up. -ENOMEM: as it was. */
 int health_follow(struct health *h, struct route_table *t);

@@ -35,32 +35,42 @@ static void tell(struct turn *t)
 {
 	struct health_probe *p = PROBE_OF(t, end);
 
-	p->done(p, p->ok, p->why);
+	p->done(p, p->result, p->why);
 }
 
-__attribute__((format(printf, 3, 4))) static void probe_end(struct health_probe *p, bool ok,
-							    const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static void probe_end(struct health_probe *p,
+							    enum health_result r, const char *fmt,
+							    ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(p->why, sizeof(p->why), fmt, ap);
 	va_end(ap);
-	p->ok = ok;
+	p->result = r;
 	probe_close(p);
 	turn_queue(p->loop, &p->end, tell);
 }
 
+/* No descriptor, port or memory here, or (EAGAIN) no place in the queue of a unix socket, which
+ * clients fill. A flood of them must not take targets down. */
+static bool is_our_lack(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM ||
+	       error == EADDRNOTAVAIL || error == ENOSPC || error == EAGAIN;
+}
+
 static void probe_failed(struct health_probe *p, int error)
 {
-	probe_end(p, false, "%s: %s", p->doing, strerror(error));
+	probe_end(p, is_our_lack(error) ? HEALTH_UNKNOWN : HEALTH_BAD, "%s: %s", p->doing,
+		  strerror(error));
 }
 
 static void deadline_over(struct timer *t)
 {
 	struct health_probe *p = PROBE_OF(t, deadline);
 
-	probe_end(p, false, "%s: timed out", p->doing);
+	probe_end(p, HEALTH_BAD, "%s: timed out", p->doing);
 }
 
 /* ---- the GET ---- */
@@ -71,11 +81,12 @@ static void request_ready(struct watch *w, uint32_t events);
 static void probe_judge(struct health_probe *p, int status)
 {
 	if (status == -EBADMSG)
-		probe_end(p, false, "answer: not HTTP");
+		probe_end(p, HEALTH_BAD, "answer: not HTTP");
 	else if (status < 0)
-		probe_end(p, false, "answer: no status within %d bytes", HEALTH_ANSWER_MAX);
+		probe_end(p, HEALTH_BAD, "answer: no status within %d bytes", HEALTH_ANSWER_MAX);
 	else
-		probe_end(p, status >= 200 && status < 400, "answer: status %d", status);
+		probe_end(p, status >= 200 && status < 400 ? HEALTH_GOOD : HEALTH_BAD,
+			  "answer: status %d", status);
 }
 
 static void answer_ready(struct watch *w, uint32_t events)
@@ -93,7 +104,7 @@ static void answer_ready(struct watch *w, uint32_t events)
 		return;
 	}
 	if (!n) {
-		probe_end(p, false, "answer: closed before its status");
+		probe_end(p, HEALTH_BAD, "answer: closed before its status");
 		return;
 	}
 	status = health_answer_feed(&p->answer, bytes, (size_t)n);
@@ -143,7 +154,7 @@ static void request_send(struct health_probe *p)
 	ssize_t n;
 
 	if (!len) {
-		probe_end(p, false, "request: its path is too long");
+		probe_end(p, HEALTH_BAD, "request: its path is too long");
 		return;
 	}
 	n = send(p->fd, text + p->sent, len - p->sent, MSG_NOSIGNAL);
@@ -171,7 +182,7 @@ static void request_ready(struct watch *w, uint32_t events)
 static void probe_connected(struct health_probe *p)
 {
 	if (!p->path) {
-		probe_end(p, true, "connect: accepted");
+		probe_end(p, HEALTH_GOOD, "connect: accepted");
 		return;
 	}
 	p->doing = "request";
@@ -203,7 +214,7 @@ void health_probe_init(struct health_probe *p, struct loop *l)
 
 void health_probe_start(struct health_probe *p, const struct sockaddr *to, socklen_t len,
 			const char *path, const char *host, unsigned timeout_ms,
-			void (*done)(struct health_probe *p, bool ok, const char *why))
+			void (*done)(struct health_probe *p, enum health_result r, const char *why))
 {
 	p->path = path;
 	p->host = host;

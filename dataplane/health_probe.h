@@ -13,6 +13,12 @@
 
 #define HEALTH_WHY 96
 
+enum health_result {
+	HEALTH_BAD,
+	HEALTH_GOOD,
+	HEALTH_UNKNOWN, /* this host lacked something: nothing was learned of the target */
+};
+
 struct health_probe {
 	struct loop *loop;
 	int fd;			 /* -1: not running */
@@ -25,8 +31,8 @@ struct health_probe {
 	struct watch watch;
 	struct timer deadline;
 	struct turn end;
-	void (*done)(struct health_probe *p, bool ok, const char *why);
-	bool ok;
+	void (*done)(struct health_probe *p, enum health_result r, const char *why);
+	enum health_result result;
 	char why[HEALTH_WHY];
 };
 
@@ -36,7 +42,8 @@ void health_probe_init(struct health_probe *p, struct loop *l);
  * as long as p. */
 void health_probe_start(struct health_probe *p, const struct sockaddr *to, socklen_t len,
 			const char *path, const char *host, unsigned timeout_ms,
-			void (*done)(struct health_probe *p, bool ok, const char *why));
+			void (*done)(struct health_probe *p, enum health_result r,
+				     const char *why));
 /* done is not called any more. */
 void health_probe_stop(struct health_probe *p);
 

@@ -126,8 +126,9 @@ void listener_open(struct listener *l)
 	if (l->open)
 		return;
 	l->batch = 1;
-	/* Accepted sockets inherit it, which saves a call for each. */
+	/* Accepted sockets inherit both, which saves the calls for each. */
 	setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(l->fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
 	l->open = !watch_add(l->w->loop, &l->watch, l->fd, EPOLLIN, accept_ready);
 }
 

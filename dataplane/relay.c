@@ -7,7 +7,8 @@
  * Edges. A flag of a side stays true until the kernel said EAGAIN, or as much as
  * that: a read that left room in the buffer has emptied the queue, and what comes
  * later is a new edge. So a small request is one recv() and one send(), with no
- * read in vain. It is not so where a FIN or an error stands behind the bytes: its
+ * read in vain. It is not so where a FIN or an error stands behind the bytes, or an urgent mark
+ * among them, where recv() stops: its
  * edge was told with theirs, hence `ending`, which starts true because nobody knows
  * what epoll told before. A send() that was cut has met the bound of the socket,
  * which promises an edge. A short splice() proves nothing: a pipe is full when its
@@ -39,6 +40,12 @@
  * peeks, sends, and takes from the sender what was sent. To wait for a buffer would
  * let those who hold them - receivers that have stalled - stop everybody else.
  *
+ * Urgent bytes (RFC 6093) lose their mark and keep their place. recv() leaves them out unless the
+ * socket has SO_OOBINLINE, which a side gets when epoll tells of one, and before a read can begin
+ * at a mark that epoll has not told of: after one that filled its buffer. splice() never gets past
+ * a mark, and takes it for the end where a FIN is queued behind it: hence the copy after EPOLLPRI,
+ * and the recv() that has to confirm an end.
+ *
  * A run gives way after 1 MiB or 32 steps a direction; with 8 MiB one stream cost the
  * same.
  */
@@ -49,7 +56,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include "dataplane/relay.h"
+#include "dataplane/relay_internal.h"
 
 #define FULL_READ_BYTES	 32768u
 #define QUIET_READ_BYTES 16384u
@@ -67,8 +74,6 @@ struct pass {
 	struct relay_flow *flow, *other;
 	struct relay_side *from, *to;
 	size_t moved;
-	struct relay_side *failed; /* with error */
-	int error;
 };
 
 void relay_init(struct relay *r, int client_fd, int target_fd, bool can_splice)
@@ -88,18 +93,31 @@ void relay_prefill(struct relay *r, unsigned i, uint8_t *buffer, size_t len, siz
 	r->flow[i].to_skip = skipped;
 }
 
+static void side_inline(struct relay_side *s)
+{
+	const int on = 1;
+
+	if (!s->inlined)
+		setsockopt(s->fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+	s->inlined = true;
+}
+
 void relay_note(struct relay *r, unsigned i, uint32_t events)
 {
 	struct relay_side *s = &r->side[i];
 
-	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+	if (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		s->readable = true;
 	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
 		s->writable = true;
-	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+	if (events & (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		s->ending = true;
 	if (events & EPOLLERR)
 		s->failed = true;
+	if (events & EPOLLPRI) {
+		side_inline(s);
+		r->flow[i].full_reads = 0;
+	}
 }
 
 size_t relay_held(const struct relay *r, unsigned i)
@@ -109,21 +127,36 @@ size_t relay_held(const struct relay *r, unsigned i)
 
 /* ---- one step: true where another one may follow ---- */
 
-static bool pass_fail(struct pass *s, struct relay_side *side, int error)
-{
-	s->failed = side;
-	s->error = error;
-	return false;
-}
-
-/* After a call that returned -1 with errno. */
-static bool pass_blocked(struct pass *s, struct relay_side *side, bool *ready)
+/* After a write that returned -1 with errno. */
+static bool send_failed(struct pass *s)
 {
 	if (errno == EINTR)
 		return true;
-	if (errno != EAGAIN)
-		return pass_fail(s, side, errno);
-	*ready = false;
+	if (errno == EAGAIN) {
+		s->to->writable = false;
+		return false;
+	}
+	/* EPIPE is a side that has closed: in order, or reading it will tell. */
+	if (errno != EPIPE) {
+		relay_side_fail(s->relay, s->to, errno);
+		s->to->no_fin = true;
+	}
+	s->to->readable = s->to->ending = true;
+	relay_flow_cut(s->flow, s->pool);
+	return true;
+}
+
+/* After a read that returned -1 with errno. */
+static bool take_failed(struct pass *s)
+{
+	if (errno == EINTR)
+		return true;
+	if (errno == EAGAIN) {
+		s->from->readable = s->from->ending = false;
+		return false;
+	}
+	relay_side_fail(s->relay, s->from, errno);
+	s->flow->eof = s->flow->shut = true;
 	return false;
 }
 
@@ -162,7 +195,7 @@ static bool send_buffer(struct pass *s)
 			 MSG_DONTWAIT | MSG_NOSIGNAL | more);
 
 	if (n < 0)
-		return pass_blocked(s, s->to, &s->to->writable);
+		return send_failed(s);
 	pass_sent(s, (size_t)n);
 	f->from += (size_t)n;
 	if (f->from < f->to) {
@@ -179,10 +212,10 @@ static bool send_pipe(struct pass *s)
 	ssize_t n = splice(f->pipe->fd[0], NULL, s->to->fd, NULL, f->in_pipe,
 			   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 
-	if (n < 0)
-		return pass_blocked(s, s->to, &s->to->writable);
 	if (!n)
-		return pass_fail(s, s->to, EIO);
+		errno = EIO;
+	if (n <= 0)
+		return send_failed(s);
 	pass_sent(s, (size_t)n);
 	f->in_pipe -= (size_t)n;
 	if (!f->in_pipe)
@@ -192,10 +225,12 @@ static bool send_pipe(struct pass *s)
 
 static bool send_fin(struct pass *s)
 {
-	/* The last one is the owner's close(). */
-	if (!s->other->shut && shutdown(s->to->fd, SHUT_WR))
-		return pass_fail(s, s->to, errno);
 	s->flow->shut = true;
+	if (s->from->no_fin)
+		return false;
+	/* The last one is the owner's close(), unless that has to wait. */
+	if ((!s->other->shut || s->other->cut) && shutdown(s->to->fd, SHUT_WR))
+		relay_side_fail(s->relay, s->to, errno);
 	return false;
 }
 
@@ -223,17 +258,20 @@ static void take_rest(struct pass *s)
 		f->eof = true;
 	else if (errno == EAGAIN)
 		s->from->readable = s->from->ending = false;
+	else if (errno != EINTR) {
+		relay_side_fail(s->relay, s->from, errno);
+		s->from->no_fin = true;
+	}
 }
 
 static bool take_copy(struct pass *s)
 {
 	struct relay_flow *f = s->flow;
 	ssize_t n = recv(s->from->fd, f->buffer, POOL_BUFFER_BYTES, MSG_DONTWAIT);
-	bool go_on = true;
+	bool go_on;
 
 	if (n < 0) {
-		s->from->ending &= errno != EAGAIN;
-		go_on = pass_blocked(s, s->from, &s->from->readable);
+		go_on = take_failed(s);
 		buffer_back(s);
 		return go_on;
 	}
@@ -243,7 +281,9 @@ static bool take_copy(struct pass *s)
 		take_rest(s);
 	if (!n)
 		buffer_back(s);
-	else if (n < POOL_BUFFER_BYTES && !s->from->ending)
+	else if (n == POOL_BUFFER_BYTES)
+		side_inline(s->from);
+	else if (!s->from->ending)
 		s->from->readable = false;
 	return true;
 }
@@ -261,13 +301,8 @@ static bool take_splice(struct pass *s)
 		f->spliced = true;
 		return true;
 	}
-	if (!n) {
-		pass_took(s, 0);
-		go_on = true;
-	} else {
-		s->from->ending &= errno != EAGAIN;
-		go_on = pass_blocked(s, s->from, &s->from->readable);
-	}
+	go_on = !n || take_failed(s);
+	f->full_reads = n ? f->full_reads : 0;
 	pipe_back(s);
 	return go_on;
 }
@@ -290,8 +325,10 @@ static bool pass_drop(struct pass *s, uint8_t *bytes, size_t n)
 
 		if (k < 0 && errno == EINTR)
 			continue;
-		if (k <= 0) /* they were there, and nobody else reads */
-			return pass_fail(s, s->from, k ? errno : EIO);
+		if (k <= 0) { /* they were there, and nobody else reads */
+			errno = EIO;
+			return take_failed(s);
+		}
 		n -= (size_t)k;
 	}
 	return true;
@@ -312,16 +349,28 @@ static bool pass_through(struct pass *s)
 			pass_took(s, 0);
 			return true;
 		}
-		s->from->ending &= errno != EAGAIN;
-		return pass_blocked(s, s->from, &s->from->readable);
+		return take_failed(s);
 	}
+	side_inline(s->from);
 	sent = send(s->to->fd, bytes, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sent < 0)
-		return pass_blocked(s, s->to, &s->to->writable);
+		return send_failed(s);
 	s->to->writable = sent == n;
 	pass_took(s, (size_t)sent); /* who sends much gets a pipe */
 	pass_sent(s, (size_t)sent);
 	return pass_drop(s, bytes, (size_t)sent);
+}
+
+/* Read all the same: what lies unread when a socket is closed makes that a reset. */
+static bool take_for_nobody(struct pass *s)
+{
+	uint8_t bytes[THROUGH_BYTES];
+	ssize_t n = recv(s->from->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+	if (n < 0)
+		return take_failed(s);
+	s->flow->eof = !n;
+	return n > 0;
 }
 
 static bool take(struct pass *s)
@@ -346,6 +395,8 @@ static bool pass_step(struct pass *s)
 {
 	struct relay_flow *f = s->flow;
 
+	if (f->cut)
+		return !f->eof && s->from->readable && take_for_nobody(s);
 	if (f->in_pipe)
 		return s->to->writable && send_pipe(s);
 	if (f->from < f->to)
@@ -367,22 +418,20 @@ static bool pass_run(struct pass *s)
 	return false;
 }
 
-static int side_error(const struct relay_side *side)
+/* True: there is more. */
+static bool flow_run(struct relay *r, unsigned i, struct pool *p, int64_t now_ms, int64_t *moved_ms)
 {
-	socklen_t len = sizeof(int);
-	int error = 0;
+	struct pass s = { .relay = r,
+			  .pool = p,
+			  .flow = &r->flow[i],
+			  .other = &r->flow[!i],
+			  .from = &r->side[i],
+			  .to = &r->side[!i] };
+	bool more = pass_run(&s);
 
-	if (getsockopt(side->fd, SOL_SOCKET, SO_ERROR, &error, &len) || !error)
-		error = ECONNRESET;
-	return error;
-}
-
-static enum relay_result relay_broken(const struct relay *r, const struct relay_side *failed,
-				      int err, unsigned *side, int *error)
-{
-	*side = failed == &r->side[RELAY_TARGET] ? RELAY_TARGET : RELAY_CLIENT;
-	*error = err;
-	return RELAY_BROKEN;
+	if (s.moved)
+		*moved_ms = now_ms;
+	return more;
 }
 
 enum relay_result relay_run(struct relay *r, struct pool *p, int64_t now_ms, int64_t *moved_ms,
@@ -390,40 +439,21 @@ enum relay_result relay_run(struct relay *r, struct pool *p, int64_t now_ms, int
 {
 	bool more = false;
 
-	for (unsigned i = 0; i < 2; i++) {
-		struct pass s = { .relay = r,
-				  .pool = p,
-				  .flow = &r->flow[i],
-				  .other = &r->flow[!i],
-				  .from = &r->side[i],
-				  .to = &r->side[!i] };
-
-		more |= pass_run(&s);
-		if (s.moved)
-			*moved_ms = now_ms;
-		if (s.failed)
-			return relay_broken(r, s.failed, s.error, side, error);
-	}
+	relay_cut_failed(r, p);
+	for (unsigned i = 0; i < 2; i++)
+		more |= flow_run(r, i, p, now_ms, moved_ms);
+	relay_cut_failed(r, p);
 	if (more)
 		return RELAY_MORE;
-	if (r->flow[0].shut && r->flow[1].shut)
+	if (!r->flow[0].shut || !r->flow[1].shut)
+		return r->side[0].failed || r->side[1].failed ? RELAY_LAST : RELAY_WAIT;
+	if (!r->flow[0].cut && !r->flow[1].cut)
 		return RELAY_ENDED;
-	for (unsigned i = 0; i < 2; i++) {
-		if (r->side[i].failed)
-			return relay_broken(r, &r->side[i], side_error(&r->side[i]), side, error);
-	}
-	return RELAY_WAIT;
+	return relay_last(r, now_ms, moved_ms, side, error);
 }
 
 void relay_fini(struct relay *r, struct pool *p)
 {
-	for (unsigned i = 0; i < 2; i++) {
-		struct relay_flow *f = &r->flow[i];
-
-		pool_buffer_put(p, f->buffer);
-		pool_pipe_put(p, f->pipe, !f->in_pipe);
-		f->buffer = NULL;
-		f->pipe = NULL;
-		f->from = f->to = f->in_pipe = 0;
-	}
+	for (unsigned i = 0; i < 2; i++)
+		relay_flow_drop(&r->flow[i], p);
 }

@@ -2,7 +2,7 @@
 /*
  * relay: moves bytes both ways between two connected stream sockets until both
  * directions have ended. Knows no epoll: its owner registers both sockets
- * edge-triggered (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET), notes what epoll
+ * edge-triggered (EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET), notes what epoll
  * says with relay_note() and calls relay_run().
  *
  * A direction copies through a pooled buffer; once reads come back full it is
@@ -10,8 +10,11 @@
  * buffer or pipe only while bytes are in them, so an idle connection has
  * neither, and a stalled receiver holds at most one pipe. Where the pool has nothing left,
  * bytes wait in the sender's socket instead. A FIN is passed on as
- * a FIN after the last byte; the other direction goes on. An error of one side
- * ends both: the owner answers the other with a reset.
+ * a FIN after the last byte; the other direction goes on. A side that takes nothing
+ * more ends only the direction towards it, whose bytes are thrown away; what it has said
+ * before still goes to the other side, and has arrived there before that one is told of
+ * the error: the owner answers it with a reset. Urgent bytes are passed on in their place, as
+ * others.
  */
 #ifndef DATAPLANE_RELAY_H
 #define DATAPLANE_RELAY_H
@@ -23,8 +26,11 @@ enum { RELAY_CLIENT, RELAY_TARGET }; /* side[]: indexes; flow[i] goes from side 
 struct relay_side {
 	int fd;			 /* non-blocking */
 	bool readable, writable; /* until EAGAIN says otherwise */
-	bool ending;		 /* a FIN or an error may be queued: a short read proves nothing */
-	bool failed;		 /* epoll told an error */
+	bool ending; /* a FIN, an error or an urgent mark may be queued: a short read proves nothing
+		      */
+	bool inlined; /* urgent bytes are read with the others */
+	bool failed;  /* it has an error: nothing more goes to it */
+	bool no_fin;  /* a write took its error: reading it ends as if in order, and did not */
 };
 
 struct relay_flow {
@@ -38,7 +44,8 @@ struct relay_flow {
 	uint64_t skipped;    /* of those: not the sender's own bytes (a PROXY header) */
 	size_t to_skip;	     /* of the buffer: the same, still to be sent */
 	unsigned full_reads; /* with no quiet one between */
-	bool eof, shut;	     /* FIN read; FIN passed on */
+	bool eof, shut;	     /* nothing more comes; nothing more goes out */
+	bool cut;	     /* its receiver takes nothing more: what comes is thrown away */
 	bool spliced;	     /* has been moved by splice at least once */
 };
 
@@ -46,13 +53,18 @@ struct relay {
 	struct relay_side side[2];
 	struct relay_flow flow[2];
 	bool can_splice;
+	unsigned failed_side; /* with error, the first one's; 0 = none */
+	int error;
+	uint64_t acked; /* of the last bytes of a side that is gone */
 };
 
 enum relay_result {
 	RELAY_WAIT,   /* for events */
 	RELAY_MORE,   /* gave way to others: call again soon (turn_queue) */
+	RELAY_LAST,   /* a side is gone, and what it said is on its way to the other: call again
+		       * within some ms, with or without events; how often is the owner's to bound */
 	RELAY_ENDED,  /* both directions, in order; closing both sockets is the last FIN */
-	RELAY_BROKEN, /* a side failed: *error, *side */
+	RELAY_BROKEN, /* a side failed, and has no more to say: *error, *side */
 };
 
 void relay_init(struct relay *r, int client_fd, int target_fd, bool can_splice);
@@ -63,8 +75,8 @@ void relay_prefill(struct relay *r, unsigned i, uint8_t *buffer, size_t len, siz
 /* epoll's events for side i. What epoll told before relay_init() need not be told again. */
 void relay_note(struct relay *r, unsigned i, uint32_t events);
 /* side and error (a positive errno) are set with RELAY_BROKEN.
- * moved_ms: set to now_ms where at least one byte was written. SIGPIPE must be ignored: splice(2)
- * has no MSG_NOSIGNAL. */
+ * moved_ms: set to now_ms where at least one byte was written, or one of the last arrived. SIGPIPE
+ * must be ignored: splice(2) has no MSG_NOSIGNAL. */
 enum relay_result relay_run(struct relay *r, struct pool *p, int64_t now_ms, int64_t *moved_ms,
 			    unsigned *side, int *error);
 /* Gives buffers and pipes back; the sockets stay the owner's. */

@@ -280,6 +280,16 @@ static inline json_int_t plane_count(struct plane_fixture *f, const char *key)
 	return n;
 }
 
+/* A number of the process: "undecided", "connections" … */
+static inline json_int_t plane_process(struct plane_fixture *f, const char *key)
+{
+	json_t *a = plane_status(f);
+	json_int_t n = json_integer_value(json_object_get(json_object_get(a, "process"), key));
+
+	json_decref(a);
+	return n;
+}
+
 /* Refused by that reason; of who has no route too. */
 static inline json_int_t plane_refused(struct plane_fixture *f, const char *reason)
 {

@@ -21,9 +21,10 @@
 #include "ctl/base/clock.h"
 #include "dataplane/relay.h"
 
-#define PERIOD	  65521 /* a prime: bytes that come twice or not at all do not fit */
-#define CHUNK_MAX 262144
-#define PATIENCE  10000 /* ms without anything moving: an edge was lost */
+#define PERIOD	   65521 /* a prime: bytes that come twice or not at all do not fit */
+#define CHUNK_MAX  262144
+#define BULK_BYTES (24u << 20)
+#define PATIENCE   10000 /* ms without anything moving: an edge was lost */
 
 struct end {
 	int fd;
@@ -137,7 +138,8 @@ static inline void bench_open(struct bench *b, bool tcp, int buffers, bool can_s
 	pool_init(&b->pool, 0, 2);
 	pipes_give(&b->pool, n_pipes, 1 << 20);
 	for (unsigned i = 0; i < 2; i++) {
-		struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+		struct epoll_event ev = { .events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP |
+						    EPOLLET,
 					  .data.u32 = i };
 		int v[2];
 
@@ -183,13 +185,14 @@ static inline void bench_close(struct bench *b)
 static inline bool bench_round(struct bench *b, int wait_ms)
 {
 	struct epoll_event ev[2];
+	bool last = b->result == RELAY_LAST;
 	int n = epoll_wait(b->ep, ev, 2, b->result == RELAY_MORE ? 0 : wait_ms);
 
 	if (b->result == RELAY_ENDED || b->result == RELAY_BROKEN)
 		return false;
 	for (int i = 0; i < n; i++)
 		relay_note(&b->relay, ev[i].data.u32, ev[i].events);
-	if (n <= 0 && b->result != RELAY_MORE)
+	if (n <= 0 && b->result != RELAY_MORE && !last)
 		return false;
 	b->runs++;
 	b->result = relay_run(&b->relay, &b->pool, clock_mono_ms(), &b->moved_ms, &b->broken_side,
@@ -197,7 +200,7 @@ static inline bool bench_round(struct bench *b, int wait_ms)
 	/* As an owner's close() would: the fixture looks at the sockets first. */
 	for (int i = 0; i < 2 && b->result == RELAY_ENDED; i++)
 		shutdown(b->fd[i], SHUT_WR);
-	return true;
+	return n > 0 || !last || b->result != RELAY_LAST;
 }
 
 /* At most n more bytes of end i's stream: how many it got rid of. */
@@ -234,6 +237,49 @@ static inline size_t end_receive(struct bench *b, unsigned i, size_t n)
 	}
 	e->fin_got |= done == 0;
 	return done > 0 ? (size_t)done : 0;
+}
+
+/* Rounds until end i has everything that the other one sent, and its FIN where one was sent. */
+static inline void bench_deliver(struct bench *b, unsigned i)
+{
+	int64_t last_ms = clock_mono_ms();
+
+	while (b->end[i].got < b->end[!i].sent || b->end[i].fin_got < b->end[!i].fin_sent) {
+		if (bench_round(b, 1) + end_receive(b, i, CHUNK_MAX))
+			last_ms = clock_mono_ms();
+		assert_true(clock_mono_ms() - last_ms < PATIENCE);
+	}
+}
+
+/* `total` bytes from end i, delivered while they are sent. */
+static inline void bench_stream(struct bench *b, unsigned i, uint64_t total)
+{
+	uint64_t goal = b->end[i].sent + total;
+
+	while (b->end[i].sent < goal) {
+		end_send(b, i, goal - b->end[i].sent);
+		bench_round(b, 0);
+		end_receive(b, !i, CHUNK_MAX);
+	}
+	bench_deliver(b, !i);
+}
+
+/* Until the relay has an end, good or bad. */
+static inline void bench_finish(struct bench *b)
+{
+	int64_t start_ms = clock_mono_ms();
+
+	while (b->result != RELAY_ENDED && b->result != RELAY_BROKEN) {
+		bench_round(b, 1);
+		assert_true(clock_mono_ms() - start_ms < PATIENCE);
+	}
+}
+
+static inline void settle(struct bench *b)
+{
+	while (bench_round(b, 20))
+		;
+	assert_int_equal(b->result, RELAY_WAIT);
 }
 
 #endif

@@ -11,8 +11,7 @@
 
 #include "tests/unit/relay_fixture.h"
 
-#define STALL_MAX  (16u << 20)
-#define BULK_BYTES (24u << 20)
+#define STALL_MAX (16u << 20)
 
 static int setup(void **state)
 {
@@ -20,49 +19,6 @@ static int setup(void **state)
 	signal(SIGPIPE, SIG_IGN);
 	pattern_init();
 	return 0;
-}
-
-/* Rounds until end i has everything that the other one sent, and its FIN where one was sent. */
-static void bench_deliver(struct bench *b, unsigned i)
-{
-	int64_t last_ms = clock_mono_ms();
-
-	while (b->end[i].got < b->end[!i].sent || b->end[i].fin_got < b->end[!i].fin_sent) {
-		if (bench_round(b, 1) + end_receive(b, i, CHUNK_MAX))
-			last_ms = clock_mono_ms();
-		assert_true(clock_mono_ms() - last_ms < PATIENCE);
-	}
-}
-
-/* `total` bytes from end i, delivered while they are sent. */
-static void bench_stream(struct bench *b, unsigned i, uint64_t total)
-{
-	uint64_t goal = b->end[i].sent + total;
-
-	while (b->end[i].sent < goal) {
-		end_send(b, i, goal - b->end[i].sent);
-		bench_round(b, 0);
-		end_receive(b, !i, CHUNK_MAX);
-	}
-	bench_deliver(b, !i);
-}
-
-/* Until the relay has an end, good or bad. */
-static void bench_finish(struct bench *b)
-{
-	int64_t start_ms = clock_mono_ms();
-
-	while (b->result == RELAY_WAIT || b->result == RELAY_MORE) {
-		bench_round(b, 1);
-		assert_true(clock_mono_ms() - start_ms < PATIENCE);
-	}
-}
-
-static void settle(struct bench *b)
-{
-	while (bench_round(b, 20))
-		;
-	assert_int_equal(b->result, RELAY_WAIT);
 }
 
 /* ---- ends ---- */
@@ -154,40 +110,6 @@ static void a_reset_is_reported_with_its_side(void **state)
 		assert_true(b.error == ECONNRESET || b.error == EPIPE);
 		bench_close(&b);
 	}
-}
-
-static void a_reset_breaks_a_relay_that_is_stalled(void **state)
-{
-	(void)state;
-	for (unsigned side = 0; side < 2; side++) {
-		struct bench b;
-
-		bench_open(&b, true, 0, true, 1);
-		do {
-			end_send(&b, 0, CHUNK_MAX);
-		} while (bench_round(&b, 50));
-		assert_true(relay_held(&b.relay, 0) > 0);
-		end_reset(&b.end[side]);
-		bench_finish(&b);
-		assert_int_equal(b.result, RELAY_BROKEN);
-		assert_int_equal(b.broken_side, side);
-		bench_close(&b); /* nothing is lost by the pool */
-	}
-}
-
-static void a_reader_that_went_away_breaks_it(void **state)
-{
-	struct bench b;
-
-	(void)state;
-	bench_open(&b, false, 0, false, 0);
-	end_close(&b.end[1]);
-	end_send(&b, 0, 100);
-	bench_finish(&b);
-	assert_int_equal(b.result, RELAY_BROKEN);
-	assert_int_equal(b.broken_side, RELAY_TARGET);
-	assert_int_equal(b.error, EPIPE);
-	bench_close(&b);
 }
 
 /* ---- what it holds ---- */
@@ -404,8 +326,6 @@ int main(void)
 		cmocka_unit_test(a_fin_that_comes_alone_is_seen),
 		cmocka_unit_test(a_fin_that_epoll_told_before_is_seen),
 		cmocka_unit_test(a_reset_is_reported_with_its_side),
-		cmocka_unit_test(a_reset_breaks_a_relay_that_is_stalled),
-		cmocka_unit_test(a_reader_that_went_away_breaks_it),
 		cmocka_unit_test(an_idle_relay_holds_nothing),
 		cmocka_unit_test(a_stalled_receiver_is_bounded),
 		cmocka_unit_test(bulk_is_spliced_and_what_follows_is_not),
