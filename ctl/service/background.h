@@ -5,8 +5,9 @@
 
 #include "ctl/control/start.h"
 
-#define BACKGROUND_UNIT "spctl-run.service"
-#define BACKGROUND_ENV	"SPCTL_BACKGROUND" /* set: it ends when no route needs it */
+#define BACKGROUND_UNIT	    "spctl-run.service"
+#define BACKGROUND_ENV	    "SPCTL_BACKGROUND" /* set: it ends when no route needs it */
+#define BACKGROUND_UNIT_ENV "SPCTL_UNIT"       /* set by spctl.service: systemd runs this command */
 #define BACKGROUND_LOG                                                            \
 	"service.log" /* in RUN: the words of one that was not started by systemd \
 		       */
