@@ -45,7 +45,6 @@ struct plane {
 	atomic_bool out_of_descriptors;
 	atomic_uint max_pairs; /* connections that descriptors are left for; 0 = not known yet */
 	size_t hello_max_bytes;
-	int access_fd; /* where access lines go; -1: nowhere */
 };
 
 struct listener {
@@ -75,8 +74,8 @@ struct worker {
 	pthread_t thread;
 	bool started;
 	struct pool pool;
-	struct access_log *access; /* NULL: there is nowhere to write */
-	struct route_table *table; /* NULL until the first switch */
+	_Atomic(struct access_log *) access; /* NULL: there is nowhere to write */
+	struct route_table *table;	     /* NULL until the first switch */
 	struct name_book *names;
 	struct listener *listeners;
 	unsigned n_closing;	     /* of them: those that still look at their queue */
@@ -116,6 +115,8 @@ int worker_add_listener(struct worker *w, uint32_t id, const struct addr *a, uin
 int worker_switch(struct worker *w, const struct worker_switch *s);
 int worker_set_names(struct worker *w, struct name_book *b); /* a reference, taken over */
 int worker_add_pipes(struct worker *w, const int *fds, unsigned n);
+/* Where access lines go from now on; access_log_check() has said yes. It stays the caller's. */
+int worker_set_access(struct worker *w, int fd);
 /* route 0 = all of them. */
 int worker_end(struct worker *w, uint32_t route, enum reason why);
 /* No more connections. */

@@ -24,6 +24,7 @@
 #include "ctl/apply/failpoint.h"
 #include "ctl/base/clock.h"
 #include "ctl/base/io.h"
+#include "ctl/base/log.h"
 #include "ctl/control/client.h"
 #include "ctl/service/process.h"
 #include "ctl/state/state.h"
@@ -172,7 +173,7 @@ static bool answers(const struct background *b, struct err *e)
 	return true;
 }
 
-/* Without what every line begins with. */
+/* Without what every line begins with; for a terminal, and not all of it is our own. */
 static void last_error(const char *log, char *out, size_t cap)
 {
 	static const char mark[] = "spctl: error: ";
@@ -184,7 +185,7 @@ static void last_error(const char *log, char *out, size_t cap)
 		for (const char *p = text.data; (p = strstr(p, mark)); p++)
 			found = p + strlen(mark);
 	if (found)
-		snprintf(out, cap, "%.*s", (int)strcspn(found, "\n"), found);
+		log_escape(found, strcspn(found, "\n"), out, cap);
 	buf_fini(&text);
 }
 
