@@ -40,6 +40,7 @@ static bool look_at_process(struct attention *a, const struct service_view *v, b
 			    uint32_t live, const char *repair)
 {
 	const char *state = service_view_text(v->service, "state");
+	const char *why = service_view_text(v->service, "lastEnd");
 
 	if (v->presence != CONTROL_THERE) {
 		nobody_there(a, v, needed, repair);
@@ -52,8 +53,9 @@ static bool look_at_process(struct attention *a, const struct service_view *v, b
 	if (strcmp(state, "ready")) {
 		add(a,
 		    "the dataplane is not ready (%s, started again %llu times): new connections "
-		    "wait",
-		    state, (unsigned long long)service_view_number(v->service, "restarts"));
+		    "wait%s%s",
+		    state, (unsigned long long)service_view_number(v->service, "restarts"),
+		    *why ? "; it ended: " : "", why);
 		return false;
 	}
 	if (!service_view_serves(v, live))
