@@ -47,7 +47,9 @@ expect_eq "$(dataplane_pid)" "$dataplane" 'the dataplane'
 is_cut() { (($(stat -c %s "$LOG") < 100000)); }
 eventually is_cut
 expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:8000
+# Nothing of it is left behind.
 expect_exit 0 spctl down
+expect_eq "$(find "$RUN" -name 'service*' -o -name 'run*' ! -name run -o -name 'dataplane*' -o -name 'control*')" '' 'files of the service after down'
 
 # Why it ended, in its own words, is in the log and in status.
 service_launch --user nosuchuser
