@@ -100,11 +100,12 @@ $(LAB) $(TIERS): %: %.o $(LAB_OBJ) $(O)/libspctl.a
 $(PLANTED): %: %.o $(O)/ctl/cli/main.o $(O)/libspctl.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(ALL_LDLIBS)
-# The tools run beside spctl in tests, never as part of it: libc only.
+# The tools run beside spctl in tests, never as part of it: libc only (one asks for names of calls).
+$(O)/tests/tools/callfilter: TOOL_LDLIBS = -lseccomp
 $(O)/tests/tools/%: tests/tools/%.c $(wildcard tests/tools/*.h) Makefile
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra $(if $(WERROR),-Werror) -o $@ $< -pthread
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra $(if $(WERROR),-Werror) -o $@ $< -pthread $(TOOL_LDLIBS)
 $(O)/tests/preload/%.so: tests/preload/%.c Makefile
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)

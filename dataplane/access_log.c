@@ -20,7 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctl/base/clock.h"
@@ -312,14 +311,14 @@ uint64_t access_log_dropped(const struct access_log *a)
 	return atomic_load_explicit(&a->dropped, memory_order_relaxed);
 }
 
-static int fd_check(int fd, struct err *e)
+/* By lseek(2): fstat(2) of the C library asks by path, and in the sandbox there are none. */
+int access_log_check(int fd, struct err *e)
 {
-	int flags = fcntl(fd, F_GETFL);
-	struct stat st;
+	const int flags = fcntl(fd, F_GETFL);
 
-	if (flags < 0 || fstat(fd, &st))
+	if (flags < 0)
 		return err_sys(e, errno, "access log: descriptor %d", fd);
-	if (!S_ISREG(st.st_mode) && !(flags & O_NONBLOCK))
+	if (lseek(fd, 0, SEEK_CUR) < 0 && !(flags & O_NONBLOCK))
 		return err_set(e, EINVAL, "access log: descriptor %d would wait for its reader",
 			       fd);
 	return 0;
@@ -329,7 +328,7 @@ struct access_log *access_log_new(struct loop *l, int fd, bool json, struct err 
 {
 	struct access_log *a;
 
-	if (fd_check(fd, e))
+	if (access_log_check(fd, e))
 		return NULL;
 	a = calloc(1, sizeof(*a));
 	if (!a) {

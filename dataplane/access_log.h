@@ -41,8 +41,10 @@ size_t access_log_format(const struct access_record *r, bool json, char *out, si
 
 struct access_log;
 
-/* fd stays the caller's, and has to be O_NONBLOCK unless it is a regular file: -EINVAL. It is never
- * set here, others may share the open file. SIGPIPE has to be ignored. */
+/* Has to be O_NONBLOCK unless it is a regular file: -EINVAL. It is never set here, others may share
+ * the open file. */
+int access_log_check(int fd, struct err *e);
+/* fd stays the caller's, and is checked as above. SIGPIPE and SIGXFSZ have to be ignored. */
 struct access_log *access_log_new(struct loop *l, int fd, bool json, struct err *e);
 /* The form of the lines from now on. */
 void access_log_set_json(struct access_log *a, bool json);

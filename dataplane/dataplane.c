@@ -145,16 +145,6 @@ static int start_workers(struct dataplane *d, unsigned n, struct err *e)
 	return rc;
 }
 
-/* From here on it is ours, until the process ends. */
-static int take_access_fd(struct wire_message *m)
-{
-	const int fd = m->n_fds ? m->fds[0] : -1;
-
-	if (fd >= 0)
-		m->fds[0] = -1;
-	return fd;
-}
-
 static int start(struct dataplane *d, const json_t *m, struct err *e)
 {
 	json_int_t workers = json_integer_value(json_object_get(m, "workers"));
@@ -186,8 +176,6 @@ static void on_start(struct dataplane *d, struct wire_message *m)
 {
 	struct err e = { 0 };
 
-	if (!d->started)
-		d->plane.access_fd = take_access_fd(m);
 	if (!start(d, m->json, &e)) {
 		dataplane_send(d, json_pack("{s:s,s:i}", "type", "started", "pid", (int)getpid()));
 		return;
@@ -207,6 +195,23 @@ static void on_pipes(struct dataplane *d, struct wire_message *m)
 		d->n_pipes++;
 	}
 	dataplane_count_room(d);
+}
+
+/* From here on it is ours, until the process ends. */
+static void on_access(struct dataplane *d, struct wire_message *m)
+{
+	struct err e = { 0 };
+
+	if (!m->n_fds || d->access_fd >= 0)
+		return;
+	if (access_log_check(m->fds[0], &e)) {
+		dataplane_notice(d, "error", "%s", e.msg);
+		return;
+	}
+	d->access_fd = m->fds[0];
+	m->fds[0] = -1;
+	for (unsigned i = 0; i < d->n_workers; i++)
+		worker_set_access(&d->workers[i], d->access_fd);
 }
 
 static enum reason reason_of(const json_t *m)
@@ -296,6 +301,8 @@ static void dispatch(struct dataplane *d, struct wire_message *m)
 		dataplane_on_listeners(d, m);
 	else if (!strcmp(type, "pipes"))
 		on_pipes(d, m);
+	else if (!strcmp(type, "access"))
+		on_access(d, m);
 	else if (!strcmp(type, "load"))
 		dataplane_on_load(d, m->json);
 	else if (!strcmp(type, "switch"))
@@ -359,7 +366,7 @@ int dataplane_run(int wire_fd, int listen_fd, int (*seal)(void))
 
 	signal(SIGPIPE, SIG_IGN); /* splice(2) knows no MSG_NOSIGNAL */
 	d.seal = seal;
-	d.plane.access_fd = -1;
+	d.access_fd = -1;
 	d.loop = loop_new(&e);
 	if (!d.loop || (listen_fd >= 0 && dataplane_start_handover(&d, listen_fd)))
 		return 1;
@@ -381,8 +388,8 @@ int dataplane_run(int wire_fd, int listen_fd, int (*seal)(void))
 	if (d.plane.registry)
 		route_registry_free(d.plane.registry);
 	limits_free(d.plane.limits);
-	if (d.plane.access_fd >= 0)
-		close(d.plane.access_fd);
+	if (d.access_fd >= 0)
+		close(d.access_fd);
 	free(d.workers);
 	return d.exit_code;
 }

@@ -30,6 +30,7 @@ struct dataplane {
 	struct watch wire_watch, listen_watch;
 	struct timer tick, drain_end;
 	int (*seal)(void);
+	int access_fd; /* where access lines go, owned; -1: nowhere */
 	struct plane plane;
 	struct worker *workers;
 	unsigned n_workers;

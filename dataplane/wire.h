@@ -6,7 +6,8 @@
  * first byte of their message, at most WIRE_MAX_FDS each.
  *
  * Controller -> dataplane (at most WIRE_MAX_DOWN bytes):
- *   start     {workers, helloMax, dns}   once, first; fd: where access lines go, or none
+ *   start     {workers, helloMax, dns}   once, first
+ *   access    {}, fd                     where access lines go, once, before a load that has them
  *   listeners {listeners:[{id, address, port, worker}]}, one fd each, in order
  *   pipes     {}, fds: read end, write end, read end, …
  *   load      {generation, routes, …}   the routing table of route.h

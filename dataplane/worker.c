@@ -23,6 +23,7 @@ struct post {
 	union {
 		struct listener *listener;
 		struct worker_switch change;
+		int access_fd;
 		struct {
 			int fds[2 * 32];
 			unsigned n;
@@ -228,6 +229,20 @@ int worker_end(struct worker *w, uint32_t route, enum reason why)
 	return post(w, end, &(struct post){ .end = { route, why } });
 }
 
+static void set_access(void *arg)
+{
+	struct post *p = arg;
+
+	if (!p->w->access)
+		p->w->access = access_log_new(p->w->loop, p->access_fd, false, NULL);
+	free(p);
+}
+
+int worker_set_access(struct worker *w, int fd)
+{
+	return post(w, set_access, &(struct post){ .access_fd = fd });
+}
+
 static void drain(void *arg)
 {
 	struct worker *w = arg;
@@ -315,10 +330,6 @@ int worker_start(struct worker *w, struct plane *p, unsigned index, struct err *
 	w->loop = loop_new(e);
 	if (!w->loop)
 		return e->code ? e->code : -ENOMEM;
-	if (p->access_fd >= 0)
-		w->access = access_log_new(w->loop, p->access_fd, false, e);
-	if (p->access_fd >= 0 && !w->access)
-		return e->code;
 	/* Signals are the main thread's. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);

@@ -34,7 +34,6 @@ struct plane {
 	atomic_uint max_pairs; /* connections that descriptors are left for; 0 = not known yet */
 	size_t hello_max_bytes;
 	struct own_ports ports;
-	int access_fd; /* where access lines go; -1: nowhere */
 };
 
 struct listener {
@@ -65,8 +64,8 @@ struct worker {
 	pthread_t thread;
 	bool started;
 	struct pool pool;
-	struct access_log *access; /* NULL: there is nowhere to write */
-	struct route_table *table; /* NULL until the first switch */
+	_Atomic(struct access_log *) access; /* NULL: there is nowhere to write */
+	struct route_table *table;	     /* NULL until the first switch */
 	struct name_book *names;
 	_Atomic(struct name_book *) names_next; /* what the main thread has for it */
 	struct listener *listeners;
@@ -110,6 +109,8 @@ int worker_switch(struct worker *w, const struct worker_switch *s);
  * more than one. */
 int worker_set_names(struct worker *w, struct name_book *b);
 int worker_add_pipes(struct worker *w, const int *fds, unsigned n);
+/* Where access lines go from now on; access_log_check() has said yes. It stays the caller's. */
+int worker_set_access(struct worker *w, int fd);
 /* route 0 = all of them. */
 int worker_end(struct worker *w, uint32_t route, enum reason why);
 /* No more connections. */

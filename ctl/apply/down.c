@@ -15,6 +15,7 @@
 #include "ctl/base/clock.h"
 #include "ctl/base/io.h"
 #include "ctl/base/log.h"
+#include "ctl/control/run_files.h"
 #include "ctl/host/conntrack.h"
 #include "ctl/nft/ruleset_compile.h"
 
@@ -174,6 +175,8 @@ static int take_away(struct session *s, const char *table, struct down_result *o
 		return rc;
 	rc = out->left_for[0] ? leave_guard(s, table, e) : restore_host(s, table, out, e);
 	rc = rc ? rc : state_forget_live(&s->state, e);
+	if (!rc)
+		run_files_remove(s->state.run_dir);
 	FAILPOINT(down_state);
 	return rc;
 }

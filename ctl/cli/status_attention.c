@@ -42,6 +42,7 @@ static bool look_at_process(struct attention *a, const struct service_view *v, b
 {
 	const char *state = service_view_text(v->service, "state");
 	const uint64_t restarts = service_view_number(v->service, "restarts");
+	const char *why = service_view_text(v->service, "lastEnd");
 
 	if (v->presence != CONTROL_THERE) {
 		nobody_there(a, v, needed, repair);
@@ -54,8 +55,9 @@ static bool look_at_process(struct attention *a, const struct service_view *v, b
 	if (strcmp(state, "ready")) {
 		add(a,
 		    "the dataplane is not ready (%s, started again %llu time%s): new connections "
-		    "wait",
-		    state, (unsigned long long)restarts, text_plural(restarts));
+		    "wait%s%s",
+		    state, (unsigned long long)restarts, text_plural(restarts),
+		    *why ? "; it ended: " : "", why);
 		return false;
 	}
 	if (!service_view_serves(v, live))

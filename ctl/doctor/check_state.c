@@ -64,9 +64,8 @@ static bool is_waiting(const struct doctor *d)
 	return v.generation;
 }
 
-static void fix_by_apply(struct doctor *d, struct pending_finding *f)
+void doctor_fix_by_apply(struct doctor *d, struct pending_finding *f)
 {
-	finding_routes(d, f, NULL, NULL);
 	if (is_waiting(d)) { /* an apply that is for good is refused */
 		finding_fix(d, f, "spctl rollback%s    # or: spctl apply FILE --confirm SECONDS",
 			    d->in->options);
@@ -77,6 +76,12 @@ static void fix_by_apply(struct doctor *d, struct pending_finding *f)
 		    strcmp(d->in->table, DEFAULT_TABLE) ? " --table " : "",
 		    strcmp(d->in->table, DEFAULT_TABLE) ? d->in->table : "",
 		    d->in->session->meta.lenient ? " --lenient" : "");
+}
+
+static void fix_by_apply(struct doctor *d, struct pending_finding *f)
+{
+	finding_routes(d, f, NULL, NULL);
+	doctor_fix_by_apply(d, f);
 }
 
 static void compare_table(struct doctor *d, const struct session *s)

@@ -36,6 +36,7 @@ static const struct check checks[] = {
 	{ "conntrack", "the connection table has room", check_conntrack },
 	{ "ports", "there are source ports left", check_ports },
 	{ "listeners", "no local service lost its port to a route", check_listeners },
+	{ "service", "the service runs and listens where routes need it", check_service },
 	{ "clock", "the clock is not obviously wrong", check_clock },
 	{ "iptables", "no rules that cannot be seen from here", check_iptables },
 };

@@ -86,6 +86,11 @@ bool foreign_takes_family(const struct foreign_chain *c, int family);
 /* A base chain that is on and can decide something. */
 bool foreign_is_active(const struct doctor *d, const struct foreign_chain *c);
 
+/* Apply what is live once more, or end what waits for confirmation. */
+void doctor_fix_by_apply(struct doctor *d, struct pending_finding *f);
+/* "80,8000-8010": has such a list that port? */
+bool doctor_ports_have(const char *list, uint16_t port);
+
 /* The checks: each reports at least one finding. */
 void check_namespace(struct doctor *d);
 void check_table(struct doctor *d);
@@ -103,6 +108,7 @@ void check_accept_ra(struct doctor *d);
 void check_conntrack(struct doctor *d);
 void check_ports(struct doctor *d);
 void check_listeners(struct doctor *d);
+void check_service(struct doctor *d);
 void check_clock(struct doctor *d);
 void check_iptables(struct doctor *d);
 

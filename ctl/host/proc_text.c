@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "ctl/host/proc_text.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,6 +28,13 @@ int proc_text_parent(const char *stat)
 bool proc_text_uids(const char *line, unsigned long uids[4])
 {
 	return sscanf(line, "Uid: %lu %lu %lu %lu", &uids[0], &uids[1], &uids[2], &uids[3]) == 4;
+}
+
+uint32_t proc_text_uid_range(const char *line)
+{
+	uint32_t inside, outside, n;
+
+	return sscanf(line, "%" SCNu32 " %" SCNu32 " %" SCNu32, &inside, &outside, &n) == 3 ? n : 0;
 }
 
 const char *proc_text_command(const char *args, size_t len, char *out, size_t cap)

@@ -132,6 +132,20 @@ static bool ids_change(uid_t uid, gid_t gid)
 	return setresuid(uid, uid, uid) == 0;
 }
 
+/* Not a user namespace with one: there is somebody else to become. */
+static bool are_there_others(void)
+{
+	FILE *f = fopen("/proc/self/uid_map", "re");
+	unsigned long long n = 0;
+	char line[128];
+
+	while (f && fgets(line, sizeof(line), f))
+		n += proc_text_uid_range(line);
+	if (f)
+		fclose(f);
+	return !f || n > 1;
+}
+
 static bool caps_drop(void)
 {
 	capng_clear(CAPNG_SELECT_ALL);
@@ -211,6 +225,10 @@ int unprivileged_become_user(const char *user, bool required, struct unprivilege
 	out->changed = ids_change(uid, gid);
 	if (found && required && !out->changed)
 		return err_set(e, -EPERM, "cannot become user \"%s\" here", user);
+	if (!out->changed && !geteuid() && are_there_others())
+		return err_set(e, -EPERM,
+			       "it would stay root: it cannot change its user (CAP_SETUID and "
+			       "CAP_SETGID are missing)");
 	out->uid = geteuid();
 	out->gid = getegid();
 	if (!caps_drop())

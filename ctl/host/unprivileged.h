@@ -30,6 +30,8 @@ int unprivileged_become(int parent_pid);
  * The same for a process that outlives its parent: user, where /etc/passwd has it (NULL: not
  * asked for), else as above. required: it is an error that there is no such user.
  */
+/* -EPERM also where it would stay uid 0 although there are other uids: without capabilities, root
+ * still has all that is root's. */
 struct unprivileged_result {
 	bool changed;	   /* false: uids cannot change here */
 	unsigned uid, gid; /* that it has now */

@@ -24,6 +24,7 @@
 #include "ctl/apply/failpoint.h"
 #include "ctl/base/clock.h"
 #include "ctl/base/io.h"
+#include "ctl/base/log.h"
 #include "ctl/control/client.h"
 #include "ctl/service/process.h"
 #include "ctl/state/state.h"
@@ -31,15 +32,20 @@
 #define LOOK_MS	 20
 #define HELLO_MS 2000
 #define LOG_MAX	 65536
+#define RESET_MS 2000
 
 /* ---- systemd ---- */
 
+/* Only who has all capabilities of process 1 may look (EACCES). A unit of ours has fewer; it says
+ * itself that it is systemd's, and systemd's units are where process 1 is. */
 static bool same_namespace_as_init(void)
 {
 	struct stat mine, init;
 
-	return !stat("/proc/self/ns/net", &mine) && !stat("/proc/1/ns/net", &init) &&
-	       mine.st_dev == init.st_dev && mine.st_ino == init.st_ino;
+	if (stat("/proc/1/ns/net", &init))
+		return errno == EACCES && getenv(BACKGROUND_UNIT_ENV);
+	return !stat("/proc/self/ns/net", &mine) && mine.st_dev == init.st_dev &&
+	       mine.st_ino == init.st_ino;
 }
 
 static bool has_unit(void)
@@ -65,14 +71,33 @@ static bool is_systemds(const struct background *b)
 	       same_namespace_as_init() && has_unit();
 }
 
+/* How often it was started before is nobody's business now: StartLimitBurst= is for restarts. In
+ * vain where systemd does not know the unit yet, which it says on its stderr. */
+static void forget_starts(void)
+{
+	char name[] = "systemctl", reset[] = "reset-failed", unit[] = BACKGROUND_UNIT;
+	char *argv[] = { name, reset, unit, NULL };
+	posix_spawn_file_actions_t files;
+	pid_t pid;
+
+	if (posix_spawn_file_actions_init(&files))
+		return;
+	if (!posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0) &&
+	    !posix_spawnp(&pid, name, &files, NULL, argv, environ))
+		process_await(pid, RESET_MS);
+	posix_spawn_file_actions_destroy(&files);
+}
+
 /* systemd's own tool tells what is wrong on stderr; that it takes long is our deadline's matter. */
 static int start_unit(pid_t *pid, struct err *e)
 {
 	char name[] = "systemctl", start[] = "start", wait[] = "--no-block",
 	     unit[] = BACKGROUND_UNIT;
 	char *argv[] = { name, start, wait, unit, NULL };
-	const int rc = posix_spawnp(pid, name, NULL, NULL, argv, environ);
+	int rc;
 
+	forget_starts();
+	rc = posix_spawnp(pid, name, NULL, NULL, argv, environ);
 	return rc ? err_sys(e, -rc, "cannot run systemctl") : 0;
 }
 
@@ -148,7 +173,7 @@ static bool answers(const struct background *b, struct err *e)
 	return true;
 }
 
-/* Without what every line begins with. */
+/* Without what every line begins with; for a terminal, and not all of it is our own. */
 static void last_error(const char *log, char *out, size_t cap)
 {
 	static const char mark[] = "spctl: error: ";
@@ -160,7 +185,7 @@ static void last_error(const char *log, char *out, size_t cap)
 		for (const char *p = text.data; (p = strstr(p, mark)); p++)
 			found = p + strlen(mark);
 	if (found)
-		snprintf(out, cap, "%.*s", (int)strcspn(found, "\n"), found);
+		log_escape(found, strcspn(found, "\n"), out, cap);
 	buf_fini(&text);
 }
 

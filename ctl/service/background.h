@@ -3,13 +3,13 @@
 #ifndef CTL_SERVICE_BACKGROUND_H
 #define CTL_SERVICE_BACKGROUND_H
 
+#include "ctl/control/run_files.h"
 #include "ctl/control/start.h"
 
-#define BACKGROUND_UNIT "spctl-run.service"
-#define BACKGROUND_ENV	"SPCTL_BACKGROUND" /* set: it ends when no route needs it */
-#define BACKGROUND_LOG                                                            \
-	"service.log" /* in RUN: the words of one that was not started by systemd \
-		       */
+#define BACKGROUND_UNIT	    "spctl-run.service"
+#define BACKGROUND_ENV	    "SPCTL_BACKGROUND" /* set: it ends when no route needs it */
+#define BACKGROUND_UNIT_ENV "SPCTL_UNIT"       /* set by spctl.service: systemd runs this command */
+#define BACKGROUND_LOG	    CONTROL_LOG	       /* its words, where systemd did not start it */
 
 enum background_how {
 	BACKGROUND_WAS_THERE,

@@ -175,13 +175,14 @@ static json_t *places_json(const struct listeners *l)
 
 static json_t *service_json(const struct service *s)
 {
-	return json_pack("{s:i,s:i,s:s,s:I,s:i,s:i,s:i,s:i,s:b,s:o,s:o,s:b}", "pid", (int)getpid(),
-			 "dataplane", (int)s->link.pid, "state", state_text(s), "generation",
-			 (json_int_t)s->link.generation, "workers", (int)s->listeners.workers,
-			 "listeners", (int)s->listeners.n, "restarts", (int)s->link.restarts,
-			 "draining", (int)olds_count(s), "stopping", s->stopping, "sandbox",
-			 sandbox_json(&s->link), "places", places_json(&s->listeners), "unit",
-			 getenv("NOTIFY_SOCKET") != NULL);
+	return json_pack("{s:i,s:i,s:s,s:I,s:i,s:i,s:i,s:i,s:s,s:i,s:b,s:o,s:o,s:b}", "pid",
+			 (int)getpid(), "dataplane", (int)s->link.pid, "state", state_text(s),
+			 "generation", (json_int_t)s->link.generation, "workers",
+			 (int)s->listeners.workers, "listeners", (int)s->listeners.n, "restarts",
+			 (int)s->link.restarts, "ends", (int)link_ends(&s->link), "lastEnd",
+			 s->link.last_end, "draining", (int)olds_count(s), "stopping", s->stopping,
+			 "sandbox", sandbox_json(&s->link), "places", places_json(&s->listeners),
+			 "unit", getenv("NOTIFY_SOCKET") != NULL);
 }
 
 static const char *const query_names[] = { "", "status", "conns" };

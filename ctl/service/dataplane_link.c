@@ -46,6 +46,8 @@ void link_init(struct link *l, struct loop *loop, const struct link_config *c,
 	l->listeners = listeners;
 	l->wire.fd = l->watch.fd = l->page_fd = -1;
 	l->names = json_object();
+	l->upcalls = (struct bucket){ .burst = LINK_SAYS_BURST, .per_s = LINK_SAYS_PER_S };
+	words_init(&l->words, loop);
 }
 
 static void wire_end(struct link *l)
@@ -72,6 +74,7 @@ void link_fini(struct link *l)
 {
 	wire_end(l);
 	page_end(l);
+	words_fini(&l->words);
 	timer_cancel(l->loop, &l->clock);
 	json_decref(l->live);
 	json_decref(l->names);
@@ -208,7 +211,10 @@ static int say_listeners(struct link *l)
 
 int link_load(struct link *l, json_t *load)
 {
-	return link_say(l, json_incref(load));
+	const int rc = link_queue_load(l, load);
+
+	link_flush(l);
+	return rc;
 }
 
 void link_discard(struct link *l, uint32_t generation)
@@ -347,6 +353,18 @@ static void heard(struct link *l, const struct upcall *u)
 		l->owner.said(l->owner.arg, u);
 }
 
+/* Its answers are as many as questions; of the rest it may say so much and no more. */
+static int check_upcall(struct link *l, const struct wire_message *m, struct upcall *u,
+			struct err *e)
+{
+	const int rc = upcall_parse(m->json, m->n_fds, u, e);
+
+	if (rc || u->type == UPCALL_ANSWER || bucket_take(&l->upcalls, loop_now_ms(l->loop)))
+		return rc;
+	return err_set(e, -EPROTO, "it says more than %u things a second", LINK_SAYS_PER_S);
+}
+
+/* Level-triggered, and nothing is read ahead: what is left comes in the next round. */
 void link_receive(struct watch *w, uint32_t events)
 {
 	struct link *l = of_watch(w);
@@ -355,14 +373,15 @@ void link_receive(struct watch *w, uint32_t events)
 	struct upcall u;
 	int rc = 1;
 
-	while (rc > 0 && l->wire.fd >= 0 && (events & ~(uint32_t)EPOLLOUT)) {
+	for (unsigned n = 0;
+	     n < LINK_A_TURN && rc > 0 && l->wire.fd >= 0 && (events & ~(uint32_t)EPOLLOUT); n++) {
 		rc = wire_receive(&l->wire, &m, &e);
 		if (rc <= 0)
 			break;
-		if (upcall_parse(m.json, m.n_fds, &u, &e) < 0)
-			rc = e.code;
-		else
+		rc = check_upcall(l, &m, &u, &e);
+		if (!rc)
 			heard(l, &u);
+		rc = rc ? rc : 1;
 		wire_message_fini(&m);
 	}
 	if (rc == -EPIPE)
@@ -445,35 +464,27 @@ void link_start(struct link *l)
 	again_later(l);
 }
 
-static void say_why(const struct link *l, int status, char *out, size_t cap)
-{
-	if (l->why[0])
-		snprintf(out, cap, "it was killed: %s", l->why);
-	else if (WIFSIGNALED(status))
-		snprintf(out, cap, "signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
-	else
-		snprintf(out, cap, "exit code %d", WEXITSTATUS(status));
-}
-
 bool link_child_ended(struct link *l, pid_t pid, int status)
 {
 	const bool was_to_end = l->state == LINK_ENDS, renewed = l->renewed;
-	char why[200];
+	char why[LINK_WHY];
 
 	if (!pid || pid != l->pid)
 		return false;
 	/* Its last words may still be there. */
 	if (l->wire.fd >= 0)
 		link_receive(&l->watch, EPOLLIN);
+	words_close(&l->words);
 	l->pid = 0;
 	wire_end(l);
 	timer_cancel(l->loop, &l->clock);
-	say_why(l, status, why, sizeof(why));
+	link_say_why(l, status, why, sizeof(why));
 	l->renewed = false;
 	if (!was_to_end && renewed) {
 		link_start(l);
 	} else if (!was_to_end) {
 		l->state = LINK_DOWN;
+		link_note_end(l, why);
 		again_later(l);
 	}
 	l->owner.ended(l->owner.arg, renewed ? NULL : why);

@@ -9,6 +9,7 @@
 #define CTL_SERVICE_DATAPLANE_LINK_H
 
 #include "ctl/control/client.h"
+#include "ctl/service/dataplane_words.h"
 #include "ctl/service/listeners.h"
 #include "ctl/service/seccomp.h"
 #include "ctl/service/upcall.h"
@@ -21,6 +22,12 @@
 #define LINK_PAUSE_MIN_MS 100	/* before the second attempt; the first one is at once */
 #define LINK_PAUSE_MAX_MS 10000
 #define LINK_STEADY_MS	  30000 /* alive for so long: its next end counts as the first */
+#define LINK_WHY	  600	/* bytes of a reason */
+#define LINK_A_TURN	  64	/* messages, before others have theirs */
+/* Messages beyond answers: every target of a large table at once, then as many as one that is well
+ * never says. */
+#define LINK_SAYS_BURST (1u << 18)
+#define LINK_SAYS_PER_S 1000
 
 enum link_state {
 	LINK_DOWN,  /* waits to be started again, or was never started */
@@ -33,7 +40,7 @@ struct link_config {
 	const char *run_dir, *user; /* borrowed; user may be NULL */
 	unsigned workers, pipes;
 	size_t hello_max_bytes;
-	int access_fd; /* where access lines go, the owner's; -1: nowhere */
+	int access_fd; /* where access lines go if a file asks for them, the owner's; -1: nowhere */
 };
 
 /* What the owner hears; nothing of it may end the link within. */
@@ -69,8 +76,13 @@ struct link {
 	unsigned misses, worker_misses[UPCALL_WORKERS];
 	uint64_t rounds[UPCALL_WORKERS];
 	uint32_t connections; /* as it said last */
-	char why[120];	      /* it was killed for */
-	bool renewed;	      /* its end is wanted, and no failure */
+	struct words words;
+	char why[120];		 /* it was killed for */
+	char last_end[LINK_WHY]; /* why the one before ended; "": none has, unasked */
+	unsigned ends;		 /* in a row, without LINK_STEADY_MS between them */
+	bool renewed;		 /* its end is wanted, and no failure */
+	bool has_access;	 /* it was given access_fd */
+	struct bucket upcalls;	 /* what it says */
 };
 
 /* config and owner are copied. */
@@ -98,6 +110,8 @@ void link_drain(struct link *l, unsigned timeout_ms);
 void link_kill(struct link *l, const char *why);
 /* Another one with so many threads, at once: for one that serves nobody yet. */
 void link_renew(struct link *l, unsigned workers, unsigned pipes);
+/* How often it ended unasked in a row; 0: it has been steady since. */
+unsigned link_ends(const struct link *l);
 /* A child of the controller ended. Was it this one? */
 bool link_child_ended(struct link *l, pid_t pid, int status);
 /* Names of RUN/dataplane.sock while a process comes, and afterwards. */

@@ -27,14 +27,33 @@ static void queue_names(struct link *l)
 
 static int queue_start(struct link *l)
 {
-	const int fd =
-		l->config.access_fd < 0 ? -1 : fcntl(l->config.access_fd, F_DUPFD_CLOEXEC, 3);
-
 	return link_say_fds(l,
 			    json_pack("{s:s,s:i,s:i,s:o}", "type", "start", "workers",
 				      (int)l->config.workers, "helloMax",
 				      (int)l->config.hello_max_bytes, "dns", dns_conf_read()),
-			    &fd, fd >= 0);
+			    NULL, 0);
+}
+
+/* Who asks for no access lines gives his dataplane nothing that it could write to. */
+static int queue_access(struct link *l, const json_t *load)
+{
+	const bool asked = json_is_true(json_object_get(json_object_get(load, "log"), "access"));
+	int fd;
+
+	if (!asked || l->has_access || l->config.access_fd < 0)
+		return 0;
+	fd = fcntl(l->config.access_fd, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0)
+		return -errno;
+	l->has_access = true;
+	return link_say_fds(l, json_pack("{s:s}", "type", "access"), &fd, 1);
+}
+
+int link_queue_load(struct link *l, json_t *load)
+{
+	const int rc = queue_access(l, load);
+
+	return rc ? rc : link_say_fds(l, json_incref(load), NULL, 0);
 }
 
 static int queue_all(struct link *l, struct err *e)
@@ -50,7 +69,8 @@ static int queue_all(struct link *l, struct err *e)
 		queue_names(l);
 	for (size_t i = 0; i < l->listeners->n; i++)
 		l->listeners->v[i].sent = false;
-	rc = l->live ? link_say_fds(l, json_incref(l->live), NULL, 0) : 0;
+	l->has_access = false;
+	rc = l->live ? link_queue_load(l, l->live) : 0;
 	return rc ? err_sys(e, rc, "cannot tell the dataplane what to serve") : 0;
 }
 
@@ -83,8 +103,12 @@ static int process_start(struct link *l, int pair[2], struct err *e)
 	s.lock_fd = lock_open(l, e);
 	s.listen_fd =
 		s.lock_fd < 0 ? -1 : run_socket_listen(l->config.run_dir, LINK_SOCKET_NEW, 8, e);
+	/* Reports of sanitizers are long, and go where they are looked for. */
+	s.err_fd = seccomp_is_built_in() ? words_open(&l->words) : -1;
 	if (s.listen_fd >= 0)
 		pid = spawn_dataplane(&s, e);
+	if (s.err_fd >= 0)
+		close(s.err_fd);
 	if (s.listen_fd >= 0)
 		close(s.listen_fd);
 	if (s.lock_fd >= 0)

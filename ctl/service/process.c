@@ -2,7 +2,12 @@
 #include "ctl/service/process.h"
 
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include "ctl/base/clock.h"
+
+#define LOOK_MS 5
 
 static int set_attributes(posix_spawnattr_t *attr, bool session)
 {
@@ -30,4 +35,20 @@ int process_start(const char *binary, const posix_spawn_file_actions_t *files, c
 	rc = rc ? rc : posix_spawn(pid, binary, files, &attr, argv, env ? env : environ);
 	posix_spawnattr_destroy(&attr);
 	return -rc;
+}
+
+bool process_await(pid_t pid, unsigned timeout_ms)
+{
+	const int64_t until_ms = clock_mono_ms() + timeout_ms;
+	int status;
+
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		if (clock_mono_ms() >= until_ms) {
+			kill(pid, SIGKILL);
+			waitpid(pid, &status, 0);
+			return false;
+		}
+		clock_sleep_ms(LOOK_MS);
+	}
+	return WIFEXITED(status) && !WEXITSTATUS(status);
 }

@@ -11,5 +11,7 @@
  * a negative errno. */
 int process_start(const char *binary, const posix_spawn_file_actions_t *files, char *const argv[],
 		  char *const env[], bool session, pid_t *pid);
+/* Until that child ends, or is killed after so long: has it ended well (exit code 0)? */
+bool process_await(pid_t pid, unsigned timeout_ms);
 
 #endif

@@ -29,16 +29,22 @@ int run_lock_pid(const char *run_dir)
 	return io_read_text(path, text, sizeof(text), NULL) ? 0 : atoi(text);
 }
 
+static bool is_still_there(int fd, const char *path)
+{
+	struct stat mine, there;
+
+	return !fstat(fd, &mine) && !lstat(path, &there) && mine.st_dev == there.st_dev &&
+	       mine.st_ino == there.st_ino;
+}
+
 /* The one that this process took before it became another program. */
 static int take_kept(const char *path)
 {
 	const char *text = getenv(KEPT_ENV);
 	const int fd = text ? atoi(text) : -1;
-	struct stat kept, there;
 
 	unsetenv(KEPT_ENV);
-	if (fd < 3 || fstat(fd, &kept) || lstat(path, &there) || kept.st_dev != there.st_dev ||
-	    kept.st_ino != there.st_ino || io_lock(fd))
+	if (fd < 3 || !is_still_there(fd, path) || io_lock(fd))
 		return -1;
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	return fd;
@@ -56,6 +62,23 @@ static int is_busy(const char *run_dir, struct err *e)
 	return -EBUSY;
 }
 
+/* As often as `spctl down` removes it between open and flock. *fd is -1 where it cannot be opened.
+ */
+static int lock(const char *path, int *fd)
+{
+	for (;;) {
+		int rc;
+
+		*fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (*fd < 0)
+			return -errno;
+		rc = io_lock(*fd);
+		if (rc || is_still_there(*fd, path))
+			return rc;
+		close(*fd);
+	}
+}
+
 int run_lock_take(const char *run_dir, struct err *e)
 {
 	char path[PATH_MAX], text[16];
@@ -65,10 +88,9 @@ int run_lock_take(const char *run_dir, struct err *e)
 	fd = take_kept(path);
 	if (fd >= 0)
 		return fd;
-	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	rc = lock(path, &fd);
 	if (fd < 0)
-		return err_sys(e, errno, "cannot open %s", path);
-	rc = io_lock(fd);
+		return err_sys(e, rc, "cannot open %s", path);
 	if (!rc) {
 		path_of(run_dir, PID_NAME, path);
 		snprintf(text, sizeof(text), "%d\n", (int)getpid());

@@ -170,7 +170,6 @@ static const char *const allowed[] = {
 	"getcpu",
 	"uname",
 	"sysinfo",
-	"prlimit64",
 	"sched_getaffinity",
 	"rt_sigaction",
 	"rt_sigprocmask",
@@ -179,7 +178,6 @@ static const char *const allowed[] = {
 	"sigaltstack",
 	"exit",
 	"exit_group",
-	"tgkill",
 };
 
 /* They ask for something by its path: there is nothing. */
@@ -284,6 +282,17 @@ static int add_memory(scmp_filter_ctx f)
 	return rc;
 }
 
+/* Others of its user are former dataplanes: they are none of its business. */
+static int add_own(scmp_filter_ctx f)
+{
+	const int rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+					SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+
+	return rc ? rc
+		  : seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
+				     SCMP_A0(SCMP_CMP_EQ, 0));
+}
+
 #define N(list) (list), sizeof(list) / sizeof(*(list))
 
 static int filter_fill(scmp_filter_ctx f)
@@ -296,6 +305,7 @@ static int filter_fill(scmp_filter_ctx f)
 	rc = rc ? rc : add_all(f, SCMP_ACT_ALLOW, N(allowed));
 	rc = rc ? rc : add_all(f, SCMP_ACT_ERRNO(ENOENT), N(no_path));
 	rc = rc ? rc : add_all(f, SCMP_ACT_KILL_PROCESS, N(deadly));
+	rc = rc ? rc : add_own(f);
 	rc = rc ? rc : add_sockets(f);
 	rc = rc ? rc : add_bpf(f);
 	return rc ? rc : add_memory(f);

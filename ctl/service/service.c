@@ -37,7 +37,7 @@
 #define OLD_MS	      INT32_MAX /* after a hand-over connections live as long as they like */
 #define FORCE_MS      2000	/* beyond the time that was given */
 #define COUNT_MS      1000
-#define LOG_LOOK_MS   60000
+#define LOG_LOOK_MS   1000
 #define LOG_MAX_BYTES (1 << 20)
 
 static unsigned cores(void)
@@ -138,18 +138,6 @@ static void is_ready(void *arg)
 	start_file(s);
 }
 
-static void notice(const struct upcall *u)
-{
-	if (u->level == LOG_LEVEL_ERR)
-		log_err("dataplane: %s", u->text);
-	else if (u->level == LOG_LEVEL_WARN)
-		log_warn("dataplane: %s", u->text);
-	else if (u->level == LOG_LEVEL_INFO)
-		log_info("dataplane: %s", u->text);
-	else
-		log_debug("dataplane: %s", u->text);
-}
-
 static void said(void *arg, const struct upcall *u)
 {
 	struct service *s = arg;
@@ -168,7 +156,7 @@ static void said(void *arg, const struct upcall *u)
 		found_heard(s, u);
 		break;
 	case UPCALL_NOTICE:
-		notice(u);
+		words_say(&s->link.words, u->level, u->text);
 		break;
 	default:
 		break;
@@ -352,6 +340,7 @@ static void cut_log(struct timer *t)
 	struct stat st;
 
 	timer_set(s->loop, t, loop_now_ms(s->loop) + LOG_LOOK_MS, cut_log);
+	words_look(&s->link.words);
 	if (!fstat(STDERR_FILENO, &st) && S_ISREG(st.st_mode) && st.st_size > LOG_MAX_BYTES &&
 	    (fcntl(STDERR_FILENO, F_GETFL) & O_APPEND) && ftruncate(STDERR_FILENO, 0) < 0)
 		return;

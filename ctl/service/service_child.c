@@ -3,14 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "ctl/base/clock.h"
 #include "ctl/service/process.h"
 
 #define CHECK_MS 5000
@@ -62,23 +59,6 @@ pid_t service_child_found(int in, const char *state_dir, const char *run_dir, st
 	return rc ? err_sys(e, rc, "cannot run spctl " SERVICE_FOUND_COMMAND) : pid;
 }
 
-/* The controller's loop stands still meanwhile; nobody's connection does. */
-static bool ends_well(pid_t pid)
-{
-	const int64_t until_ms = clock_mono_ms() + CHECK_MS;
-	int status;
-
-	while (waitpid(pid, &status, WNOHANG) == 0) {
-		if (clock_mono_ms() >= until_ms) {
-			kill(pid, SIGKILL);
-			waitpid(pid, &status, 0);
-			return false;
-		}
-		clock_sleep_ms(5);
-	}
-	return WIFEXITED(status) && !WEXITSTATUS(status);
-}
-
 int service_child_check(const char *binary, struct err *e)
 {
 	char name[] = "spctl", command[] = "version";
@@ -88,5 +68,6 @@ int service_child_check(const char *binary, struct err *e)
 
 	if (rc)
 		return err_sys(e, rc, "cannot run %s", binary);
-	return ends_well(pid) ? 0 : err_set(e, -ENOEXEC, "%s does not run", binary);
+	/* The controller's loop stands still meanwhile; nobody's connection does. */
+	return process_await(pid, CHECK_MS) ? 0 : err_set(e, -ENOEXEC, "%s does not run", binary);
 }

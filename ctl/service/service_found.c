@@ -216,7 +216,8 @@ static void on_target(struct service *s, const struct upcall *u)
 	d = down_find(&s->found.list, name, u->tag);
 	if (!d == u->up)
 		return;
-	say_target(route, target, u);
+	if (words_may_say(&s->link.words))
+		say_target(route, target, u);
 	if (d)
 		down_drop(&s->found.list, d);
 	else if (state_found_add_down(&s->found.list, name, u->tag))
@@ -264,13 +265,14 @@ static void on_name(struct service *s, const struct upcall *u)
 		now.n = old->n;
 	}
 	n = found_accept(u->name, &now, u->addresses, u->n_addresses, v);
-	if (!n)
+	if (!n && words_may_say(&s->link.words))
 		log_warn("name \"%s\": no address that it has now may be a target: it stays where "
 			 "it is",
 			 u->name);
 	if (!n || same(old, v, n))
 		return;
-	say_name(u->name, v, n);
+	if (words_may_say(&s->link.words))
+		say_name(u->name, v, n);
 	if (old) {
 		memcpy(old->addrs, v, n * sizeof(*v));
 		old->n = n;

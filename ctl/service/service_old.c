@@ -45,15 +45,16 @@ static void old_ready(struct watch *w, uint32_t events)
 	struct service *s = o->s;
 	struct wire_message m;
 	struct upcall u;
-	int rc;
+	int rc = 1;
 
 	(void)events;
-	while ((rc = wire_receive(&o->wire, &m, NULL)) > 0) {
-		if (!upcall_parse(m.json, m.n_fds, &u, NULL) && u.type == UPCALL_NOTICE)
+	for (unsigned n = 0; n < LINK_A_TURN && (rc = wire_receive(&o->wire, &m, NULL)) > 0; n++) {
+		if (!upcall_parse(m.json, m.n_fds, &u, NULL) && u.type == UPCALL_NOTICE &&
+		    words_may_say(&s->link.words))
 			log_info("former dataplane: %s", u.text);
 		wire_message_fini(&m);
 	}
-	if (!rc)
+	if (rc >= 0)
 		return flush(o);
 	log_info("the former dataplane has ended");
 	old_free(s, o);

@@ -21,21 +21,24 @@
 #define USUAL_USER  "spctl"
 #define NOFILE_WISH (1u << 20)
 #define N_FDS	    4
+#define N_COPIES    (N_FDS + 1) /* and its standard error */
 
 /* Sources out of the way first: dup2 onto 3 must not close what belongs on 4. */
-static int add_fds(posix_spawn_file_actions_t *files, const int fds[N_FDS])
+static int add_fds(posix_spawn_file_actions_t *files, const int fds[N_COPIES])
 {
 	int rc = 0;
 
 	for (int i = 0; !rc && i < N_FDS; i++)
 		rc = posix_spawn_file_actions_adddup2(files, fds[i], SPAWN_WIRE_FD + i);
+	if (!rc && fds[N_FDS] >= 0)
+		rc = posix_spawn_file_actions_adddup2(files, fds[N_FDS], STDERR_FILENO);
 	rc = rc ? rc : posix_spawn_file_actions_addopen(files, 0, "/dev/null", O_RDONLY, 0);
 	rc = rc ? rc : posix_spawn_file_actions_addopen(files, 1, "/dev/null", O_WRONLY, 0);
 	rc = rc ? rc : posix_spawn_file_actions_addclosefrom_np(files, SPAWN_WIRE_FD + N_FDS);
 	return rc ? rc : posix_spawn_file_actions_addchdir_np(files, "/");
 }
 
-static int run(const int fds[N_FDS], const char *user, pid_t *pid)
+static int run(const int fds[N_COPIES], const char *user, pid_t *pid)
 {
 	char name[] = "spctl", command[] = SPAWN_COMMAND, option[] = "--user";
 	char *of = user ? strdup(user) : NULL, lang[] = "LC_ALL=C";
@@ -55,16 +58,16 @@ static int run(const int fds[N_FDS], const char *user, pid_t *pid)
 
 pid_t spawn_dataplane(const struct spawn *s, struct err *e)
 {
-	const int from[N_FDS] = { s->wire_fd, s->listen_fd, s->page_fd, s->lock_fd };
-	int fds[N_FDS] = { -1, -1, -1, -1 }, rc = 0;
+	const int from[N_COPIES] = { s->wire_fd, s->listen_fd, s->page_fd, s->lock_fd, s->err_fd };
+	int fds[N_COPIES] = { -1, -1, -1, -1, -1 }, rc = 0;
 	pid_t pid = -1;
 
-	for (int i = 0; !rc && i < N_FDS; i++) {
+	for (int i = 0; !rc && i < (s->err_fd < 0 ? N_FDS : N_COPIES); i++) {
 		fds[i] = fcntl(from[i], F_DUPFD_CLOEXEC, 64);
 		rc = fds[i] < 0 ? -errno : 0;
 	}
 	rc = rc ? rc : run(fds, s->user, &pid);
-	for (int i = 0; i < N_FDS; i++)
+	for (int i = 0; i < N_COPIES; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
 	return rc ? err_sys(e, rc, "cannot start the dataplane") : pid;
@@ -101,7 +104,7 @@ static bool fds_are_there(void)
 
 int spawn_settle(const char *user, struct err *e)
 {
-	const struct rlimit no_core = { 0, 0 };
+	const struct rlimit no_core = { 0, 0 }, file = { SPAWN_FILE_MAX, SPAWN_FILE_MAX };
 	struct unprivileged_result who;
 	struct seccomp_page *page;
 	int rc;
@@ -115,6 +118,10 @@ int spawn_settle(const char *user, struct err *e)
 	spawn_raise_nofile();
 	if (setrlimit(RLIMIT_CORE, &no_core) < 0)
 		return err_sys(e, errno, "cannot forbid core dumps");
+	/* Access lines may go to a file: what does not fit is EFBIG, and counted. */
+	signal(SIGXFSZ, SIG_IGN);
+	if (setrlimit(RLIMIT_FSIZE, &file) < 0)
+		return err_sys(e, errno, "cannot limit the size of files");
 	rc = unprivileged_become_user(user ? user : USUAL_USER, user != NULL, &who, e);
 	if (rc)
 		return rc;

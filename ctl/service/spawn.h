@@ -18,8 +18,11 @@
 #define SPAWN_PAGE_FD	5 /* seccomp.h */
 #define SPAWN_LOCK_FD	6 /* RUN/dataplane.lock: held while it lives */
 
+#define SPAWN_FILE_MAX (64u << 20) /* bytes: RLIMIT_FSIZE of it */
+
 struct spawn {
 	int wire_fd, listen_fd, page_fd, lock_fd; /* borrowed */
+	int err_fd;				  /* its standard error, borrowed; -1: ours */
 	const char *user; /* NULL: "spctl" if there is one, else an unused uid */
 };
 

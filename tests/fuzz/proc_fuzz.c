@@ -61,6 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	proc_text_socket(text, &inode);
 	proc_text_parent(text);
 	proc_text_uids(text, uids);
+	proc_text_uid_range(text);
 	free(block);
 	free(text);
 	return 0;

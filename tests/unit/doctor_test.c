@@ -21,6 +21,7 @@
 #include "ctl/base/io.h"
 #include "ctl/doctor/census.h"
 #include "ctl/doctor/doctor.h"
+#include "ctl/doctor/doctor_internal.h"
 #include "ctl/host/host_net.h"
 #include "ctl/nft/ruleset_compile.h"
 
@@ -242,9 +243,23 @@ static void every_check_reports_without_anything_to_look_at(void **state)
 	doctor_report_fini(&r);
 }
 
+static void a_list_of_ports_has_ports_and_ranges(void **state)
+{
+	(void)state;
+	assert_false(doctor_ports_have("", 80));
+	assert_true(doctor_ports_have("80", 80));
+	assert_true(doctor_ports_have("22,8000-8010,9000", 8000));
+	assert_true(doctor_ports_have("22,8000-8010,9000", 8010));
+	assert_true(doctor_ports_have("22,8000-8010,9000", 9000));
+	assert_false(doctor_ports_have("22,8000-8010,9000", 8011));
+	assert_false(doctor_ports_have("22,8000-8010,9000", 23));
+	assert_false(doctor_ports_have("junk", 80));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_list_of_ports_has_ports_and_ranges),
 		cmocka_unit_test(links_have_their_state_and_first_addresses),
 		cmocka_unit_test(routes_have_all_next_hops),
 		cmocka_unit_test(prefixes_cover_to_the_bit),

@@ -141,6 +141,9 @@ static void proc_says_who(void **state)
 	assert_int_equal(proc_text_parent("812 (a"), 0);
 	assert_true(proc_text_uids("Uid:\t1\t2\t3\t4\n", uids) && uids[3] == 4);
 	assert_false(proc_text_uids("Gid:\t1\t2\t3\t4\n", uids));
+	assert_int_equal(proc_text_uid_range("         0       1000          1\n"), 1);
+	assert_int_equal(proc_text_uid_range("         0          0 4294967295\n"), UINT32_MAX);
+	assert_int_equal(proc_text_uid_range("0 0\n"), 0);
 	assert_string_equal(proc_text_command("/usr/sbin/spctl\0run\0-x", 22, out, sizeof(out)),
 			    "spctl run");
 	assert_string_equal(proc_text_command("a\0-x", 4, out, sizeof(out)), "a");

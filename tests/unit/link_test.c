@@ -49,6 +49,19 @@ static void fake_start(struct fake *f)
 	say(f, json_pack("{s:s,s:i}", "type", "started", "pid", (int)getpid() + does(f, "liar")));
 }
 
+/* As much as the wire takes. */
+static void fake_flood(struct fake *f)
+{
+	struct pollfd p = { .fd = SPAWN_WIRE_FD, .events = POLLOUT };
+
+	for (;;) {
+		say(f, json_pack("{s:s,s:s,s:s}", "type", "notice", "level", "info", "message",
+				 "look at me"));
+		if (wire_queued(&f->wire))
+			poll(&p, 1, -1);
+	}
+}
+
 static void fake_hear(struct fake *f, const struct wire_message *m)
 {
 	const char *type = wire_message_type(m);
@@ -66,7 +79,9 @@ static void fake_hear(struct fake *f, const struct wire_message *m)
 		say(f, json_pack("{s:s,s:O}", "type", "loaded", "generation", generation));
 	else if (!strcmp(type, "switch"))
 		say(f, json_pack("{s:s,s:O}", "type", "switched", "generation", generation));
-	else if (!strcmp(type, "drain"))
+	if (!strcmp(type, "switch") && does(f, "floods"))
+		fake_flood(f);
+	if (!strcmp(type, "drain"))
 		_exit(0);
 	else if (!strcmp(type, "ping") && !does(f, "silent"))
 		say(f, json_pack("{s:s,s:O,s:[ii]}", "type", "pong", "seq",
@@ -106,6 +121,8 @@ struct world {
 	char run_dir[32], why[200];
 	int64_t until_ms;
 	unsigned ready, ended;
+	uint64_t round;
+	unsigned heard, in_round; /* messages: most in one round of the loop, and in this one */
 	unsigned stop_at_ready, stop_at_ended; /* 0 = never */
 };
 
@@ -119,8 +136,12 @@ static void is_ready(void *arg)
 
 static void said(void *arg, const struct upcall *u)
 {
-	(void)arg;
+	struct world *w = arg;
+
 	(void)u;
+	w->in_round = w->round == loop_rounds(w->loop) ? w->in_round + 1 : 1;
+	w->round = loop_rounds(w->loop);
+	w->heard = w->heard > w->in_round ? w->heard : w->in_round;
 }
 
 static void ended(void *arg, const char *why)
@@ -260,6 +281,22 @@ static void one_that_misbehaves_is_killed(void **state)
 	expect_end("refuse", "it was killed: it cannot serve what is live");
 }
 
+static void one_that_says_too_much_is_killed_and_keeps_nobody_waiting(void **state)
+{
+	struct world *w = world_new("floods", true);
+
+	(void)state;
+	w->link.upcalls.burst = 5000; /* for a test: it takes a while to read more */
+	w->stop_at_ended = 1;
+	link_start(&w->link);
+	loop_run(w->loop);
+	assert_string_equal(w->why, "it was killed: it says more than 1000 things a second");
+	assert_in_range(w->heard, 1, LINK_A_TURN);
+	assert_int_equal(w->link.ends, 1);
+	assert_string_equal(w->link.last_end, w->why);
+	world_free(w);
+}
+
 static void a_missing_heartbeat_is_the_end(void **state)
 {
 	(void)state;
@@ -279,6 +316,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(nothing_to_serve_is_served_at_once),
 		cmocka_unit_test(one_that_dies_is_started_again_and_again),
 		cmocka_unit_test(one_that_misbehaves_is_killed),
+		cmocka_unit_test(one_that_says_too_much_is_killed_and_keeps_nobody_waiting),
 		cmocka_unit_test(a_missing_heartbeat_is_the_end),
 		cmocka_unit_test(so_is_one_of_a_single_worker),
 	};

@@ -341,7 +341,9 @@ static inline int plane_start_by(void **state, json_t *start, int access_fd)
 	}
 	close(pair[1]);
 	wire_init(&f->wire, pair[0], WIRE_MAX_UP);
-	plane_send(f, start, &access_fd, access_fd >= 0);
+	plane_send(f, start, NULL, 0);
+	if (access_fd >= 0)
+		plane_send(f, json_pack("{s:s}", "type", "access"), &access_fd, 1);
 	plane_ack(f, "started");
 	*state = f;
 	return 0;

@@ -13,6 +13,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -98,6 +99,30 @@ static void no_path_exists(void **state)
 	need_filter();
 	assert_int_equal(sealed(act_paths), 0);
 	assert_int_equal(atomic_load(&page->refused), 0);
+}
+
+/* abort() and getrlimit() are its own; the same of its parent, who has the same user, is not. */
+static int act_own(void)
+{
+	struct rlimit l;
+
+	if (raise(0) || getrlimit(RLIMIT_NOFILE, &l) || prlimit(0, RLIMIT_NOFILE, NULL, &l))
+		return 1;
+	if (atomic_load(&page->refused))
+		return 2;
+	if (!syscall(SYS_tgkill, getppid(), getppid(), 0) || errno != EPERM ||
+	    atomic_load(&page->refused) != 1)
+		return 3;
+	if (!prlimit(getppid(), RLIMIT_NOFILE, NULL, &l) || errno != EPERM)
+		return 4;
+	return atomic_load(&page->refused) == 2 ? 0 : 5;
+}
+
+static void other_processes_of_its_user_are_none_of_its_business(void **state)
+{
+	(void)state;
+	need_filter();
+	assert_int_equal(sealed(act_own), 0);
 }
 
 static int act_strange(void)
@@ -257,6 +282,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_a_relay_does_is_allowed),
+		cmocka_unit_test(other_processes_of_its_user_are_none_of_its_business),
 		cmocka_unit_test(no_path_exists),
 		cmocka_unit_test(what_is_not_foreseen_is_refused_and_counted),
 		cmocka_unit_test(what_leaves_the_sandbox_is_the_end),
