@@ -331,7 +331,7 @@ static int repair_live(struct apply_job *j)
 		session_write_image(j->s, j->want, &j->ids, j->s->genid);
 	}
 	if (!j->r->dry_run) {
-		j->out->service_repaired = j->user.prepared;
+		j->out->service_repaired = j->user.prepared && !j->user.started;
 		rc = repair_service(j, service, &why);
 		if (rc)
 			return rc;
