@@ -47,7 +47,7 @@ for command in 'apply --boot' "apply $T/routes.json" "apply $T/routes.json"; do
 	expect_eq "$(probe tcp 10.10.0.1:9000)" 'A|10.20.0.1|hi' "$command: the kernel's port"
 done
 expect_exit 1 spctl status
-expect_match "$out" 'DRIFT: the service does not listen on \*:8000'
+expect_match "$out" 'DRIFT: the service does not listen on \*:8000, and tries it again \(cannot listen on \*:8000: echod'
 # The kernel's part is put right all the same.
 gw nft delete table inet "$TABLE"
 expect_exit 5 spctl apply --boot
