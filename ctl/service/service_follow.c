@@ -33,20 +33,23 @@ static struct session of_service(const struct service *s)
 	};
 }
 
-/* Twice the same, and nobody at work: a command between two steps has gone on by then. */
+/* The same at two looks, and nobody at work: what is between two steps of a command has gone on by
+ * then. */
 static bool has_moved(struct service *s)
 {
 	const struct session ses = of_service(s);
 	const struct follow before = s->follow;
+	struct follow *now = &s->follow;
 
-	s->follow.live = s->follow.pending = 0;
-	if (session_is_busy(&ses) || state_live(&ses.state, &s->follow.live, NULL) ||
-	    session_pending(&ses, &s->follow.pending) || session_is_busy(&ses))
+	now->live = now->pending = 0;
+	now->served = s->link.generation;
+	if (session_is_busy(&ses) || state_live(&ses.state, &now->live, NULL) ||
+	    session_pending(&ses, &now->pending) || session_is_busy(&ses))
 		return false;
-	if (s->follow.live == s->link.generation &&
-	    (!s->follow.pending || s->follow.pending == s->link.generation))
+	if (now->live == now->served && (!now->pending || now->pending == now->served))
 		return false;
-	return s->follow.live == before.live && s->follow.pending == before.pending;
+	return now->live == before.live && now->pending == before.pending &&
+	       now->served == before.served;
 }
 
 /* Reads and compiles the file in the loop's thread, as at the start: it happens once in a blue

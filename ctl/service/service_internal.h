@@ -55,7 +55,7 @@ struct missing {
 /* service_follow.c */
 struct follow {
 	struct timer clock;
-	uint32_t live, pending; /* as STATE had them at the last look */
+	uint32_t live, pending, served; /* as they were at the last look */
 	unsigned pause_ms;
 };
 
