@@ -185,6 +185,9 @@ void dataplane_on_switch(struct dataplane *d, const json_t *m)
 	struct switch_job *j;
 	struct worker_switch s;
 
+	/* The same table, and other listeners. */
+	if (!d->loaded && d->live && d->live->generation == generation)
+		d->loaded = route_table_ref(d->live);
 	if (!d->loaded || d->loaded->generation != generation || d->switches_left) {
 		dataplane_send(d, json_pack("{s:s,s:I,s:i,s:s}", "type", "failed", "generation",
 					    generation, "route", -1, "message",

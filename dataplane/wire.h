@@ -11,7 +11,8 @@
  *   listeners {listeners:[{id, address, port, worker}]}, one fd each, in order
  *   pipes     {}, fds: read end, write end, read end, …
  *   load      {generation, routes, …}   the routing table of route.h
- *   switch    {generation, open:[listener ids], close:[listener ids]}
+ *   switch    {generation, open:[listener ids], close:[listener ids]}; the one that is served
+ *             already, where none is loaded: only the listeners change
  *   discard   {generation}              a loaded one that is not going to be switched to
  *   names     {names:[{name, addresses}]}  last-good answers from before
  *   down      {targets:[{route, tag}]}  after a switch: down already, as another one found

@@ -271,43 +271,73 @@ static void make_live(struct apply_job *j)
 	FAILPOINT(pruned);
 }
 
-static int repair_live(struct apply_job *j)
+static bool table_is_right(const struct apply_job *j)
 {
 	char what[128];
-	int rc = 0;
 
-	j->out->generation = j->s->live;
-	if (!j->r->dry_run)
-		rc = user_space_prepare(j);
-	if (rc)
-		return rc;
-	if (!j->preparing && j->own.n <= j->s->have->exists &&
-	    !strcmp(j->s->have->table, j->want->table) &&
-	    ruleset_equal(j->s->have, j->want, what, sizeof(what))) {
-		/* Somebody's commit made the image stale: renewed, the next apply is fast again. */
-		if (!j->s->from_image && !j->r->dry_run)
-			session_write_image(j->s, j->want, &j->ids, j->s->genid);
-		user_space_commit(j);
-		/* The command that made this generation live may have been killed before it. */
-		apply_end_flows(j, false);
-		return 0;
-	}
+	return !j->preparing && j->own.n <= j->s->have->exists &&
+	       !strcmp(j->s->have->table, j->want->table) &&
+	       ruleset_equal(j->s->have, j->want, what, sizeof(what));
+}
+
+static int repair_table(struct apply_job *j)
+{
+	int rc;
+
 	j->out->changed = j->out->repaired = true;
 	if (!j->r->dry_run)
 		apply_write_ids(j);
 	rc = commit_want(j, j->r->dry_run ? NFT_CHECK_ONLY : NFT_COMMIT);
-	if (rc)
+	if (rc || j->r->dry_run)
 		return rc;
-	if (j->r->dry_run) {
-		apply_end_flows(j, true);
-		return 0;
-	}
 	rc = apply_read_back(j);
+	if (!rc)
+		session_write_image(j->s, j->want, &j->ids, j->seen_genid);
+	return rc;
+}
+
+/* The kernel's routes are put right whatever the service says: what of it is wrong then is told,
+ * and nothing of the kernel's taken back for it. */
+static int repair_service(struct apply_job *j, int rc, const struct err *why)
+{
 	if (rc)
-		return rc;
-	user_space_commit(j);
-	session_write_image(j->s, j->want, &j->ids, j->seen_genid);
-	apply_end_flows(j, true);
+		*j->e = *why;
+	else
+		rc = user_space_commit(j);
+	rc = rc ? rc : user_space_settle(j);
+	if (!rc || !j->out->repaired)
+		return rc == -EBADE ? -EIO : rc;
+	err_wrap(j->e, "the kernel's table of generation %u is repaired, but not the service",
+		 j->s->live);
+	return j->e->code = -ENOTRECOVERABLE;
+}
+
+static int repair_live(struct apply_job *j)
+{
+	struct err why = { 0 };
+	int rc, service = 0;
+
+	j->out->generation = j->s->live;
+	if (!j->r->dry_run)
+		service = user_space_prepare(j);
+	why = *j->e;
+	*j->e = (struct err){ 0 };
+	if (!table_is_right(j)) {
+		rc = repair_table(j);
+		if (rc)
+			return rc;
+	} else if (!j->s->from_image && !j->r->dry_run) {
+		/* Somebody's commit made the image stale: renewed, the next apply is fast again. */
+		session_write_image(j->s, j->want, &j->ids, j->s->genid);
+	}
+	if (!j->r->dry_run) {
+		j->out->service_repaired = j->user.prepared && !j->user.started;
+		rc = repair_service(j, service, &why);
+		if (rc)
+			return rc;
+	}
+	/* The command that made this generation live may have been killed before it. */
+	apply_end_flows(j, j->out->repaired);
 	return 0;
 }
 
@@ -334,12 +364,15 @@ static int apply_new(struct apply_job *j)
 	lap(j, &j->out->times.verify_us);
 	if (rc)
 		return rc;
+	rc = user_space_commit(j);
+	if (rc)
+		return rc;
 	j->out->generation = j->compile.generation;
-	user_space_commit(j);
 	make_live(j);
+	rc = user_space_settle(j);
 	apply_end_flows(j, true);
 	lap(j, &j->out->times.finish_us);
-	return 0;
+	return rc;
 }
 
 static int apply_prepared(struct apply_job *j)

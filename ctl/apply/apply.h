@@ -48,7 +48,8 @@ struct apply_result {
 	struct apply_times {
 		int64_t read_us, compile_us, write_us, kernel_us, verify_us, finish_us;
 	} times;
-	int service_pid; /* of the service that this apply started; 0 = none */
+	bool service_repaired; /* it did not serve the live generation, or not all of it */
+	int service_pid;       /* of the service that this apply started; 0 = none */
 	bool forward_v4, forward_v6, route_localnet; /* sysctls that this apply turned on */
 };
 

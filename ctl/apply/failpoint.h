@@ -22,6 +22,7 @@
 	X(committed)         \
 	X(verified)          \
 	X(served)            \
+	X(heard)             \
 	X(live)              \
 	X(forgotten)         \
 	X(image)             \

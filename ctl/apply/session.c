@@ -99,7 +99,7 @@ static int kernel_generation(struct session *s, const char *table, uint32_t *gen
 	return 0;
 }
 
-static int read_pending(const struct session *s, uint32_t *generation)
+int session_pending(const struct session *s, uint32_t *generation)
 {
 	char *path = state_path(&s->state, "pending"), text[16] = "";
 	int rc = path ? io_read_text(path, text, sizeof(text), NULL) : -ENOMEM;
@@ -134,7 +134,7 @@ static int see_pending(struct session *s, struct err *e)
 	bool exists;
 
 	/* One that cannot be read, or is gone again, is an apply's at work: the next look sees. */
-	if (read_pending(s, &pending) || !pending || pending == s->live ||
+	if (session_pending(s, &pending) || !pending || pending == s->live ||
 	    state_read_generation(&s->state, pending, &meta, NULL, NULL))
 		return 0;
 	if (kernel_generation(s, meta.table, &in_kernel, &exists, e) || in_kernel != pending) {
@@ -200,7 +200,7 @@ static int settle_pending(struct session *s, struct err *e)
 	struct state_meta meta = { 0 };
 	uint32_t pending = 0, in_kernel = 0;
 	bool exists = true;
-	int rc = read_pending(s, &pending);
+	int rc = session_pending(s, &pending);
 
 	if (rc)
 		return err_sys(e, rc, "cannot read %s/pending", s->state.state_dir);

@@ -45,6 +45,8 @@ void session_close(struct session *s);
 
 /* Notes (fsync) that this generation is about to become true; 0 = nothing is. */
 int session_set_pending(struct session *s, uint32_t generation, struct err *e);
+/* What was noted so: 0 = nothing. */
+int session_pending(const struct session *s, uint32_t *generation);
 
 /* The table that the live generation was applied to, else the noted one, else DEFAULT_TABLE. */
 const char *session_table(const struct session *s);

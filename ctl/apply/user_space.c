@@ -2,12 +2,14 @@
 /*
  * The service is asked twice: before the batch, when it can still say no (a port
  * that somebody has, a table that its dataplane refuses), and after it. If this
- * command dies in between, the service asks the kernel which generation is true. So
- * nothing that it says after the batch can be an error of the apply.
+ * command dies in between, the service asks the kernel which generation is true. If the
+ * service does, a new one may have begun with what was live before: it is told once more when
+ * STATE is written, and who cannot be told is the error that it is.
  */
 #include "ctl/apply/user_space.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ctl/apply/apply_internal.h"
@@ -18,6 +20,7 @@
 #include "ctl/config/config_groups.h"
 #include "ctl/control/bounds.h"
 #include "ctl/control/compile.h"
+#include "ctl/control/service_view.h"
 #include "ctl/control/start.h"
 
 #define CONNECT_MS 10000
@@ -222,23 +225,58 @@ static int prepare_anew(struct apply_job *j, const struct control_table *t, bool
 	return rc || !j->user.connected ? rc : ask_prepare(j, t);
 }
 
-static int prepare(struct apply_job *j, bool needed)
+/* How many places of the plan nobody listens at, as the service reads it from the kernel; what
+ * names one of them. -EAGAIN: this generation is not served (yet), or it cannot be asked. */
+static int read_back(struct apply_job *j, struct err *e)
+{
+	const struct plan *p = j->r->plan;
+	struct control_listener *wanted = calloc(p->n_listeners + 1, sizeof(*wanted));
+	struct service_view v = { 0 };
+	char place[SERVICE_PLACE];
+	unsigned first = 0;
+	int rc = -EAGAIN;
+
+	for (unsigned i = 0; wanted && i < p->n_listeners; i++)
+		wanted[i] =
+			(struct control_listener){ p->listeners[i].address, p->listeners[i].port };
+	if (wanted && !service_view_ask(&v, &j->user.client, COMMIT_MS) &&
+	    service_view_serves(&v, j->compile.generation))
+		rc = service_view_missing(&v, wanted, p->n_listeners, &first) ? -EBADE : 0;
+	if (rc == -EBADE && *service_view_text(v.service, "lacks"))
+		err_set(e, rc, "the service: %s", service_view_text(v.service, "lacks"));
+	else if (rc == -EBADE)
+		err_set(e, rc, "the service does not listen on %s",
+			service_place(&wanted[first].address, wanted[first].port, place));
+	service_view_fini(&v);
+	free(wanted);
+	return rc;
+}
+
+static int load(struct apply_job *j, bool needed)
 {
 	struct control_options o = { .generation = j->compile.generation,
 				     .ids = j->route_ids,
 				     .default_id = j->default_id };
 	struct control_table t = { 0 };
-	int rc = reach(j, needed);
+	int rc;
 
-	/* Who was started just now, or runs already, has what is live from STATE. */
-	if (rc || !j->user.connected || (j->again && j->user.client.generation == j->s->live))
-		return rc;
 	control_bounds(&o);
 	rc = control_compile(j->r->plan, &o, &t, j->e);
 	rc = rc ? rc : ask_prepare(j, &t);
 	if (rc == -ESHUTDOWN)
 		rc = prepare_anew(j, &t, needed);
 	control_table_fini(&t);
+	return rc;
+}
+
+/* What is served as it should be is not loaded again. */
+static int prepare(struct apply_job *j, bool needed, bool again)
+{
+	int rc = reach(j, needed);
+
+	if (rc || !j->user.connected || (again && !read_back(j, NULL)))
+		return rc;
+	rc = load(j, needed);
 	FAILPOINT(prepared);
 	return rc;
 }
@@ -252,30 +290,82 @@ int user_space_prepare(struct apply_job *j)
 	if (!needed && (j->r->no_daemon || !control_would_use_service(j->r->plan)) &&
 	    control_look(j->s->state.run_dir) == CONTROL_NONE)
 		return 0;
-	return prepare(j, needed);
+	return prepare(j, needed, j->again);
 }
 
 /* ---- commit ---- */
 
-void user_space_commit(struct apply_job *j)
+static int ask_commit(struct apply_job *j, bool *late, struct err *e)
 {
-	struct err e = { 0 };
 	json_t *answer;
 
-	if (!j->user.prepared)
-		return;
 	j->user.prepared = false;
 	apply_phase(j, "the service takes over");
 	answer = client_ask(&j->user.client,
 			    json_pack("{s:s,s:I}", "type", "commit", "generation",
 				      (json_int_t)j->compile.generation),
-			    "committed", COMMIT_MS, NULL, &e);
-	if (!answer)
-		log_warn("the routes are in effect, but the service has not said so: %s", e.msg);
-	else if (json_is_true(json_object_get(answer, "late")))
-		log_warn("the dataplane is late: it serves the new routes as soon as it is back");
+			    "committed", COMMIT_MS, NULL, e);
+	*late = json_is_true(json_object_get(answer, "late"));
 	json_decref(answer);
 	FAILPOINT(served);
+	return answer ? 0 : e->code;
+}
+
+/* Who is late serves it as soon as he is back, and is not asked where he listens. */
+static int commit(struct apply_job *j, struct err *e)
+{
+	bool late;
+	int rc = ask_commit(j, &late, e);
+
+	if (rc)
+		return rc;
+	if (late) {
+		log_warn("the dataplane is late: it serves the new routes as soon as it is back");
+		return 0;
+	}
+	rc = read_back(j, e);
+	FAILPOINT(heard);
+	return rc == -EAGAIN ? err_set(e, rc, "the service has ended meanwhile") : rc;
+}
+
+int user_space_commit(struct apply_job *j)
+{
+	struct err e = { 0 };
+	int rc = j->user.prepared ? commit(j, &e) : 0;
+
+	if (rc == -EBADE) {
+		*j->e = e;
+		return rc;
+	}
+	j->user.lost = rc != 0;
+	if (rc)
+		log_debug("the service has not said that it serves it: %s", e.msg);
+	return 0;
+}
+
+static int commit_again(struct apply_job *j)
+{
+	int rc;
+
+	client_close(&j->user.client);
+	j->user.connected = false;
+	rc = prepare(j, control_needs_service(j->r->plan), true);
+	return !rc && j->user.prepared ? commit(j, j->e) : rc;
+}
+
+int user_space_settle(struct apply_job *j)
+{
+	if (!j->user.lost)
+		return 0;
+	j->user.lost = false;
+	apply_phase(j, "asking the service once more");
+	if (!commit_again(j))
+		return 0;
+	err_wrap(j->e, "generation %u is live, but the service does not serve it",
+		 j->compile.generation);
+	if (!j->e->hint[0])
+		err_hint(j->e, "the next spctl apply tries it again");
+	return j->e->code = -ENOTRECOVERABLE;
 }
 
 void user_space_end(struct apply_job *j)

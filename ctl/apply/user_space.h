@@ -17,12 +17,18 @@ struct user_space {
 	bool connected;
 	bool prepared; /* and neither committed nor aborted */
 	bool started;  /* by this command */
+	bool lost;     /* whether it has committed is not known */
 };
 
-/* Starts the service where the plan needs it. Nothing is served differently yet. */
+/* Starts the service where the plan needs it. Nothing is served differently yet. Where the live
+ * generation is meant again and all of it is served already, nothing is prepared. */
 int user_space_prepare(struct apply_job *j);
-/* After the batch. A service that does not answer serves it a moment later: a warning. */
-void user_space_commit(struct apply_job *j);
+/* After the batch. -EBADE: it does not listen everywhere, and should not be left so. A service that
+ * cannot be asked is none of an error yet: user_space_settle(). */
+int user_space_commit(struct apply_job *j);
+/* After the generation is live: a commit whose answer is not known is done once more, from the
+ * start. -ENOTRECOVERABLE: it is live, and the service does not serve it. */
+int user_space_settle(struct apply_job *j);
 /* What was prepared is dropped; does nothing after a commit. Ends the connection in any case. */
 void user_space_end(struct apply_job *j);
 

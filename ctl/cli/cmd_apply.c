@@ -60,16 +60,17 @@ static void print_json(struct apply_job *j)
 	const struct nft_change_stats *c = &j->result.stats;
 
 	describe_print_json(json_pack(
-		"{s:i,s:i,s:b,s:b,s:b,s:o,s:i,s:o,s:i,s:b,s:{s:i,s:i,s:i,s:i,s:i,s:i,s:i},s:o}",
+		"{s:i,s:i,s:b,s:b,s:b,s:o,s:i,s:o,s:i,s:b,s:b,s:{s:i,s:i,s:i,s:i,s:i,s:i,s:i},s:o}",
 		"schema", 1, "generation", (int)j->result.generation, "changed", j->result.changed,
 		"dryRun", j->o->dry_run, "repaired", j->result.repaired, "confirm",
 		cmd_confirm_result_json(&j->s, &j->result), "routes", (int)j->plan->n_enabled,
 		"routeChanges", changes_json(j), "flowsEnded", (int)j->result.flows_ended,
-		"serviceStarted", j->result.service_pid != 0, "changes", "elementsAdded",
-		(int)c->elems_added, "elementsDeleted", (int)c->elems_deleted, "chainsAdded",
-		(int)c->chains_added, "chainsDeleted", (int)c->chains_deleted, "chainsChanged",
-		(int)c->chains_changed, "setsAdded", (int)c->sets_added, "setsDeleted",
-		(int)c->sets_deleted, "warnings", describe_warnings_json(&j->l.diags)));
+		"serviceStarted", j->result.service_pid != 0, "serviceRepaired",
+		j->result.service_repaired, "changes", "elementsAdded", (int)c->elems_added,
+		"elementsDeleted", (int)c->elems_deleted, "chainsAdded", (int)c->chains_added,
+		"chainsDeleted", (int)c->chains_deleted, "chainsChanged", (int)c->chains_changed,
+		"setsAdded", (int)c->sets_added, "setsDeleted", (int)c->sets_deleted, "warnings",
+		describe_warnings_json(&j->l.diags)));
 }
 
 static void print_service(const struct apply_result *r)
@@ -143,14 +144,29 @@ static void print_elements(const struct apply_job *j)
 	putchar('\n');
 }
 
+static void print_unchanged(const struct apply_job *j)
+{
+	const struct apply_result *r = &j->result;
+
+	if (r->service_repaired && !r->service_pid)
+		printf("repaired: the service did not serve all that generation %u says\n",
+		       r->generation);
+	else if (!r->service_pid)
+		printf("nothing to do: generation %u is live and is what %s says\n", r->generation,
+		       j->l.file);
+	else
+		printf("generation %u is what %s says, and the service was not there\n",
+		       r->generation, j->l.file);
+	print_service(r);
+}
+
 /* At most five lines, whatever happened, and the last is the way back. */
 static void print_text(struct apply_job *j)
 {
 	const struct apply_result *r = &j->result;
 
 	if (!r->changed) {
-		printf("nothing to do: generation %u is live and is what %s says\n", r->generation,
-		       j->l.file);
+		print_unchanged(j);
 		print_ended(j);
 		cmd_confirm_print_nothing(j->o, &j->s);
 		return;

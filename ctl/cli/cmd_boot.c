@@ -52,7 +52,10 @@ static void print_result(const struct options *o, const struct session *s,
 	}
 	if (o->quiet)
 		return;
-	if (!r->changed)
+	if (!r->changed && (r->service_repaired || r->service_pid))
+		printf("generation %u is in the kernel, and the service serves it again\n",
+		       r->generation);
+	else if (!r->changed)
 		printf("nothing to do: generation %u is in the kernel\n", r->generation);
 	else
 		printf("generation %u is in the kernel again (%s, addresses as they were "

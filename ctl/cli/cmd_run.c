@@ -7,6 +7,7 @@
 
 #include "ctl/base/log.h"
 #include "ctl/cli/cmd.h"
+#include "ctl/service/run_lock.h"
 #include "ctl/service/seccomp.h"
 #include "ctl/service/service.h"
 #include "ctl/service/spawn.h"
@@ -19,6 +20,19 @@ void cmd_run_keep_argv(char **argv)
 {
 	for (unsigned i = 0; argv[i] && i + 1 < sizeof(own_argv) / sizeof(*own_argv); i++)
 		own_argv[i] = argv[i];
+}
+
+/* A file with an error is found before anything is taken over from whoever serves now. What runs
+ * again as another binary has applied it long ago. */
+static int check_first(const struct options *o, int argc, char **argv)
+{
+	struct options quiet = *o;
+
+	quiet.quiet = true;
+	quiet.strict = false;
+	if (!argc || !strcmp(argv[0], "-") || run_lock_is_kept())
+		return EXIT_DONE;
+	return cmd_check(&quiet, 1, argv);
 }
 
 int cmd_run(const struct options *o, int argc, char **argv)
@@ -42,6 +56,9 @@ int cmd_run(const struct options *o, int argc, char **argv)
 		err_set(&e, EINVAL, "--json makes no sense with run: it prints nothing");
 		return cmd_fail(o, &e, EXIT_USAGE);
 	}
+	rc = check_first(o, argc, argv);
+	if (rc)
+		return rc;
 	rc = service_run(&so, &code, &e);
 	return rc ? cmd_fail(o, &e, cmd_exit_code(rc)) : code;
 }

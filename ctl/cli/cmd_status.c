@@ -95,6 +95,7 @@ static void find_missing_listeners(struct status *st)
 	struct control_listener *wanted = calloc(p->n_listeners + 1, sizeof(*wanted));
 	char place[SERVICE_PLACE];
 	unsigned n = 0, first = 0;
+	const char *why;
 
 	for (unsigned i = 0; wanted && i < p->n_listeners; i++)
 		wanted[i] =
@@ -102,10 +103,12 @@ static void find_missing_listeners(struct status *st)
 	if (wanted && st->service.controller_answers &&
 	    service_view_serves(&st->service, st->s.live))
 		n = service_view_missing(&st->service, wanted, p->n_listeners, &first);
+	why = service_view_text(st->service.service, "lacks");
 	if (n)
-		drift(st, "the service does not listen on %s%s",
+		drift(st, "the service does not listen on %s%s%s%s%s",
 		      service_place(&wanted[first].address, wanted[first].port, place),
-		      n > 1 ? ", nor on others" : "");
+		      n > 1 ? ", nor on others" : "", *why ? ", and tries it again (" : "", why,
+		      *why ? ")" : "");
 	free(wanted);
 }
 

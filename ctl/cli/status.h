@@ -30,7 +30,7 @@ struct status {
 	struct plan *plan;
 	struct diags diags;
 	bool drift, behind; /* behind: of another generation than the files say */
-	char drift_what[200];
+	char drift_what[640];
 	struct service_view service;
 	struct usage usage;
 	struct attention attention;

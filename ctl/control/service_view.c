@@ -120,6 +120,20 @@ int service_view_read(struct service_view *v, const char *run_dir, unsigned time
 	return rc == -ENOMEM ? rc : 0;
 }
 
+int service_view_ask(struct service_view *v, struct control_client *c, unsigned timeout_ms)
+{
+	int rc = begin(v);
+
+	if (rc)
+		return rc;
+	v->presence = CONTROL_THERE;
+	v->pid = c->pid;
+	rc = client_ask_parts(c, json_pack("{s:s,s:b}", "type", "status", "serviceOnly", 1),
+			      "status", timeout_ms, take_part, v, &v->e);
+	v->controller_answers = !rc && v->service;
+	return rc;
+}
+
 int service_view_read_conns(struct service_view *v, const char *run_dir, uint32_t route,
 			    unsigned timeout_ms)
 {

@@ -25,6 +25,8 @@ struct service_view {
 
 /* End it with service_view_fini(). -ENOMEM, or 0. */
 int service_view_read(struct service_view *v, const char *run_dir, unsigned timeout_ms);
+/* What the controller says of itself, over a connection that is there. */
+int service_view_ask(struct service_view *v, struct control_client *c, unsigned timeout_ms);
 /* Connections instead of counters: service and conns. route: an id, 0 = all. */
 int service_view_read_conns(struct service_view *v, const char *run_dir, uint32_t route,
 			    unsigned timeout_ms);

@@ -161,28 +161,38 @@ static json_t *sandbox_json(const struct link *l)
 			 (json_int_t)atomic_load(&l->page->uid));
 }
 
-/* Places, not sockets: each worker has one of its own. */
+/* Places, not sockets: each worker has one of its own. Of what the kernel says that listens. */
 static json_t *places_json(const struct listeners *l)
 {
 	json_t *list = json_array();
+	const struct listen_at *last = NULL;
 	char text[LISTENER_NAME_MAX];
 
-	for (size_t i = 0; i < l->n; i++)
-		if (l->v[i].live && !l->v[i].slot)
-			json_array_append_new(list, json_string(listen_at_text(&l->v[i].at, text)));
+	for (size_t i = 0; i < l->n; i++) {
+		const struct listen_at *at = &l->v[i].at;
+
+		if (!l->v[i].live || (last && !listen_at_cmp(last, at)) ||
+		    !listen_at_listens(l->v[i].fd))
+			continue;
+		json_array_append_new(list, json_string(listen_at_text(at, text)));
+		last = at;
+	}
 	return list;
 }
 
 static json_t *service_json(const struct service *s)
 {
-	return json_pack("{s:i,s:i,s:s,s:I,s:i,s:i,s:i,s:i,s:s,s:i,s:b,s:o,s:o,s:b}", "pid",
+	const struct listeners *l = &s->listeners;
+
+	return json_pack("{s:i,s:i,s:s,s:I,s:i,s:i,s:i,s:i,s:s,s:i,s:b,s:o,s:o,s:s,s:b}", "pid",
 			 (int)getpid(), "dataplane", (int)s->link.pid, "state", state_text(s),
 			 "generation", (json_int_t)s->link.generation, "workers",
-			 (int)s->listeners.workers, "listeners", (int)s->listeners.n, "restarts",
+			 (int)l->workers, "listeners", (int)l->n, "restarts",
 			 (int)s->link.restarts, "ends", (int)link_ends(&s->link), "lastEnd",
 			 s->link.last_end, "draining", (int)olds_count(s), "stopping", s->stopping,
-			 "sandbox", sandbox_json(&s->link), "places", places_json(&s->listeners),
-			 "unit", getenv("NOTIFY_SOCKET") != NULL);
+			 "sandbox", sandbox_json(&s->link), "places", places_json(l), "lacks",
+			 listeners_missing(l) ? l->why : "", "unit",
+			 getenv("NOTIFY_SOCKET") != NULL);
 }
 
 static const char *const query_names[] = { "", "status", "conns" };

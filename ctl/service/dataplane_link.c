@@ -83,11 +83,13 @@ void link_fini(struct link *l)
 
 void link_set_live(struct link *l, json_t *load, uint32_t generation)
 {
+	const bool other = generation != l->generation;
+
 	json_decref(l->live);
 	l->live = load;
 	l->generation = generation;
 	/* One that is on its way gets this one instead. */
-	if (load && l->state == LINK_COMES && l->wire.fd >= 0)
+	if (load && other && l->state == LINK_COMES && l->wire.fd >= 0)
 		link_load(l, load);
 }
 

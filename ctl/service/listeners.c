@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * SO_REUSEPORT lets any other root process that sets it share a port without a
- * word, and then half of the connections are gone. So bind() is not the judge:
- * before anything is bound, the sockets that listen are listed, and one that is
- * not ours in the way is an error with the name of who has it.
+ * Two things to know of SO_REUSEPORT. It lets any other root process that sets it share
+ * a port without a word, and then half of the connections are gone. So bind() is not
+ * the judge: before anything is bound, the sockets that listen are listed, and one that
+ * is not ours in the way is an error with the name of who has it.
+ *
+ * And whoever listens gets connections at once, beside or before the ones that are live,
+ * and takes them along when he closes. So what is staged listens before it is committed
+ * only where nothing of ours is live: there, nobody could come before, and when the kernel
+ * gives the port to us not one connection is refused.
  */
 #include "ctl/service/listeners.h"
 
@@ -31,20 +36,15 @@ void listeners_fini(struct listeners *l)
 		close(l->v[i].fd);
 	free(l->v);
 	free(l->leaving);
+	free(l->wanted);
+	free(l->next);
 	*l = (struct listeners){ 0 };
-}
-
-static int at_cmp(const struct listen_at *a, const struct listen_at *b)
-{
-	const int by = addr_cmp(&a->address, &b->address);
-
-	return by ? by : (a->port > b->port) - (a->port < b->port);
 }
 
 static int listener_cmp(const void *pa, const void *pb)
 {
 	const struct listener *a = pa, *b = pb;
-	const int by = at_cmp(&a->at, &b->at);
+	const int by = listen_at_cmp(&a->at, &b->at);
 
 	return by ? by : (a->slot > b->slot) - (a->slot < b->slot);
 }
@@ -64,12 +64,12 @@ static struct listener *find(const struct listeners *l, size_t n, const struct l
 	while (lo < hi) {
 		const size_t mid = lo + (hi - lo) / 2;
 
-		if (at_cmp(&l->v[mid].at, at) < 0)
+		if (listen_at_cmp(&l->v[mid].at, at) < 0)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	for (hi = lo; hi < n && !at_cmp(&l->v[hi].at, at); hi++)
+	for (hi = lo; hi < n && !listen_at_cmp(&l->v[hi].at, at); hi++)
 		;
 	*count = hi - lo;
 	return l->v + lo;
@@ -90,80 +90,7 @@ static struct listener *append(struct listeners *l)
 	return &l->v[l->n++];
 }
 
-/* ---- one socket ---- */
-
-static int set_one(int fd, int level, int option, int value)
-{
-	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
-}
-
-static int socket_new(int family, bool only_v6)
-{
-	const int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int rc;
-
-	if (fd < 0)
-		return -errno;
-	rc = set_one(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	rc = rc ? rc : set_one(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-	/* An address that is not there yet: a floating one, or an interface that comes later. */
-	rc = rc ? rc : set_one(fd, IPPROTO_IP, IP_FREEBIND, 1);
-	if (!rc && family == AF_INET6)
-		rc = set_one(fd, IPPROTO_IPV6, IPV6_V6ONLY, only_v6);
-	if (!rc)
-		return fd;
-	close(fd);
-	return rc;
-}
-
-static int socket_listen(const struct addr *address, uint16_t port, bool only_v6)
-{
-	socklen_t len;
-	const struct sockaddr_storage sa = addr_to_sockaddr(address, port, &len);
-	const int fd = socket_new(sa.ss_family, only_v6);
-	int rc;
-
-	if (fd < 0)
-		return fd;
-	if (!bind(fd, (const struct sockaddr *)&sa, len) && !listen(fd, LISTENERS_BACKLOG))
-		return fd;
-	rc = -errno;
-	close(fd);
-	return rc;
-}
-
-/* All addresses: one socket of both families, or of IPv4 where IPv6 is off. */
-static int listen_at(const struct listen_at *at)
-{
-	const struct addr any6 = { .family = ADDR_V6 }, any4 = { .family = ADDR_V4 };
-	int fd;
-
-	if (at->address.family != ADDR_NONE)
-		return socket_listen(&at->address, at->port, true);
-	fd = socket_listen(&any6, at->port, false);
-	if (fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL)
-		fd = socket_listen(&any4, at->port, false);
-	return fd;
-}
-
-static bool is_at(int fd, const struct listen_at *at)
-{
-	struct sockaddr_storage sa = { 0 };
-	socklen_t len = sizeof(sa), n = sizeof(int);
-	int listens = 0, protocol = 0;
-	struct addr address;
-	uint16_t port;
-
-	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &n) < 0 || !listens ||
-	    getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &n) < 0 || protocol != IPPROTO_TCP ||
-	    getsockname(fd, (struct sockaddr *)&sa, &len) < 0)
-		return false;
-	address = addr_from_sockaddr((struct sockaddr *)&sa, &port);
-	if (port != at->port)
-		return false;
-	return at->address.family == ADDR_NONE ? addr_is_unspecified(&address)
-					       : !addr_cmp(&address, &at->address);
-}
+/* ---- sockets from before ---- */
 
 static bool has_socket(const struct listeners *l, ino_t inode)
 {
@@ -175,7 +102,8 @@ static bool has_socket(const struct listeners *l, ino_t inode)
 	return false;
 }
 
-int listeners_adopt(struct listeners *l, int fd, const struct listen_at *at, struct err *e)
+int listeners_adopt(struct listeners *l, int fd, const struct listen_at *at, bool stored,
+		    struct err *e)
 {
 	char text[LISTENER_NAME_MAX];
 	struct listener *new;
@@ -183,7 +111,7 @@ int listeners_adopt(struct listeners *l, int fd, const struct listen_at *at, str
 	size_t count;
 	int rc = 0;
 
-	if (fstat(fd, &st) < 0 || !is_at(fd, at))
+	if (fstat(fd, &st) < 0 || !listen_at_is(fd, at))
 		rc = err_set(e, -EINVAL, "no socket that listens on %s", listen_at_text(at, text));
 	/* It came on two ways. */
 	else if (has_socket(l, st.st_ino))
@@ -198,7 +126,12 @@ int listeners_adopt(struct listeners *l, int fd, const struct listen_at *at, str
 		return rc ? rc : err_set(e, -ENOMEM, "out of memory");
 	}
 	*new = (struct listener){
-		.at = *at, .slot = (unsigned)count, .id = l->next_id++, .fd = fd
+		.at = *at,
+		.slot = (unsigned)count,
+		.id = l->next_id++,
+		.fd = fd,
+		.listens = true,
+		.stored = stored,
 	};
 	listeners_sort(l);
 	return 0;
@@ -264,100 +197,167 @@ static int check_free(const struct listeners *l, const struct host_facts *f,
 
 /* ---- generations ---- */
 
-static int at_qsort_cmp(const void *a, const void *b)
+/* What is done for all places of one generation. */
+struct staging {
+	struct listeners *l;
+	size_t n_old; /* sorted; behind them are new ones */
+	struct host_facts facts;
+	bool listed; /* only who is going to bind something has to know who else did */
+};
+
+static bool is_live_at(const struct listener *o, const struct listen_at *at)
 {
-	return at_cmp(a, b);
+	return o->live && o->at.port == at->port &&
+	       (o->at.address.family == ADDR_NONE || at->address.family == ADDR_NONE ||
+		!addr_cmp(&o->at.address, &at->address));
 }
 
-/* Those of the n_old sorted ones at that place, and new ones for the slots that miss one. */
-static int stage_one(struct listeners *l, size_t n_old, const struct listen_at *at, struct err *e)
+/* Does a connection to that place come to one that is live? */
+static bool is_served(const struct staging *g, const struct listen_at *at)
 {
+	for (size_t i = 0; i < g->n_old; i++)
+		if (is_live_at(&g->l->v[i], at))
+			return true;
+	return false;
+}
+
+static int stage_socket(struct staging *g, const struct listen_at *at, unsigned slot, bool served)
+{
+	struct listeners *l = g->l;
+	const int fd = l->n < LISTENERS_MAX ? listen_at_bind(at) : -E2BIG;
+	int rc = fd < 0 ? fd : served ? 0 : listen_at_listen(fd);
+	struct listener *new = rc ? NULL : append(l);
+
+	if (!new) {
+		if (fd >= 0)
+			close(fd);
+		return rc ? rc : -ENOMEM;
+	}
+	*new = (struct listener){ .at = *at,
+				  .slot = slot,
+				  .id = l->next_id++,
+				  .fd = fd,
+				  .listens = !served,
+				  .staged = true,
+				  .fresh = true };
+	return 0;
+}
+
+static int place_is_free(struct staging *g, const struct listen_at *at, struct err *e)
+{
+	int rc = g->listed ? 0 : host_sockets_read(&g->facts, e);
+
+	g->listed = !rc;
+	return rc ? rc : check_free(g->l, &g->facts, at, e);
+}
+
+/* Those of the old ones at that place, and new ones for the slots that miss one. */
+static int stage_place(struct staging *g, const struct listen_at *at, struct err *e)
+{
+	struct listeners *l = g->l;
+	const size_t n_before = l->n;
 	char text[LISTENER_NAME_MAX];
 	struct listener *old;
+	bool served;
 	size_t count;
+	int rc;
 
-	old = find(l, n_old, at, &count);
+	old = find(l, g->n_old, at, &count);
 	for (size_t i = 0; i < count; i++)
 		old[i].staged = true;
-	for (unsigned slot = (unsigned)count; slot < l->workers; slot++) {
-		const int fd = l->n < LISTENERS_MAX ? listen_at(at) : -E2BIG;
-		struct listener *new = fd < 0 ? NULL : append(l);
+	if (count >= l->workers)
+		return 0;
+	rc = place_is_free(g, at, e);
+	if (rc)
+		return rc;
+	served = is_served(g, at);
+	for (unsigned slot = (unsigned)count; !rc && slot < l->workers; slot++)
+		rc = stage_socket(g, at, slot, served);
+	while (rc && l->n > n_before)
+		close(l->v[--l->n].fd);
+	return rc ? err_sys(e, rc, "cannot listen on %s", listen_at_text(at, text)) : 0;
+}
 
-		if (!new) {
-			if (fd >= 0)
-				close(fd);
-			return err_sys(e, fd < 0 ? fd : -ENOMEM, "cannot listen on %s",
-				       listen_at_text(at, text));
+static int place_cmp(const void *pa, const void *pb)
+{
+	const struct listen_at *const *a = pa, *const *b = pb;
+
+	return listen_at_cmp(*a, *b);
+}
+
+static void say_trouble(struct listeners *l, listeners_say *say, const struct err *e)
+{
+	snprintf(l->why, sizeof(l->why), "%s", e->msg);
+	if (say)
+		say(e);
+}
+
+/* some: what cannot be had is said, and the others go on. */
+static int stage_places(struct staging *g, const struct listen_at **sorted, size_t n, bool some,
+			listeners_say *say, struct err *e)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct err why = { 0 };
+
+		if ((i && !listen_at_cmp(sorted[i - 1], sorted[i])) ||
+		    !stage_place(g, sorted[i], &why))
+			continue;
+		if (!some) {
+			*e = why;
+			return why.code;
 		}
-		*new = (struct listener){ .at = *at,
-					  .slot = slot,
-					  .id = l->next_id++,
-					  .fd = fd,
-					  .staged = true,
-					  .fresh = true };
+		say_trouble(g->l, say, &why);
 	}
 	return 0;
 }
 
-/* Only who is going to bind something has to know who else did. */
-static int find_free(const struct listeners *l, const struct listen_at *v, size_t n, size_t *bad,
-		     struct err *e)
+/* A copy: v may be what was wanted before. */
+static int want(struct listeners *l, const struct listen_at *v, size_t n, struct err *e)
 {
-	struct host_facts f = { 0 };
-	bool listed = false;
-	int rc = 0;
-
-	for (size_t i = 0, count; !rc && i < n; i++) {
-		*bad = i;
-		find(l, l->n, &v[i], &count);
-		if (count >= l->workers)
-			continue;
-		if (!listed)
-			rc = host_sockets_read(&f, e);
-		listed = true;
-		rc = rc ? rc : check_free(l, &f, &v[i], e);
-	}
-	host_facts_fini(&f);
-	return rc;
+	listeners_unstage(l);
+	l->next = calloc(n + 1, sizeof(*l->next));
+	if (!l->next)
+		return err_set(e, -ENOMEM, "out of memory");
+	if (n)
+		memcpy(l->next, v, n * sizeof(*v));
+	l->n_next = n;
+	return 0;
 }
 
-static int stage_all(struct listeners *l, const struct listen_at *v, size_t n, size_t *bad,
-		     struct err *e)
+static int stage(struct listeners *l, bool some, listeners_say *say, struct err *e)
 {
-	struct listen_at *sorted = calloc(n ? n : 1, sizeof(*sorted));
-	const size_t n_old = l->n;
-	int rc = 0;
+	const struct listen_at **sorted = calloc(l->n_next + 1, sizeof(*sorted));
+	struct staging g = { .l = l };
+	int rc;
 
 	if (!sorted)
 		return err_set(e, -ENOMEM, "out of memory");
-	if (n)
-		memcpy(sorted, v, n * sizeof(*v));
-	qsort(sorted, n, sizeof(*sorted), at_qsort_cmp);
-	*bad = n;
-	for (size_t i = 0; !rc && i < n; i++) {
-		if (!i || at_cmp(&sorted[i - 1], &sorted[i]))
-			rc = stage_one(l, n_old, &sorted[i], e);
-		for (size_t k = 0; rc && k < n; k++)
-			*bad = at_cmp(&v[k], &sorted[i]) ? *bad : k;
-	}
+	for (size_t i = 0; i < l->n_next; i++)
+		sorted[i] = &l->next[i];
+	listeners_sort(l);
+	qsort(sorted, l->n_next, sizeof(*sorted), place_cmp);
+	g.n_old = l->n;
+	rc = stage_places(&g, sorted, l->n_next, some, say, e);
+	host_facts_fini(&g.facts);
 	free(sorted);
 	listeners_sort(l);
-	return rc;
-}
-
-int listeners_stage(struct listeners *l, const struct listen_at *v, size_t n, size_t *bad,
-		    struct err *e)
-{
-	int rc;
-
-	listeners_unstage(l);
-	listeners_sort(l);
-	*bad = 0;
-	rc = find_free(l, v, n, bad, e);
-	rc = rc ? rc : stage_all(l, v, n, bad, e);
 	if (rc)
 		listeners_unstage(l);
 	return rc;
+}
+
+int listeners_stage(struct listeners *l, const struct listen_at *v, size_t n, struct err *e)
+{
+	struct err unheard = { 0 };
+
+	e = e ? e : &unheard;
+	return want(l, v, n, e) ? e->code : stage(l, false, NULL, e);
+}
+
+int listeners_stage_some(struct listeners *l, const struct listen_at *v, size_t n,
+			 listeners_say *say, struct err *e)
+{
+	return want(l, v, n, e) ? -ENOMEM : stage(l, true, say, e);
 }
 
 static void drop(struct listeners *l, bool (*goes)(const struct listener *))
@@ -383,14 +383,83 @@ void listeners_unstage(struct listeners *l)
 	drop(l, is_fresh);
 	for (size_t i = 0; i < l->n; i++)
 		l->v[i].staged = false;
+	free(l->next);
+	l->next = NULL;
+	l->n_next = 0;
 }
 
-void listeners_commit(struct listeners *l)
+/* Who else listens is asked only now that it failed. */
+static void say_not_listening(struct listeners *l, const struct listener *at, int rc,
+			      listeners_say *say)
 {
+	struct host_facts f = { 0 };
+	char text[LISTENER_NAME_MAX];
+	struct err e = { 0 };
+
+	if (host_sockets_read(&f, &e) || !check_free(l, &f, &at->at, &e))
+		err_sys(&e, rc, "cannot listen on %s", listen_at_text(&at->at, text));
+	host_facts_fini(&f);
+	say_trouble(l, say, &e);
+}
+
+/* Somebody was faster between bind() and here: what he has is not live. */
+static void begin_to_listen(struct listeners *l, listeners_say *say)
+{
+	const struct listener *said = NULL; /* once for a place */
+
 	for (size_t i = 0; i < l->n; i++) {
-		l->v[i].live = l->v[i].staged;
+		struct listener *at = &l->v[i];
+		int rc;
+
+		if (!at->staged || at->listens)
+			continue;
+		rc = listen_at_listen(at->fd);
+		at->listens = !rc;
+		if (!rc || (said && !listen_at_cmp(&said->at, &at->at)))
+			continue;
+		say_not_listening(l, at, rc, say);
+		said = at;
+	}
+}
+
+void listeners_commit(struct listeners *l, listeners_say *say)
+{
+	begin_to_listen(l, say);
+	for (size_t i = 0; i < l->n; i++) {
+		l->v[i].live = l->v[i].staged && l->v[i].listens;
 		l->v[i].staged = l->v[i].fresh = false;
 	}
+	free(l->wanted);
+	l->wanted = l->next;
+	l->n_wanted = l->n_next;
+	l->next = NULL;
+	l->n_next = 0;
+}
+
+void listeners_want_none(struct listeners *l)
+{
+	listeners_unstage(l);
+	listeners_commit(l, NULL);
+}
+
+bool listeners_serve(const struct listeners *l, const struct listen_at *at)
+{
+	size_t count;
+	const struct listener *v = find(l, l->n, at, &count);
+
+	for (size_t i = 0; i < count; i++)
+		if (v[i].live && listen_at_listens(v[i].fd))
+			return true;
+	return false;
+}
+
+size_t listeners_missing(const struct listeners *l)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->n_wanted; i++)
+		n += !listeners_serve(l, &l->wanted[i]);
+	return n;
 }
 
 static bool is_idle(const struct listener *l)
@@ -427,49 +496,4 @@ void listeners_close_idle(struct listeners *l)
 {
 	note_leaving(l);
 	drop(l, is_idle);
-}
-
-/* ---- names ---- */
-
-const char *listen_at_text(const struct listen_at *at, char out[LISTENER_NAME_MAX])
-{
-	char text[ADDR_TEXT];
-
-	addr_format(&at->address, text);
-	snprintf(out, LISTENER_NAME_MAX, at->address.family == ADDR_V6 ? "[%s]:%u" : "%s:%u", text,
-		 at->port);
-	return out;
-}
-
-/* A colon separates the names of the store. */
-const char *listener_name(const struct listener *l, char out[LISTENER_NAME_MAX])
-{
-	char text[ADDR_TEXT];
-
-	addr_format(&l->at.address, text);
-	for (char *p = text; *p; p++)
-		if (*p == ':')
-			*p = '_';
-	if (l->at.address.family == ADDR_NONE)
-		snprintf(out, LISTENER_NAME_MAX, "any/%u/%u", l->at.port, l->slot);
-	else
-		snprintf(out, LISTENER_NAME_MAX, "%s/%u/%u", text, l->at.port, l->slot);
-	return out;
-}
-
-bool listener_name_parse(const char *name, struct listen_at *out)
-{
-	const size_t n = strcspn(name, "/");
-	char text[ADDR_TEXT] = "";
-	unsigned port, slot;
-	char end;
-
-	if (n >= sizeof(text) || sscanf(name + n, "/%5u/%5u%c", &port, &slot, &end) != 2 || !port ||
-	    port > 65535)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		text[i] = name[i] == '_' ? ':' : name[i];
-	out->port = (uint16_t)port;
-	out->address = (struct addr){ .family = ADDR_NONE };
-	return !strcmp(text, "any") || addr_parse(text, &out->address);
 }

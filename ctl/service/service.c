@@ -89,9 +89,10 @@ void service_stop(struct service *s, unsigned timeout_ms)
 	s->stop_at_ms = now + timeout_ms;
 	link_drain(&s->link, timeout_ms);
 	olds_drain(s, timeout_ms);
-	/* Nobody waits for who does not come. Copies in systemd's store live: for a restart. */
-	listeners_unstage(&s->listeners);
-	listeners_commit(&s->listeners);
+	/* Nobody waits for who does not come, nor in a copy that systemd keeps. */
+	missing_fini(s);
+	listeners_want_none(&s->listeners);
+	service_store_listeners(s);
 	listeners_close_idle(&s->listeners);
 	timer_set(s->loop, &s->countdown, now + COUNT_MS, count_down);
 	service_check_end(s);
@@ -176,6 +177,17 @@ static void ended(void *arg, const char *why)
 
 /* ---- signals ---- */
 
+/* What was live before it is live still: that is no reason to take it from anybody. */
+static void file_failed(struct service *s)
+{
+	if (!s->link.generation) {
+		service_stop(s, 0);
+		return;
+	}
+	log_err("%s was not applied (exit code %d): generation %u goes on", s->o.file, s->exit_code,
+		s->link.generation);
+}
+
 static void reap(struct service *s)
 {
 	int status;
@@ -188,7 +200,7 @@ static void reap(struct service *s)
 		s->apply_pid = -1;
 		s->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 		if (s->exit_code)
-			service_stop(s, 0);
+			file_failed(s);
 	}
 }
 
@@ -271,28 +283,10 @@ static void adopt(void *arg, int fd, const char *name)
 	struct listen_at at;
 	struct err e = { 0 };
 
-	if (!listener_name_parse(name, &at))
+	if (!listen_at_name_parse(name, &at))
 		close(fd);
-	else if (listeners_adopt(&s->listeners, fd, &at, &e))
+	else if (listeners_adopt(&s->listeners, fd, &at, true, &e))
 		log_warn("kept socket: %s", e.msg);
-}
-
-/* One port that somebody else has takes no other route down. */
-static void bind_live(struct service *s, struct live *live)
-{
-	struct err e = { 0 };
-	size_t bad;
-
-	while (listeners_stage(&s->listeners, live->listeners, live->n_listeners, &bad, &e)) {
-		log_err("%s", e.msg);
-		if (bad >= live->n_listeners)
-			return;
-		memmove(live->listeners + bad, live->listeners + bad + 1,
-			(live->n_listeners - bad - 1) * sizeof(*live->listeners));
-		live->n_listeners--;
-		e = (struct err){ 0 };
-	}
-	listeners_commit(&s->listeners);
 }
 
 static void start_link(struct service *s, struct live *live)
@@ -328,7 +322,7 @@ static int start_with(struct service *s, struct live *live, struct err *e)
 	listeners_init(&s->listeners, service_workers(s, live->workers));
 	notify_take(adopt, s);
 	olds_take_over(s);
-	bind_live(s, live);
+	missing_bind(s, live);
 	start_link(s, live);
 	return control_open(s, e);
 }
@@ -402,6 +396,8 @@ static int begin(struct service *s, struct err *e)
 		feed_watchdog(&s->watchdog);
 	if (!rc)
 		service_idle_start(s);
+	if (!rc)
+		follow_start(s);
 	return rc;
 }
 
@@ -423,6 +419,8 @@ static void end(struct service *s)
 		control_close(s);
 		stage_fini(s);
 		olds_fini(s);
+		missing_fini(s);
+		follow_fini(s);
 		timer_cancel(s->loop, &s->watchdog);
 		timer_cancel(s->loop, &s->countdown);
 		timer_cancel(s->loop, &s->idle);

@@ -347,6 +347,23 @@ void found_generation(struct service *s, const json_t *names)
 		kick(s);
 }
 
+json_t *found_names_json(const struct state_found *f)
+{
+	json_t *list = json_array();
+	char text[ADDR_TEXT];
+
+	for (unsigned i = 0; i < f->n_names; i++) {
+		json_t *v = json_array();
+
+		for (unsigned k = 0; k < f->names[i].n; k++)
+			json_array_append_new(v, json_string(
+							 addr_format(&f->names[i].addrs[k], text)));
+		json_array_append_new(list, json_pack("{s:s,s:o}", "name", f->names[i].name,
+						      "addresses", v));
+	}
+	return list;
+}
+
 /* After the table that it is about: before that it would mean nothing to a dataplane. */
 void found_dataplane_ready(struct service *s)
 {

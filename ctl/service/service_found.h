@@ -29,6 +29,8 @@ void found_heard(struct service *s, const struct upcall *u);
 /* Another generation is live: what it does not have is forgotten. names: [{name, addresses}] as the
  * command resolved them, or NULL. */
 void found_generation(struct service *s, const json_t *names);
+/* The same list of names that STATE has; NULL: no memory. */
+json_t *found_names_json(const struct state_found *f);
 void found_dataplane_ready(struct service *s);
 bool found_child_ended(struct service *s, pid_t pid, int status);
 

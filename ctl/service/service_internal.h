@@ -14,6 +14,7 @@
 #define PIPES_PER_WORKER 64
 
 struct client;
+struct live;
 
 /* A dataplane that hands over, or has: it drains, and nobody asks it anything but to end. */
 struct old {
@@ -39,8 +40,23 @@ struct stage {
 	uint32_t generation;
 	unsigned shutdown_ms, workers; /* as its file says */
 	char table[RS_NAME_MAX];
-	bool answered; /* prepared was said */
+	bool answered;	 /* prepared was said */
+	bool follows;	 /* nobody asked: STATE says that it is live */
+	unsigned ask_ms; /* the last pause before the kernel is asked again */
 	struct timer clock;
+};
+
+/* service_missing.c: places that are wanted and that somebody else has. */
+struct missing {
+	struct timer clock;
+	unsigned pause_ms;
+};
+
+/* service_follow.c */
+struct follow {
+	struct timer clock;
+	uint32_t live, pending, served; /* as they were at the last look */
+	unsigned pause_ms;
 };
 
 struct control {
@@ -68,6 +84,8 @@ struct service {
 	struct client *committer; /* waits for "committed" */
 	struct timer commit_clock;
 	struct control control;
+	struct missing missing;
+	struct follow follow;
 	struct timer watchdog, countdown, log_clock;
 	struct timer idle;
 	unsigned idle_looks;
@@ -89,6 +107,22 @@ void stage_ready(struct service *s);
 void stage_dataplane_ended(struct service *s);
 void stage_fini(struct service *s);
 void service_store_listeners(struct service *s); /* in systemd's store */
+
+/* What STATE says is live and this service does not serve: the kernel is asked, then it is served.
+ */
+int stage_follow(struct service *s, const struct live *live, struct err *e);
+
+/* service_missing.c */
+/* Binds what is live at the start, as far as it is free. */
+void missing_bind(struct service *s, const struct live *live);
+/* Another generation is live: what could not be had of it is tried again until it can. */
+void missing_watch(struct service *s);
+void missing_fini(struct service *s);
+void missing_say(const struct err *e);
+
+/* service_follow.c */
+void follow_start(struct service *s);
+void follow_fini(struct service *s);
 
 /* service_old.c */
 void olds_take_over(struct service *s);

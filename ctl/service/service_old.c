@@ -66,7 +66,7 @@ static void adopt(struct service *s, struct wire_message *m, const struct upcall
 	for (unsigned i = 0; i < u->n_listeners; i++) {
 		const struct listen_at at = { u->listeners[i].address, u->listeners[i].port };
 		struct err e = { 0 };
-		const int rc = listeners_adopt(&s->listeners, m->fds[i], &at, &e);
+		const int rc = listeners_adopt(&s->listeners, m->fds[i], &at, false, &e);
 
 		m->fds[i] = -1;
 		if (rc && rc != -EEXIST)

@@ -2,22 +2,24 @@
 /*
  * Generations: what is prepared lies beside what is live until its client
  * commits or aborts. A client that ends in between has told the kernel, or has
- * not: the number in the table decides, and nothing else. New sockets listen as
- * soon as they are prepared, but the dataplane gets them with the commit, so
- * that an abort takes them from nobody.
+ * not: the number in the table decides, and nothing else. New sockets are bound
+ * when they are prepared; the dataplane gets them with the commit, and no connection
+ * that it would have had comes to them before, so that an abort takes nothing from anybody.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "ctl/base/log.h"
+#include "ctl/service/live.h"
 #include "ctl/service/notify.h"
 #include "ctl/service/service_internal.h"
 
 #include <stdlib.h>
 
-#define LOAD_MS	  60000 /* for the dataplane to come, and to build a table */
-#define COMMIT_MS 10000 /* to switch; then the client is told that it goes on */
-#define ASK_MS	  500	/* to ask the kernel once more */
+#define LOAD_MS	   60000 /* for the dataplane to come, and to build a table */
+#define COMMIT_MS  10000 /* to switch; then the client is told that it goes on */
+#define ASK_MS	   500	 /* to ask the kernel once more; then twice as long, */
+#define ASK_MAX_MS 30000 /* and so on up to this */
 
 static struct service *of_stage(struct timer *t)
 {
@@ -56,7 +58,11 @@ static void stage_fails(struct service *s, const struct err *e, int route)
 {
 	struct client *c = s->stage.answered ? NULL : s->stage.client;
 
-	/* One that was prepared already stays: it is loaded again, or fails at the commit. */
+	/* Where it was answered already, the commit fails, and is tried once more from the start.
+	 */
+	if (s->stage.follows)
+		log_err("generation %u, which is live, cannot be served: %s", s->stage.generation,
+			e->msg);
 	stage_drop(s);
 	if (c)
 		client_failed(c, "prepare", e, route);
@@ -102,7 +108,6 @@ static int stage_listeners(struct service *s, const json_t *list, struct err *e)
 {
 	const size_t n = json_array_size(list);
 	struct listen_at *v = calloc(n + 1, sizeof(*v));
-	size_t bad = 0;
 	int rc = v ? 0 : err_set(e, -ENOMEM, "out of memory");
 
 	if (!rc && !json_is_array(list))
@@ -110,7 +115,7 @@ static int stage_listeners(struct service *s, const json_t *list, struct err *e)
 	for (size_t i = 0; !rc && i < n; i++)
 		if (read_listener(json_array_get(list, i), &v[i]))
 			rc = err_set(e, -EINVAL, "listener %zu has no port or address", i);
-	rc = rc ? rc : listeners_stage(&s->listeners, v, n, &bad, e);
+	rc = rc ? rc : listeners_stage(&s->listeners, v, n, e);
 	free(v);
 	return rc;
 }
@@ -163,6 +168,8 @@ int stage_begin(struct service *s, struct client *c, const json_t *m, struct err
 
 	if (s->stopping)
 		return err_set(e, -ESHUTDOWN, "the service is about to end");
+	if (s->stage.follows) /* a command knows better */
+		stage_drop(s);
 	if (s->stage.state == STAGE_ORPHAN)
 		return err_set(e, -EBUSY, "generation %u is not settled yet", s->stage.generation);
 	if (s->stage.state != STAGE_NONE && s->stage.client != c)
@@ -185,6 +192,24 @@ int stage_begin(struct service *s, struct client *c, const json_t *m, struct err
 	return 0;
 }
 
+int stage_follow(struct service *s, const struct live *live, struct err *e)
+{
+	int rc = listeners_stage_some(&s->listeners, live->listeners, live->n_listeners,
+				      missing_say, e);
+
+	if (rc)
+		return rc;
+	s->stage = (struct stage){ .generation = live->generation,
+				   .shutdown_ms = live->shutdown_ms,
+				   .workers = live->workers,
+				   .load = json_incref(live->load),
+				   .names = found_names_json(&live->found),
+				   .follows = true };
+	memcpy(s->stage.table, live->table, sizeof(s->stage.table));
+	stage_load(s);
+	return 0;
+}
+
 static void commit_is_late(struct timer *t)
 {
 	struct service *s = of_commit(t);
@@ -201,7 +226,7 @@ static void commit(struct service *s)
 	const bool loaded = s->stage.state == STAGE_LOADED && s->link.state == LINK_READY;
 
 	timer_cancel(s->loop, &s->stage.clock);
-	listeners_commit(&s->listeners);
+	listeners_commit(&s->listeners, missing_say);
 	link_set_live(&s->link, json_incref(s->stage.load), s->stage.generation);
 	found_generation(s, s->stage.names);
 	service_log_follow(&s->log, s->stage.load);
@@ -218,6 +243,7 @@ static void commit(struct service *s)
 			 json_pack("{s:s,s:O}", "type", "names", "names", s->stage.names));
 	stage_end(s);
 	service_store_listeners(s);
+	missing_watch(s);
 }
 
 int stage_commit(struct service *s, struct client *c, uint32_t generation, struct err *e)
@@ -238,7 +264,9 @@ int stage_abort(struct service *s, const struct client *c, uint32_t generation, 
 	return 0;
 }
 
-/* ---- a client that went ---- */
+/* ---- a client that went, or never was ---- */
+
+static void settle(struct timer *t);
 
 static int kernel_has(struct service *s, bool *yes, struct err *e)
 {
@@ -260,6 +288,30 @@ static int kernel_has(struct service *s, bool *yes, struct err *e)
 	return 0;
 }
 
+/* What cannot be asked now is asked later, and said once. */
+static void ask_later(struct service *s, const struct err *e)
+{
+	const unsigned pause = s->stage.ask_ms ? s->stage.ask_ms * 2 : ASK_MS;
+
+	if (!s->stage.ask_ms)
+		log_warn("cannot ask the kernel which generation it has: %s; generation %u waits "
+			 "for that",
+			 e->msg, s->stage.generation);
+	s->stage.ask_ms = pause < ASK_MAX_MS ? pause : ASK_MAX_MS;
+	timer_set(s->loop, &s->stage.clock, loop_now_ms(s->loop) + s->stage.ask_ms, settle);
+}
+
+static void say_settled(const struct service *s, bool yes)
+{
+	const char *becomes = yes ? "is in the kernel, so it is served" : "is dropped";
+
+	if (s->stage.follows)
+		log_info("generation %u %s", s->stage.generation, becomes);
+	else
+		log_info("a command ended before it was done: generation %u %s",
+			 s->stage.generation, becomes);
+}
+
 static void settle(struct timer *t)
 {
 	struct service *s = of_stage(t);
@@ -267,18 +319,22 @@ static void settle(struct timer *t)
 	bool yes = false;
 
 	if (kernel_has(s, &yes, &e)) {
-		log_warn("cannot ask the kernel which generation it has: %s", e.msg);
-		timer_set(s->loop, t, loop_now_ms(s->loop) + ASK_MS, settle);
+		ask_later(s, &e);
 		return;
 	}
-	log_info("a command ended before it was done: generation %u %s", s->stage.generation,
-		 yes ? "is in the kernel, so it is served" : "is dropped");
+	say_settled(s, yes);
 	s->stage.client = NULL;
 	s->stage.state = s->stage.answered ? STAGE_LOADED : STAGE_WAITS;
 	if (yes)
 		commit(s);
 	else
 		stage_drop(s);
+}
+
+static void stage_orphan(struct service *s)
+{
+	s->stage.state = STAGE_ORPHAN;
+	timer_set(s->loop, &s->stage.clock, loop_now_ms(s->loop), settle);
 }
 
 void stage_client_gone(struct service *s, const struct client *c)
@@ -288,12 +344,10 @@ void stage_client_gone(struct service *s, const struct client *c)
 	if (s->stage.state == STAGE_NONE || s->stage.client != c)
 		return;
 	s->stage.client = NULL;
-	if (!s->stage.answered) {
+	if (s->stage.answered)
+		stage_orphan(s);
+	else
 		stage_drop(s);
-		return;
-	}
-	s->stage.state = STAGE_ORPHAN;
-	timer_set(s->loop, &s->stage.clock, loop_now_ms(s->loop), settle);
 }
 
 /* ---- what the dataplane says ---- */
@@ -302,6 +356,7 @@ static void switched(struct service *s)
 {
 	struct client *c = s->committer;
 
+	service_store_listeners(s); /* gives up copies of what is closed now */
 	listeners_close_idle(&s->listeners);
 	s->committer = NULL;
 	timer_cancel(s->loop, &s->commit_clock);
@@ -316,7 +371,10 @@ static void loaded(struct service *s)
 	if (s->stage.answered)
 		return;
 	s->stage.answered = true;
-	client_prepared(s->stage.client, s->stage.generation, s->stage.workers);
+	if (s->stage.follows)
+		stage_orphan(s);
+	else
+		client_prepared(s->stage.client, s->stage.generation, s->stage.workers);
 }
 
 static void failed(struct service *s, const struct upcall *u)
@@ -370,9 +428,9 @@ void service_store_listeners(struct service *s)
 		struct listener *l = &s->listeners.v[i];
 
 		if (l->live && !l->stored)
-			l->stored = notify_store(l->fd, listener_name(l, name));
+			l->stored = notify_store(l->fd, listen_at_name(&l->at, l->slot, name));
 		else if (!l->live && l->stored) {
-			notify_unstore(listener_name(l, name));
+			notify_unstore(listen_at_name(&l->at, l->slot, name));
 			l->stored = false;
 		}
 	}

@@ -61,6 +61,6 @@ for point in "${points[@]}"; do
 	expect_eq "$(sysctls)" "$sys" "sysctls after down, $point"
 	expect_exit 0 spctl status
 done
-for point in prepared served down_service committed live; do
+for point in prepared served heard down_service committed live; do
 	[[ ${hit[$point]-} ]] || fail "the fail point $point was not on the way"
 done

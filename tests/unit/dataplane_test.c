@@ -144,6 +144,32 @@ static void clients_that_vanish_leave_nothing(void **state)
 	close(l.target);
 }
 
+/* A port that somebody had when the generation went live, and gave back. */
+static void a_listener_more_needs_no_other_table(void **state)
+{
+	struct lab l = { .f = *state };
+	uint16_t later;
+	int before, target;
+
+	l.target = tcp_listen(&l.target_port);
+	l.port = plane_listen(l.f);
+	plane_load(l.f,
+		   "{\"routes\":[" FORWARD(
+			   1, "%u") "],\"cells\":[{\"from\":1,\"to\":65535,\"routes\":[0]}]}",
+		   l.target_port);
+	before = tcp_connect(l.port);
+	target = tcp_accept(l.target);
+	later = plane_listen(l.f);
+	plane_switch(l.f);
+	close(tcp_connect(later));
+	close(tcp_accept(l.target));
+	put(before, "still", 5);
+	expect(target, "still", 5);
+	close(before);
+	close(target);
+	close(l.target);
+}
+
 static void nobody_at_the_port_of_another_table(void **state)
 {
 	struct lab l = lab_simple(state);
@@ -174,6 +200,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_refused_target_is_a_reset_and_counted,
 						plane_start, plane_stop),
 		cmocka_unit_test_setup_teardown(clients_that_vanish_leave_nothing, plane_start,
+						plane_stop),
+		cmocka_unit_test_setup_teardown(a_listener_more_needs_no_other_table, plane_start,
 						plane_stop),
 		cmocka_unit_test_setup_teardown(nobody_at_the_port_of_another_table, plane_start,
 						plane_stop),

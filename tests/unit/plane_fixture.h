@@ -216,11 +216,24 @@ static inline uint16_t plane_listen(struct plane_fixture *f)
 	return port;
 }
 
-/* m: the members of a load message besides type and generation; taken over. */
-static inline void plane_load_json(struct plane_fixture *f, json_t *m)
+/* To the last table that was loaded, with the listeners that are new. */
+static inline void plane_switch(struct plane_fixture *f)
 {
 	json_t *open = json_array();
 
+	for (unsigned i = 0; i < f->n_open; i++)
+		json_array_append_new(open, json_integer(f->open[i]));
+	plane_send(f,
+		   json_pack("{s:s,s:i,s:o}", "type", "switch", "generation", (int)f->generation,
+			     "open", open),
+		   NULL, 0);
+	plane_ack(f, "switched");
+	f->n_open = 0;
+}
+
+/* m: the members of a load message besides type and generation; taken over. */
+static inline void plane_load_json(struct plane_fixture *f, json_t *m)
+{
 	f->generation++;
 	json_object_set_new(m, "type", json_string("load"));
 	json_object_set_new(m, "generation", json_integer(f->generation));
