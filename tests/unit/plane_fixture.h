@@ -239,14 +239,7 @@ static inline void plane_load_json(struct plane_fixture *f, json_t *m)
 	json_object_set_new(m, "generation", json_integer(f->generation));
 	plane_send(f, m, NULL, 0);
 	plane_ack(f, "loaded");
-	for (unsigned i = 0; i < f->n_open; i++)
-		json_array_append_new(open, json_integer(f->open[i]));
-	plane_send(f,
-		   json_pack("{s:s,s:i,s:o}", "type", "switch", "generation", (int)f->generation,
-			     "open", open),
-		   NULL, 0);
-	plane_ack(f, "switched");
-	f->n_open = 0;
+	plane_switch(f);
 }
 
 /* The same as text. */
