@@ -58,6 +58,15 @@ static void name_changed(void *arg, const char *name, const struct addr *v, unsi
 				    list, "ttl", (int)ttl_s));
 }
 
+static void name_empty(void *arg, const char *name, const char *why)
+{
+	struct dataplane *d = arg;
+	const bool known = name_register_find(d->known, name);
+
+	dataplane_notice(d, "warning", "name \"%.256s\": %s: %s", name, why,
+			 known ? "it stays where it is" : "no target has it");
+}
+
 /* What a former dataplane, or the command that wrote the kernel's table, found out. */
 static void remember(struct dataplane *d, const char *name, const json_t *list)
 {
@@ -136,6 +145,7 @@ int dataplane_start_names(struct dataplane *d, const json_t *dns, struct err *e)
 				  .ndots = number(dns, "ndots"),
 				  .timeout_ms = number(dns, "timeout"),
 				  .tries = number(dns, "tries"),
+				  .empty = name_empty,
 				  .hosts = json_string_value(json_object_get(dns, "hosts")) };
 
 	c.n_servers = texts(json_object_get(dns, "servers"), servers, 16);

@@ -218,6 +218,17 @@ static void name_failed(struct name *e, const char *why)
 	name_again(e, pause_ms(e));
 }
 
+static void name_empty(struct name *e)
+{
+	struct names *n = e->all;
+	const char *why = e->none;
+	bool is_new = e->error != why;
+
+	name_failed(e, why);
+	if (is_new && n->empty)
+		n->empty(n->arg, e->text, why);
+}
+
 /* What is known now: a family that nobody could answer for keeps its addresses. */
 static unsigned name_gather(const struct name *e, struct addr *v, unsigned *ttl_s)
 {
@@ -281,7 +292,7 @@ static void name_judge(struct turn *t)
 	} else if (++e->step < candidates(e)) {
 		name_ask(e);
 	} else {
-		name_failed(e, e->none);
+		name_empty(e);
 	}
 }
 

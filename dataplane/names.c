@@ -203,6 +203,7 @@ static unsigned given(unsigned v, unsigned otherwise)
 static int config_take(struct names *n, const struct names_config *c)
 {
 	n->ndots = c->ndots;
+	n->empty = c->empty;
 	n->ttl_min_ms = given(c->ttl_min_ms, NAMES_TTL_MIN_MS);
 	n->ttl_max_ms = given(c->ttl_max_ms, NAMES_TTL_MAX_MS);
 	n->retry_min_ms = given(c->retry_min_ms, NAMES_RETRY_MIN_MS);

@@ -46,6 +46,7 @@ struct names {
 	TAILQ_HEAD(, name) waiting;
 	void (*changed)(void *arg, const char *name, const struct addr *v, unsigned n,
 			unsigned ttl_s);
+	void (*empty)(void *arg, const char *name, const char *why);
 	void *arg;
 };
 

@@ -80,7 +80,7 @@ expect_answer $'A 5\nB 5' tcp 10.10.0.1:9000 -n 10 --tally
 asked_again() { (($(grep -c 'quiet\.lan' "$T/asked") > n + 2)); }
 EVENTUALLY=20 eventually asked_again
 expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9003
-EVENTUALLY=20 eventually grep -q 'name "bad\.lan": no address that it has now may be a target' "$T/run/service.log"
+EVENTUALLY=20 eventually grep -q 'name "bad\.lan": it has no address that may be a target: it stays where it is' "$T/run/service.log"
 expect_answer 'B|10.20.0.1|hi' tcp 10.10.0.1:9004
 EVENTUALLY=20 eventually grep -q 'name "four\.lan": with its new addresses a route would need another tier' "$T/run/service.log"
 expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:9002

@@ -20,7 +20,8 @@ static struct loop *loop;
 static struct names *names;
 static struct {
 	char name[64], addrs[8 * 1024];
-	unsigned calls, n, ttl_s;
+	unsigned calls, n, ttl_s, empties;
+	const char *why;
 } said;
 
 /* ---- the names ---- */
@@ -42,6 +43,14 @@ static void changed(void *arg, const char *name, const struct addr *v, unsigned 
 	}
 }
 
+static void empty(void *arg, const char *name, const char *why)
+{
+	(void)arg;
+	assert_string_equal(name, "web.test");
+	said.empties++;
+	said.why = why;
+}
+
 static void names_start_with(struct names_config c)
 {
 	const char *servers[] = { server };
@@ -55,6 +64,7 @@ static void names_start_with(struct names_config c)
 		c.timeout_ms = 100;
 		c.tries = 2;
 	}
+	c.empty = empty;
 	names = names_new(loop, &c, changed, NULL, &e);
 	if (!names)
 		fail_msg("%s", e.msg);
@@ -237,6 +247,32 @@ static void the_last_good_answer_is_kept(void **state)
 		zone_is("web.test A 10.0.0.1 0\n");
 		eventually(!look(0).error);
 	}
+}
+
+static void that_a_name_has_nothing_is_told_once(void **state)
+{
+	unsigned before;
+
+	(void)state;
+	zone_is("web.test A 127.0.0.1 0\n");
+	names_start();
+	follow("web.test");
+	eventually(said.empties == 1);
+	assert_string_equal(said.why, "it has no address that may be a target");
+	before = asked("web.test A udp");
+	eventually(asked("web.test A udp") > before + 3);
+	assert_int_equal(said.empties, 1);
+	zone_is("");
+	eventually(said.empties == 2);
+	assert_string_equal(said.why, "no such name");
+	/* Who cannot be asked has not said so. */
+	zone_is("web.test mode silent\n");
+	eventually(error_is("no name server answered"));
+	assert_int_equal(said.empties, 2);
+	zone_is("web.test A 10.0.0.1 0\n");
+	eventually(said_is("10.0.0.1"));
+	zone_is("");
+	eventually(said.empties == 3);
 }
 
 static void a_family_that_failed_keeps_its_addresses(void **state)
@@ -579,6 +615,7 @@ int main(void)
 		claim(ttl_has_a_floor_and_a_ceiling),
 		claim(a_change_is_told_once_and_the_same_again_is_not),
 		claim(the_last_good_answer_is_kept),
+		claim(that_a_name_has_nothing_is_told_once),
 		claim(a_family_that_failed_keeps_its_addresses),
 		claim(pauses_grow_up_to_their_bound),
 		claim(search_and_ndots_say_what_is_asked),
