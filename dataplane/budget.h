@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * budget: the bytes that all threads together may hold for connections: their
- * own blocks, their first bytes, and the buffers that are lent or idle. Taken
+ * own blocks, names, questions for names, first bytes, and the buffers that are lent or idle. Taken
  * before anything is allocated. Who may take depends on how much is left:
  *
  *   BUDGET_STREAM  3/4   buffers of directions; without one they go on, slower (relay.h)
  *   BUDGET_NEW     7/8   new connections, and first bytes; else global_limit
- *   BUDGET_FIRST   all   the buffer that first bytes go to a target in
+ *   BUDGET_FIRST   all   the buffer that first bytes go to a target in, the question for its name
  *
  * So receivers that stall, however many, keep nobody new out, and new ones do not
  * take what those need whose route is known.

@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -106,6 +107,26 @@ static void count_out(struct conn *c)
 	atomic_fetch_sub_explicit(&c->route->stats->active, 1, memory_order_relaxed);
 }
 
+bool conn_set_name(struct conn *c, const char *name)
+{
+	struct budget *b = &c->w->plane->budget;
+	const size_t n = strlen(name) + 1;
+
+	if (!budget_take(b, n, BUDGET_NEW))
+		return false;
+	c->name = strdup(name);
+	if (!c->name)
+		budget_give(b, n);
+	return c->name;
+}
+
+static void drop_name(struct conn *c)
+{
+	if (c->name)
+		budget_give(&c->w->plane->budget, strlen(c->name) + 1);
+	free(c->name);
+}
+
 void conn_end(struct conn *c, enum reason why)
 {
 	struct worker *w = c->w;
@@ -127,7 +148,7 @@ void conn_end(struct conn *c, enum reason why)
 	close_client(c, hard);
 	if (c->route)
 		route_unref(c->route);
-	free(c->name);
+	drop_name(c);
 	free(c);
 	budget_give(&w->plane->budget, sizeof(*c));
 }

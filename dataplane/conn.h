@@ -90,6 +90,7 @@ void conn_end(struct conn *c, enum reason why);
 void conn_route(struct conn *c, struct route *r);  /* the route is known */
 void conn_refuse(struct conn *c, enum reason why); /* counted, and ended */
 void conn_count_refusal(struct conn *c, enum reason why);
+bool conn_set_name(struct conn *c, const char *name); /* once; false: there is no memory for it */
 /* Asked for when somebody wants to know: mostly nobody does. */
 const struct addr *conn_local(struct conn *c);
 /* From now on t decides; whether a PROXY header comes first there. */

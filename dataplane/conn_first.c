@@ -320,8 +320,10 @@ static void decide(struct conn *c)
 	struct match m;
 
 	sniff(c, &f);
-	if (f.name && *f.name && !c->name)
-		c->name = strdup(f.name);
+	if (f.name && *f.name && !c->name && !conn_set_name(c, f.name)) {
+		conn_refuse(c, REASON_GLOBAL_LIMIT);
+		return;
+	}
 	if (c->first->bad_hello && refuse_bad_hello(c, &f))
 		return;
 	m = route_table_match(c->first->table, &f);

@@ -21,14 +21,32 @@ struct conn_lookup {
 	struct lookup_ask ask;
 };
 
+/* With the calls that are under way for it, two at most. */
+#define LOOKUP_BYTES (sizeof(struct conn_lookup) + 2 * LOOP_POST_BYTES)
+
 /* ---- the worker's ---- */
 
 static void free_it(struct conn_lookup *q)
 {
+	struct budget *b = &q->w->plane->budget;
+
 	*q->prev = q->next;
 	if (q->next)
 		q->next->prev = q->prev;
 	free(q);
+	budget_give(b, LOOKUP_BYTES);
+}
+
+static struct conn_lookup *new_one(struct worker *w)
+{
+	struct conn_lookup *q;
+
+	if (!budget_take(&w->plane->budget, LOOKUP_BYTES, BUDGET_FIRST))
+		return NULL;
+	q = calloc(1, sizeof(*q));
+	if (!q)
+		budget_give(&w->plane->budget, LOOKUP_BYTES);
+	return q;
 }
 
 static void came_back(void *arg)
@@ -86,7 +104,7 @@ static int post(struct conn_lookup *q, void (*fn)(void *arg))
 static int begin(struct conn *c, const char *name)
 {
 	struct worker *w = c->w;
-	struct conn_lookup *q = calloc(1, sizeof(*q));
+	struct conn_lookup *q = new_one(w);
 	int rc;
 
 	if (!q)

@@ -34,6 +34,8 @@ struct post {
 	void *arg;
 };
 
+_Static_assert(sizeof(struct post) <= LOOP_POST_BYTES, "what budgets count");
+
 struct turn_list {
 	struct turn *head, **tail;
 };

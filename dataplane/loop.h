@@ -72,6 +72,7 @@ void turn_cancel(struct loop *l, struct turn *t);
 
 /* ---- from other threads ---- */
 
+#define LOOP_POST_BYTES 32 /* that a call takes until it has run */
 /* fn(arg) runs in the loop's thread, in the order of the calls. -ENOMEM, or 0; what is still
  * queued when the loop is freed is not run. */
 int loop_post(struct loop *l, void (*fn)(void *arg), void *arg);

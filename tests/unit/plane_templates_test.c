@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A whole dataplane whose target is a template, and a name server that never answers. */
+#include "dataplane/conn.h"
+#include "dataplane/lookup.h"
 #include "tests/unit/plane_fixture.h"
 
 #define CLIENTS 300
@@ -129,6 +131,45 @@ static void who_leaves_while_it_waits_leaves_nothing(void **state)
 		close(client[i]);
 }
 
+static void what_is_asked_for_is_in_the_budget(void **state)
+{
+	enum { ASKED = 100 };
+	const size_t each = sizeof(struct conn) + sizeof(struct lookup_ask);
+	uint16_t port = plane_with(*state, "c{clientIp}.test", 443, 60000);
+	json_int_t before = process(*state, "memory");
+	int client[ASKED];
+
+	for (unsigned i = 0; i < ASKED; i++)
+		client[i] = connect_from(i, port);
+	eventually(process(*state, "lookupsAsked") == ASKED);
+	assert_true(process(*state, "memory") - before >= (json_int_t)(ASKED * each));
+	for (unsigned i = 0; i < ASKED; i++)
+		reset(client[i]);
+	eventually(process(*state, "memory") == before);
+}
+
+/* A bound that is reached by connections and by what they ask for: who comes then is refused, and
+ * has left nothing. */
+static void where_there_is_no_memory_nobody_is_asked_for(void **state)
+{
+	uint16_t port = plane_with(*state, "c{clientIp}.test", 443, 60000);
+	/* New connections may have 7/8 of it. */
+	const size_t room = sizeof(struct conn) / 7 * 8 + 64;
+	char text[1024];
+	int client;
+
+	snprintf(text, sizeof(text), route, "c{clientIp}.test", 443, 60000);
+	plane_load(*state,
+		   "{\"limits\":{\"memory\":%zu},\"routes\":[%s],"
+		   "\"cells\":[{\"from\":%u,\"to\":%u,\"routes\":[0]}]}",
+		   room, text, port, port);
+	client = tcp_connect(port);
+	assert_int_equal(ending_of(client), END_RESET);
+	close(client);
+	assert_int_equal(process(*state, "lookupsAsked"), 0);
+	eventually(process(*state, "memory") == 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -136,6 +177,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(without_a_value_there_is_no_target, start, stop),
 		cmocka_unit_test_setup_teardown(who_waits_for_a_name_has_a_deadline, start, stop),
 		cmocka_unit_test_setup_teardown(who_leaves_while_it_waits_leaves_nothing, start,
+						stop),
+		cmocka_unit_test_setup_teardown(what_is_asked_for_is_in_the_budget, start, stop),
+		cmocka_unit_test_setup_teardown(where_there_is_no_memory_nobody_is_asked_for, start,
 						stop),
 	};
 
