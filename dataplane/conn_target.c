@@ -152,8 +152,8 @@ static int template_address(struct conn *c, const struct route_target *t, union 
 static int refuse_own(struct conn *c, const struct route_target *t, const struct addr *a,
 		      uint16_t port)
 {
-	const bool is_written = t->kind == TARGET_ADDRESS ||
-				(t->kind == TARGET_NAME && addr_is_loopback(a));
+	const bool is_written =
+		t->kind == TARGET_ADDRESS || (t->kind == TARGET_NAME && addr_is_loopback(a));
 	int rc = is_written && port != c->listen_port ? 0 : worker_listens(c->w, a, port);
 
 	return rc > 0 ? -ELOOP : rc;

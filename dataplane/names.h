@@ -28,8 +28,9 @@ struct names_config {
 	const char *const *search; /* suffixes, in order */
 	unsigned n_search, ndots, timeout_ms, tries;
 	const char *hosts; /* the text of /etc/hosts, or NULL */
-	/* Name servers say for certain that it has nothing that may be a target, which it had before
-	 * or was not known; once, until that changes. May be NULL, and call what `changed` may. */
+	/* Name servers say for certain that it has nothing that may be a target, which it had
+	 * before or was not known; once, until that changes. May be NULL, and call what `changed`
+	 * may. */
 	void (*empty)(void *arg, const char *name, const char *why);
 	/* Bounds of a TTL, and of the pauses after failures (doubled each time). 0: those above. */
 	unsigned ttl_min_ms, ttl_max_ms, retry_min_ms, retry_max_ms;

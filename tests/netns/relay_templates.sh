@@ -20,6 +20,11 @@ a.pool.test A 10.20.0.2
 two.pool.test A 10.20.0.77
 two.pool.test A 10.20.0.3
 dead.pool.test A 10.20.0.77
+own.pool.test A 10.10.0.1
+second.pool.test A 10.10.0.50
+second.pool.test A 10.20.0.1
+loopback.pool.test A 127.0.0.1
+metadata.pool.test A 169.254.169.254
 ill.pool.test mode servfail
 silent.pool.test mode silent
 E
@@ -58,6 +63,7 @@ apply_config <<E
  $(route domain 8443 '{domain}.backend.test' 443),
  $(route label 8444 '{label:1}.pool.test' 443),
  $(route number 8445 '10.20.0.{label:1}' '"+2000"'),
+ $(route same 8447 '{label:1}.pool.test' '"preserve"'),
  $(route socket 8446 "unix:$SOCKETS/{domain}.sock" 1)]}
 E
 
@@ -93,6 +99,16 @@ done
 expect_eq "$(plane_routes '[.[].targets[].healthy] | all')" true
 expect_cn A a.example.test 10.10.0.1:8444
 expect_eq "$(plane_routes '[.[].failedOpen] | add')" 0
+
+# A client cannot have the gateway connect to itself: by none of its addresses, nor to loopback.
+gw ip addr add 10.10.0.50/24 dev lan
+for name in own second loopback metadata; do
+	failed=$(refusals connect_failed)
+	accepted=$(plane_process .accepted)
+	expect_eq "$(tls_cn "$name.example.test" 10.10.0.1:8447)" reset
+	expect_eq "$(refusals connect_failed)" $((failed + 1))
+	expect_eq "$(plane_process .accepted)" $((accepted + 1))
+done
 
 # DNS that is ill
 failed=$(refusals connect_failed)

@@ -222,12 +222,11 @@ static void addresses_that_are_no_host_are_known(void **state)
 static void where_no_name_may_lead_is_known(void **state)
 {
 	static const char *const nowhere[] = {
-		"0.0.0.0",	   "0.1.2.3",	  "224.0.0.1", "239.255.255.255",
-		"255.255.255.255", "169.254.0.1", "::",	       "fe80::1",
-		"ff02::1",	   "::7f00:1",
+		"0.0.0.0",     "0.1.2.3", "224.0.0.1", "239.255.255.255", "255.255.255.255",
+		"169.254.0.1", "::",	  "fe80::1",   "ff02::1",	  "::7f00:1",
 	};
-	static const char *const somewhere[] = { "1.0.0.0",	"10.0.0.1", "127.0.0.1",
-						 "169.253.0.1", "::1",	    "fd00::1",
+	static const char *const somewhere[] = { "1.0.0.0",	"10.0.0.1",	 "127.0.0.1",
+						 "169.253.0.1", "::1",		 "fd00::1",
 						 "2001:db8::1", "64:ff9b::a00:1" };
 	struct addr a = { .family = ADDR_V6,
 			  .bytes = { [10] = 0xff, [11] = 0xff, [12] = 10, [15] = 1 } };

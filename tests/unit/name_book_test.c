@@ -14,8 +14,7 @@
 
 static struct addr addr_of(unsigned i)
 {
-	return (struct addr){ ADDR_V4,
-			      { 10, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i } };
+	return (struct addr){ ADDR_V4, { 10, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i } };
 }
 
 static void set(struct name_register *r, const char *name, unsigned i)

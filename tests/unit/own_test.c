@@ -40,7 +40,7 @@ static int begin(void **state)
 
 static void addresses_of_this_host(void **state)
 {
-	static const char *const own[] = { "127.0.0.1", "127.9.9.9", "::1",	  "10.7.0.1",
+	static const char *const own[] = { "127.0.0.1", "127.9.9.9", "::1",	"10.7.0.1",
 					   "10.7.0.2",	"fd77::1",   "fd77::2", "10.8.0.7" };
 	static const char *const other[] = { "10.7.0.3", "fd77::3", "192.0.2.1", "2001:db8::1",
 					     "10.9.0.1" };

@@ -107,8 +107,10 @@ static void who_else_listens_on_this_host_is_no_loop(void **state)
 	/* The kernel leaves 127.0.0.1:443 to the service there. */
 	accepted(KERNEL("a", "ports: 443", "127.0.0.1", "443"));
 	/* What gets no connections leads nowhere. */
-	accepted("- {name: a, match: {ports: 443}, action: {type: forward, forwardingEngine: relay, "
-		 "targets: [{host: 10.2.0.2, port: 80}, {host: 127.0.0.1, port: 443, weight: 0}]}}\n");
+	accepted(
+		"- {name: a, match: {ports: 443}, action: {type: forward, forwardingEngine: relay, "
+		"targets: [{host: 10.2.0.2, port: 80}, {host: 127.0.0.1, port: 443, weight: "
+		"0}]}}\n");
 	accepted("- {name: a, match: {ports: [80, 443]}, action: {type: forward, "
 		 "forwardingEngine: relay, targets: [{host: 10.2.0.2, port: 80}, {host: 127.0.0.1, "
 		 "port: 8080, match: {ports: 80}}]}}\n");
@@ -184,7 +186,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_target_of_who_has_no_route_is_followed_too,
 						begin, end),
 		cmocka_unit_test_setup_teardown(
-			an_address_that_came_later_does_not_make_a_live_file_unreadable, begin, end),
+			an_address_that_came_later_does_not_make_a_live_file_unreadable, begin,
+			end),
 	};
 
 	return cmocka_run_group_tests_name("plan_loop", tests, NULL, NULL);

@@ -357,9 +357,9 @@ static inline int plane_start_by(void **state, json_t *start, int access_fd)
 
 static inline int plane_start_with(void **state, int access_fd)
 {
-	return plane_start_by(
-		state, json_pack("{s:s,s:i}", "type", "start", "workers", PLANE_WORKERS),
-		access_fd);
+	return plane_start_by(state,
+			      json_pack("{s:s,s:i}", "type", "start", "workers", PLANE_WORKERS),
+			      access_fd);
 }
 
 /* hosts: the text of /etc/hosts. server: of names; NULL = none. */
@@ -369,9 +369,8 @@ static inline int plane_start_dns(void **state, const char *hosts, const char *s
 				  PLANE_WORKERS, "dns", "hosts", hosts, "servers");
 
 	if (server)
-		json_array_append_new(
-			json_object_get(json_object_get(start, "dns"), "servers"),
-			json_string(server));
+		json_array_append_new(json_object_get(json_object_get(start, "dns"), "servers"),
+				      json_string(server));
 	return plane_start_by(state, start, -1);
 }
 

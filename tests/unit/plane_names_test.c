@@ -58,8 +58,8 @@ static void refused_at_once(struct keys_lab *l, int client)
 
 	keys_refused(l, client, "connect_failed", 1);
 	s = plane_status(l->f);
-	assert_int_equal(json_integer_value(json_object_get(json_object_get(s, "process"),
-							    "accepted")),
+	assert_int_equal(json_integer_value(
+				 json_object_get(json_object_get(s, "process"), "accepted")),
 			 1);
 	json_decref(s);
 	assert_int_equal(plane_count(l->f, "active"), 0);
@@ -134,8 +134,9 @@ static void an_address_is_not_that_of_its_own_port(void **state)
 	struct keys_lab l = keys_lab(state);
 
 	keys_load(&l, "",
-		  keys_route(&l, "{'targets':[{'tag':1,'kind':'address','host':'127.0.0.1','portKind'"
-				 ":'preserve','weight':1,'priority':0}]}"),
+		  keys_route(&l,
+			     "{'targets':[{'tag':1,'kind':'address','host':'127.0.0.1','portKind'"
+			     ":'preserve','weight':1,'priority':0}]}"),
 		  NULL);
 	refused_at_once(&l, tcp_connect(l.port));
 	keys_end(&l);

@@ -28,8 +28,8 @@ static void say_hello(int fd, const char *name)
 static json_int_t undecided(struct plane_fixture *f)
 {
 	json_t *a = plane_status(f);
-	json_int_t n = json_integer_value(json_object_get(json_object_get(a, "process"),
-							  "undecided"));
+	json_int_t n =
+		json_integer_value(json_object_get(json_object_get(a, "process"), "undecided"));
 
 	json_decref(a);
 	return n;
