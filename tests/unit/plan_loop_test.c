@@ -47,7 +47,8 @@ static struct plan *plan_new(const char *head, const char *routes)
 {
 	fx_plan_text(head, routes);
 	plan_free(fx.plan);
-	fx.diags.n = fx.diags.errors = 0;
+	diags_fini(&fx.diags);
+	memset(&fx.diags, 0, sizeof(fx.diags));
 	fx.plan = fx.config ? plan_build_new(fx.config, &fx.facts, &fx.diags) : NULL;
 	return fx.plan;
 }
