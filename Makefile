@@ -50,7 +50,7 @@ UNIT := $(UNIT_SRC:%.c=$(O)/%)
 # What ThreadSanitizer has to see, with nothing but the dataplane: tests/threads/NAME is that
 # tests/unit/NAME.
 THREADS := $(addprefix $(O)/tests/threads/,$(addsuffix _test,access_log balance dataplane \
-	dataplane_threads health limit loop names pool relay wire))
+	dataplane_threads health limit loop name_book names plane_names plane_redecide pool relay wire))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/*_fuzz.c))
 FUZZ := $(FUZZ_SRC:%.c=$(O)/%)
 FUZZ_SELFTEST := $(FUZZ_SRC:tests/fuzz/%.c=$(O)/tests/fuzz-selftest/%)

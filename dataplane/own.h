@@ -22,7 +22,7 @@ static inline bool own_ports_has(const struct own_ports *p, uint16_t port)
 }
 
 /* What was found out about addresses in the last second; of one thread, all zeroes at first. */
-#define OWN_KEPT    64
+#define OWN_KEPT    256
 #define OWN_KEPT_MS 1000
 struct own_addresses {
 	struct {
