@@ -102,8 +102,8 @@ struct conn *conn_of_turn(struct turn *t);
 /* conn_first.c */
 void conn_first_start(struct conn *c, struct route_table *t, enum conn_state state);
 void conn_first_ready(struct conn *c, uint32_t events);
-/* The worker has another table: what that says of who is undecided holds, not what was when it came.
- * It may be gone afterwards. */
+/* The worker has another table: what that says of who is undecided holds, not what was when it
+ * came. It may be gone afterwards. */
 void conn_first_redecide(struct conn *c);
 void conn_first_decided(struct conn *c); /* it does not count as undecided any more */
 void conn_first_free(struct conn *c);
