@@ -186,11 +186,11 @@ static json_t *service_json(const struct service *s)
 
 	return json_pack("{s:i,s:i,s:s,s:I,s:i,s:i,s:i,s:i,s:s,s:i,s:b,s:o,s:o,s:s,s:b}", "pid",
 			 (int)getpid(), "dataplane", (int)s->link.pid, "state", state_text(s),
-			 "generation", (json_int_t)s->link.generation, "workers",
-			 (int)l->workers, "listeners", (int)l->n, "restarts",
-			 (int)s->link.restarts, "ends", (int)link_ends(&s->link), "lastEnd",
-			 s->link.last_end, "draining", (int)olds_count(s), "stopping", s->stopping,
-			 "sandbox", sandbox_json(&s->link), "places", places_json(l), "lacks",
+			 "generation", (json_int_t)s->link.generation, "workers", (int)l->workers,
+			 "listeners", (int)l->n, "restarts", (int)s->link.restarts, "ends",
+			 (int)link_ends(&s->link), "lastEnd", s->link.last_end, "draining",
+			 (int)olds_count(s), "stopping", s->stopping, "sandbox",
+			 sandbox_json(&s->link), "places", places_json(l), "lacks",
 			 listeners_missing(l) ? l->why : "", "unit",
 			 getenv("NOTIFY_SOCKET") != NULL);
 }

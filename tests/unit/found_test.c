@@ -99,6 +99,9 @@ static void service_begin(void)
 	service.link.live = json_loads(load, 0, NULL);
 	service.link.names = json_object();
 	service.link.generation = 7;
+	service.loop = loop_new(NULL);
+	assert_non_null(service.loop);
+	words_init(&service.link.words, service.loop);
 	log_set_level(LOG_LEVEL_ERR);
 }
 
@@ -107,6 +110,8 @@ static void service_end(void)
 	state_found_fini(&service.found.list);
 	json_decref(service.link.live);
 	json_decref(service.link.names);
+	words_fini(&service.link.words);
+	loop_free(service.loop);
 }
 
 static void hear(const char *text)

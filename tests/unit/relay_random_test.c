@@ -14,7 +14,7 @@
 
 #include "tests/unit/relay_fixture.h"
 
-#define N_RANDOM 10000
+#define N_RANDOM 4000
 
 static uint64_t seed;
 

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/rounds.h"
 #include "tests/unit/route_property.h"
 
 static void every_answer_is_that_of_trying_all_that_may_come(void **state)
@@ -13,7 +14,7 @@ static void every_answer_is_that_of_trying_all_that_may_come(void **state)
 	struct run run;
 
 	(void)state;
-	assert_int_equal(property_run(400, 60, 7, &run), 0);
+	assert_int_equal(property_run(rounds(400), 60, 7, &run), 0);
 	/* Of each kind, a good part. */
 	for (unsigned i = 0; i < 3; i++)
 		assert_true(run.answers[i] > run.asked / 20);

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/rounds.h"
 #include "tests/unit/walk_property.h"
 
 static unsigned run(enum damage d, unsigned files)
@@ -24,8 +25,9 @@ static unsigned run(enum damage d, unsigned files)
 static void the_table_does_what_the_routes_say(void **state)
 {
 	(void)state;
-	assert_int_equal(run(NO_DAMAGE, 400), 0);
-	assert_true(walks_led > 10000 && walks_refused > 10000 && walks_passed > 10000);
+	assert_int_equal(run(NO_DAMAGE, rounds(400)), 0);
+	assert_true(walks_led > rounds(10000) && walks_refused > rounds(10000) &&
+		    walks_passed > rounds(10000));
 	assert_int_equal(walks_unknown, 0);
 }
 
