@@ -331,6 +331,8 @@ static inline unsigned plane_descriptors(const struct plane_fixture *f)
 	return n;
 }
 
+static int plane_handover_fd = -1; /* where the next one to be started listens for a controller */
+
 /* start: the message, taken over. access_fd: see dataplane/access_log.h; -1 = none. */
 static inline int plane_start_by(void **state, json_t *start, int access_fd)
 {
@@ -343,7 +345,7 @@ static inline int plane_start_by(void **state, json_t *start, int access_fd)
 	f->pid = fork();
 	if (!f->pid) {
 		close(pair[0]);
-		_exit(dataplane_run(pair[1], -1, NULL));
+		_exit(dataplane_run(pair[1], plane_handover_fd, NULL));
 	}
 	close(pair[1]);
 	wire_init(&f->wire, pair[0], WIRE_MAX_UP);
@@ -357,9 +359,9 @@ static inline int plane_start_by(void **state, json_t *start, int access_fd)
 
 static inline int plane_start_with(void **state, int access_fd)
 {
-	return plane_start_by(
-		state, json_pack("{s:s,s:i}", "type", "start", "workers", PLANE_WORKERS),
-		access_fd);
+	return plane_start_by(state,
+			      json_pack("{s:s,s:i}", "type", "start", "workers", PLANE_WORKERS),
+			      access_fd);
 }
 
 /* hosts: the text of /etc/hosts. server: of names; NULL = none. */
@@ -369,9 +371,8 @@ static inline int plane_start_dns(void **state, const char *hosts, const char *s
 				  PLANE_WORKERS, "dns", "hosts", hosts, "servers");
 
 	if (server)
-		json_array_append_new(
-			json_object_get(json_object_get(start, "dns"), "servers"),
-			json_string(server));
+		json_array_append_new(json_object_get(json_object_get(start, "dns"), "servers"),
+				      json_string(server));
 	return plane_start_by(state, start, -1);
 }
 
