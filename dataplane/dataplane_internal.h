@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The main thread of a dataplane: dataplane.c has the messages and the order of things,
- * dataplane_table.c tables and listeners, dataplane_names.c names, dataplane_query.c the answers, dataplane_handover.c the
- * way to another controller. Only they include this. */
+ * dataplane_table.c tables and listeners, dataplane_names.c names, dataplane_query.c the answers,
+ * dataplane_handover.c the way to another controller. Only they include this. */
 #ifndef DATAPLANE_DATAPLANE_INTERNAL_H
 #define DATAPLANE_DATAPLANE_INTERNAL_H
 

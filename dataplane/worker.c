@@ -297,8 +297,7 @@ int worker_listens(struct worker *w, const struct addr *a, uint16_t port)
 	if (rc <= 0)
 		return rc;
 	for (const struct listener *l = w->listeners; l; l = l->next)
-		if (l->port == port &&
-		    (l->bound.family == ADDR_NONE || !addr_cmp(&l->bound, a)))
+		if (l->port == port && (l->bound.family == ADDR_NONE || !addr_cmp(&l->bound, a)))
 			return 1;
 	return 0;
 }
