@@ -2,7 +2,7 @@
 /*
  * What the main thread of a dataplane does with workers that are late, with a caller that it has no
  * descriptor for, and with questions about many connections. Slowness and refusals are planted:
- * this program has accept4() under its name.
+ * this program has accept4() and calloc() under their names.
  */
 #include <stdatomic.h>
 #include <sys/mman.h>
@@ -19,7 +19,7 @@
 #define NAMED	   "{'domains':['a.test']}" /* who says nothing has no route */
 
 static struct {
-	atomic_int accepts, late, refused;
+	atomic_int accepts, late, refused, no_memory;
 } * planted;
 static pid_t tests_pid;
 
@@ -45,6 +45,23 @@ int accept4(int fd, struct sockaddr *from, socklen_t *len, int flags)
 	}
 	return (int)syscall(SYS_accept4, fd, from, len, flags);
 }
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAVE_CALLOC false
+#else
+#define HAVE_CALLOC true
+
+void *__libc_calloc(size_t n, size_t size); /* the C library's */
+
+/* Of the main thread only. */
+void *calloc(size_t n, size_t size)
+{
+	if (planted && getpid() != tests_pid && gettid() == getpid() &&
+	    is_planted(&planted->no_memory))
+		return NULL;
+	return __libc_calloc(n, size);
+}
+#endif
 
 static int begin(void **state)
 {
@@ -237,6 +254,36 @@ static void a_part_looks_at_so_many_and_no_more(void **state)
 	keys_end(&l);
 }
 
+/* ---- memory ---- */
+
+static void a_switch_without_memory_fails_and_the_next_one_does_not(void **state)
+{
+	struct keys_lab l = keys_lab(state);
+	json_t *said;
+
+	if (!HAVE_CALLOC) {
+		keys_end(&l);
+		skip();
+	}
+	keys_load(&l, "", keys_route(&l, "{}"), NULL);
+	plane_send(l.f,
+		   keys_parse("{'type':'load','generation':%u,'routes':[],'cells':[]}",
+			      ++l.f->generation),
+		   NULL, 0);
+	plane_ack(l.f, "loaded");
+	atomic_store(&planted->no_memory, 1);
+	plane_send(l.f,
+		   json_pack("{s:s,s:i,s:[]}", "type", "switch", "generation", (int)l.f->generation,
+			     "open"),
+		   NULL, 0);
+	said = plane_wait(l.f, "failed|switched");
+	assert_string_equal(json_string_value(json_object_get(said, "message")), "out of memory");
+	json_decref(said);
+	plane_switch(l.f);
+	keys_refused(&l, tcp_connect(l.port), "no_route", 1);
+	keys_end(&l);
+}
+
 /* ---- those without a route ---- */
 
 static void a_bound_that_was_lowered_is_reached_soon(void **state)
@@ -268,6 +315,7 @@ int main(void)
 			end),
 		T(each_connection_is_listed_once_while_others_end),
 		T(a_part_looks_at_so_many_and_no_more),
+		T(a_switch_without_memory_fails_and_the_next_one_does_not),
 		T(a_bound_that_was_lowered_is_reached_soon),
 	};
 
