@@ -69,6 +69,8 @@ static void list_remove(struct conn *c)
 {
 	struct worker *w = c->w;
 
+	if (w->asked == c)
+		w->asked = c->next;
 	*c->prev = c->next;
 	if (c->next)
 		c->next->prev = c->prev;

@@ -17,6 +17,7 @@
 
 #define FIRST_CAP_BYTES		2048 /* most hellos fit */
 #define UNDECIDED_PART_OF_PAIRS 5    /* 10 % of the descriptors */
+#define EVICTIONS		8    /* for one that comes: a worker has others to serve */
 #define LINGER_MS		2000
 #define LINGER_BYTES		(64u << 10)
 #define DEFAULT_WAIT_MS		60000
@@ -58,15 +59,20 @@ static unsigned undecided_max(const struct plane *p, const struct route_table *t
 	return own && (!t->max_undecided || own < t->max_undecided) ? own : t->max_undecided;
 }
 
-/* Whoever holds back its first bytes longest goes first; the new one is never that. */
-static void make_room(struct conn *c)
+static bool has_too_many(const struct conn *c)
 {
 	unsigned max = undecided_max(c->w->plane, c->first->table);
-	struct conn *oldest = c->w->undecided;
 
-	if (max && oldest != c &&
-	    atomic_load_explicit(&c->w->plane->undecided, memory_order_relaxed) > max)
-		conn_refuse(oldest, REASON_GLOBAL_LIMIT);
+	return max && atomic_load_explicit(&c->w->plane->undecided, memory_order_relaxed) > max;
+}
+
+/* Whoever holds back its first bytes longest goes first; the new one is never that: a worker whose
+ * own are too few, because another's are many, still serves it, and the bound is passed by one for
+ * each such worker at most. More than one goes where an apply has lowered the bound. */
+static void make_room(struct conn *c)
+{
+	for (unsigned i = 0; i < EVICTIONS && c->w->undecided != c && has_too_many(c); i++)
+		conn_refuse(c->w->undecided, REASON_GLOBAL_LIMIT);
 }
 
 void conn_first_free(struct conn *c)

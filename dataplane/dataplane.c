@@ -82,6 +82,13 @@ void dataplane_notice(struct dataplane *d, const char *level, const char *fmt, .
 				    text));
 }
 
+void dataplane_fail(struct dataplane *d, const char *why)
+{
+	dataplane_notice(d, "error", "%s", why);
+	d->exit_code = 1;
+	loop_stop(d->loop);
+}
+
 /* ---- start ---- */
 
 static void drain_look(struct timer *t);
@@ -180,9 +187,7 @@ static void on_start(struct dataplane *d, struct wire_message *m)
 		dataplane_send(d, json_pack("{s:s,s:i}", "type", "started", "pid", (int)getpid()));
 		return;
 	}
-	dataplane_notice(d, "error", "%s", e.msg);
-	d->exit_code = 1;
-	loop_stop(d->loop);
+	dataplane_fail(d, e.msg);
 }
 
 /* ---- messages ---- */
@@ -226,7 +231,9 @@ static void on_end(struct dataplane *d, const json_t *m)
 	uint32_t route = (uint32_t)json_integer_value(json_object_get(m, "route"));
 
 	for (unsigned i = 0; i < d->n_workers; i++)
-		worker_end(&d->workers[i], route, reason_of(m));
+		if (worker_end(&d->workers[i], route, reason_of(m)))
+			dataplane_notice(d, "error",
+					 "no memory to end the connections of a worker");
 }
 
 static unsigned connections(const struct dataplane *d)
@@ -247,7 +254,8 @@ static void drain_look(struct timer *t)
 {
 	struct dataplane *d = of_drain_end(t);
 
-	if (!connections(d)) {
+	/* Each has said that it accepts none: what it took before is counted. */
+	if (!atomic_load(&d->drains_left) && !connections(d)) {
 		dataplane_send(d, json_pack("{s:s}", "type", "drained"));
 		loop_stop(d->loop);
 		return;
@@ -255,7 +263,8 @@ static void drain_look(struct timer *t)
 	if (d->drain_until_ms && loop_now_ms(d->loop) >= d->drain_until_ms) {
 		d->drain_until_ms = 0;
 		for (unsigned i = 0; i < d->n_workers; i++)
-			worker_end(&d->workers[i], 0, REASON_DRAINED);
+			if (worker_end(&d->workers[i], 0, REASON_DRAINED))
+				loop_stop(d->loop);
 	}
 	timer_set(d->loop, &d->drain_end, loop_now_ms(d->loop) + DRAIN_LOOK_MS, drain_look);
 }
@@ -267,9 +276,10 @@ static void on_drain(struct dataplane *d, const json_t *m)
 	d->drain_until_ms = loop_now_ms(d->loop) + (ms > 0 ? ms : 0);
 	d->draining = true;
 	dataplane_drop_listeners(d);
+	atomic_store(&d->drains_left, d->n_workers);
 	for (unsigned i = 0; i < d->n_workers; i++)
-		worker_drain(&d->workers[i]);
-	/* What was accepted just before is counted by then. */
+		if (worker_drain(&d->workers[i], &d->drains_left))
+			dataplane_fail(d, "no memory to stop a worker from accepting");
 	timer_set(d->loop, &d->drain_end, loop_now_ms(d->loop) + DRAIN_LOOK_MS, drain_look);
 }
 
@@ -383,6 +393,7 @@ int dataplane_run(int wire_fd, int listen_fd, int (*seal)(void))
 	}
 	timer_cancel(d.loop, &d.tick);
 	timer_cancel(d.loop, &d.drain_end);
+	timer_cancel(d.loop, &d.call_again);
 	watch_remove(d.loop, &d.listen_watch);
 	loop_free(d.loop);
 	if (d.plane.registry)

@@ -10,6 +10,8 @@
 
 #include "dataplane/dataplane_internal.h"
 
+#define CALL_AGAIN_MS 100 /* where there was no descriptor for a caller */
+
 static bool is_root(int fd)
 {
 	struct ucred peer = { .uid = (uid_t)-1 };
@@ -47,6 +49,21 @@ static void hand_over(struct dataplane *d)
 	} while (l && d->wire.fd >= 0);
 }
 
+static void listen_again(struct timer *t)
+{
+	struct dataplane *d =
+		(struct dataplane *)((char *)t - offsetof(struct dataplane, call_again));
+
+	watch_change(d->loop, &d->listen_watch, EPOLLIN);
+}
+
+/* It waits in the queue, and would wake this thread again at once. */
+static void call_later(struct dataplane *d)
+{
+	watch_change(d->loop, &d->listen_watch, 0);
+	timer_set(d->loop, &d->call_again, loop_now_ms(d->loop) + CALL_AGAIN_MS, listen_again);
+}
+
 static void caller(struct watch *w, uint32_t events)
 {
 	struct dataplane *d =
@@ -54,8 +71,11 @@ static void caller(struct watch *w, uint32_t events)
 	int fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	(void)events;
-	if (fd < 0)
+	if (fd < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			call_later(d);
 		return;
+	}
 	if (!is_root(fd)) {
 		close(fd);
 		return;

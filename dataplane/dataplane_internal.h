@@ -28,7 +28,7 @@ struct dataplane {
 	struct loop *loop;
 	struct wire wire; /* fd -1: no controller */
 	struct watch wire_watch, listen_watch;
-	struct timer tick, drain_end;
+	struct timer tick, drain_end, call_again;
 	int (*seal)(void);
 	int access_fd; /* where access lines go, owned; -1: nowhere */
 	struct plane plane;
@@ -47,6 +47,7 @@ struct dataplane {
 	unsigned n_pipes, n_listeners, own_fds, max_fds;
 	unsigned long long paused_seen;
 	int64_t drain_until_ms;
+	atomic_uint drains_left; /* workers that may still accept */
 	bool started, draining;
 	int exit_code;
 };
@@ -55,6 +56,8 @@ void dataplane_send(struct dataplane *d, json_t *message);
 void dataplane_send_fds(struct dataplane *d, json_t *message, const int *fds, unsigned n);
 void dataplane_notice(struct dataplane *d, const char *level, const char *fmt, ...)
 	PRINTF_LIKE(3, 4);
+/* There is no going on: the controller begins anew. */
+void dataplane_fail(struct dataplane *d, const char *why);
 void dataplane_set_wire(struct dataplane *d, int fd);
 /* How many connections the descriptors are enough for; after each change of what else has some. */
 void dataplane_count_room(struct dataplane *d);

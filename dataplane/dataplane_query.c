@@ -17,6 +17,7 @@
 
 #define PART_BYTES 56000 /* of WIRE_MAX_UP, as estimated */
 #define PART_CONNS 100
+#define PART_LOOKS 500 /* at connections: its worker moves no byte meanwhile */
 /* What one takes at most, with numbers of full length. */
 #define ROUTE_BYTES  1400
 #define REST_BYTES   64 /* of one that goes on */
@@ -221,24 +222,43 @@ static void conns_send(void *arg)
 	free(j);
 }
 
+/* The list is by age, and where the last part ended is remembered: all parts together walk it once.
+ * Somebody else who asks in between walks it from its beginning. */
+static struct conn *conns_from(const struct worker *w, uint64_t after)
+{
+	struct conn *c = w->asked && w->asked_serial <= after ? w->asked : w->conns;
+
+	while (c && c->serial <= after)
+		c = c->next;
+	return c;
+}
+
+static bool is_asked_for(const struct conns_job *j, const struct conn *c)
+{
+	return !j->route || (c->route && c->route->id == j->route);
+}
+
 static void conns_collect(void *arg)
 {
 	struct conns_job *j = arg;
+	struct worker *w = j->w;
 	json_t *list = json_array();
-	int64_t now_ms = loop_now_ms(j->w->loop);
-	struct conn *c = j->w->conns;
+	int64_t now_ms = loop_now_ms(w->loop);
+	struct conn *c = conns_from(w, j->after);
 	uint64_t last = j->after;
 	size_t bytes = 0;
 
-	for (; c && json_array_size(list) < PART_CONNS; c = c->next) {
-		if (c->serial <= j->after || (j->route && (!c->route || c->route->id != j->route)))
-			continue;
-		bytes += conn_bytes(c);
-		if (bytes > PART_BYTES)
-			break;
-		json_array_append_new(list, conn_json(c, now_ms));
+	for (unsigned looks = 0; c && looks < PART_LOOKS; looks++, c = c->next) {
+		if (is_asked_for(j, c)) {
+			bytes += conn_bytes(c);
+			if (bytes > PART_BYTES || json_array_size(list) == PART_CONNS)
+				break;
+			json_array_append_new(list, conn_json(c, now_ms));
+		}
 		last = c->serial;
 	}
+	w->asked = c;
+	w->asked_serial = last;
 	j->answer = json_pack("{s:s,s:I,s:b,s:I,s:i,s:i,s:o}", "type", "answer", "seq",
 			      json_integer_value(j->seq), "more", c != NULL, "next",
 			      (json_int_t)last, "worker", (int)j->w->index, "workers",

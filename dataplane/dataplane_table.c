@@ -128,7 +128,8 @@ static void worker_switched(void *arg)
 {
 	struct dataplane *d = arg;
 
-	loop_post(d->loop, one_switched, d);
+	if (loop_post(d->loop, one_switched, d))
+		loop_stop(d->loop); /* no memory to say so: the controller begins anew */
 }
 
 static unsigned id_list(const json_t *list, uint32_t **out)
@@ -150,17 +151,47 @@ struct switch_job {
 	uint32_t *open, *close;
 };
 
+static void job_free(struct switch_job *j)
+{
+	free(j->open);
+	free(j->close);
+	free(j);
+}
+
 static void job_done(void *arg)
 {
 	struct switch_job *j = arg;
 	struct dataplane *d = j->d;
 
-	if (atomic_fetch_sub(&j->refs, 1) == 1) {
-		free(j->open);
-		free(j->close);
-		free(j);
-	}
+	if (atomic_fetch_sub(&j->refs, 1) == 1)
+		job_free(j);
 	worker_switched(d);
+}
+
+static struct switch_job *job_new(struct dataplane *d, const json_t *m, struct worker_switch *s)
+{
+	struct switch_job *j = calloc(1, sizeof(*j));
+
+	if (!j)
+		return NULL;
+	j->d = d;
+	atomic_store(&j->refs, d->n_workers);
+	*s = (struct worker_switch){ .done = job_done, .arg = j };
+	s->n_open = id_list(json_object_get(m, "open"), &j->open);
+	s->n_close = id_list(json_object_get(m, "close"), &j->close);
+	if (!j->open || !j->close) {
+		job_free(j);
+		return NULL;
+	}
+	s->open = j->open;
+	s->close = j->close;
+	return j;
+}
+
+static void switch_failed(struct dataplane *d, json_int_t generation, const char *why)
+{
+	dataplane_send(d, json_pack("{s:s,s:I,s:i,s:s}", "type", "failed", "generation", generation,
+				    "route", -1, "message", why));
 }
 
 static void follow(struct dataplane *d)
@@ -189,21 +220,14 @@ void dataplane_on_switch(struct dataplane *d, const json_t *m)
 	if (!d->loaded && d->live && d->live->generation == generation)
 		d->loaded = route_table_ref(d->live);
 	if (!d->loaded || d->loaded->generation != generation || d->switches_left) {
-		dataplane_send(d, json_pack("{s:s,s:I,s:i,s:s}", "type", "failed", "generation",
-					    generation, "route", -1, "message",
-					    "this generation is not loaded"));
+		switch_failed(d, generation, "this generation is not loaded");
 		return;
 	}
-	j = calloc(1, sizeof(*j));
-	if (!j)
+	j = job_new(d, m, &s);
+	if (!j) {
+		switch_failed(d, generation, "out of memory");
 		return;
-	j->d = d;
-	atomic_store(&j->refs, d->n_workers);
-	s = (struct worker_switch){ .done = job_done, .arg = j };
-	s.n_open = id_list(json_object_get(m, "open"), &j->open);
-	s.n_close = id_list(json_object_get(m, "close"), &j->close);
-	s.open = j->open;
-	s.close = j->close;
+	}
 	route_table_unref(d->live);
 	d->live = d->loaded;
 	d->loaded = NULL;
@@ -217,7 +241,9 @@ void dataplane_on_switch(struct dataplane *d, const json_t *m)
 	dataplane_count_room(d);
 	for (unsigned i = 0; i < d->n_workers; i++) {
 		s.table = route_table_ref(d->live);
-		worker_switch(&d->workers[i], &s);
+		/* The others have it already: without this one they would be of two minds. */
+		if (worker_switch(&d->workers[i], &s))
+			dataplane_fail(d, "no memory to give a worker its table");
 	}
 }
 

@@ -32,6 +32,7 @@ struct post {
 			uint32_t route;
 			enum reason why;
 		} end;
+		atomic_uint *left;
 	};
 };
 
@@ -245,7 +246,8 @@ int worker_set_access(struct worker *w, int fd)
 
 static void drain(void *arg)
 {
-	struct worker *w = arg;
+	struct post *p = arg;
+	struct worker *w = p->w;
 	struct listener *next;
 
 	w->draining = true;
@@ -254,11 +256,13 @@ static void drain(void *arg)
 		if (!l->closing)
 			listener_free(l);
 	}
+	atomic_fetch_sub(p->left, 1);
+	free(p);
 }
 
-int worker_drain(struct worker *w)
+int worker_drain(struct worker *w, atomic_uint *left)
 {
-	return loop_post(w->loop, drain, w);
+	return post(w, drain, &(struct post){ .left = left });
 }
 
 static void beat(void *arg)

@@ -76,6 +76,10 @@ struct worker {
 	struct conn *conns, **conns_end;	 /* by age, oldest first */
 	struct conn *undecided, **undecided_end; /* those of them without a route, likewise */
 	struct conn_lookup *lookups;		 /* of conn_lookup.c */
+	/* Where a question about connections goes on: the first one after those up to that serial;
+	 * NULL: there was none. */
+	struct conn *asked;
+	uint64_t asked_serial;
 	unsigned n_conns;
 	uint64_t serial; /* of the last connection */
 	uint64_t random;
@@ -113,8 +117,8 @@ int worker_add_pipes(struct worker *w, const int *fds, unsigned n);
 int worker_set_access(struct worker *w, int fd);
 /* route 0 = all of them. */
 int worker_end(struct worker *w, uint32_t route, enum reason why);
-/* No more connections. */
-int worker_drain(struct worker *w);
+/* No more connections; *left is one less when that is so, and n_alive counts all there are. */
+int worker_drain(struct worker *w, atomic_uint *left);
 int worker_beat(struct worker *w);
 
 /* ---- in the worker's thread ---- */

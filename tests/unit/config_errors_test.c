@@ -68,6 +68,9 @@ static void mistakes_are_named_with_place_path_and_way_out(void **state)
 		  "\"targets\"?]" },
 		{ R(M ",\"action\":{\"type\":\"forward\",\"targets\":[]}"),
 		  "70: routes[0].action.targets: needs at least one target" },
+		{ "{\"keepAliveInitialDelay\":32767001,\"routes\":[{" M ",\"action\":{" T "}}]}",
+		  "26: keepAliveInitialDelay: must be a whole number from 1000 to 32767000, not "
+		  "32767001" },
 		{ R(M ",\"action\":{\"type\":\"forward\"}"),
 		  "42: routes[0].action: type \"forward\" needs the key \"targets\"" },
 		{ R(M ",\"action\":{\"type\":\"foward\"}"),

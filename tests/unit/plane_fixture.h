@@ -331,6 +331,8 @@ static inline unsigned plane_descriptors(const struct plane_fixture *f)
 	return n;
 }
 
+static int plane_handover_fd = -1; /* where the next one to be started listens for a controller */
+
 /* start: the message, taken over. access_fd: see dataplane/access_log.h; -1 = none. */
 static inline int plane_start_by(void **state, json_t *start, int access_fd)
 {
@@ -343,7 +345,7 @@ static inline int plane_start_by(void **state, json_t *start, int access_fd)
 	f->pid = fork();
 	if (!f->pid) {
 		close(pair[0]);
-		_exit(dataplane_run(pair[1], -1, NULL));
+		_exit(dataplane_run(pair[1], plane_handover_fd, NULL));
 	}
 	close(pair[1]);
 	wire_init(&f->wire, pair[0], WIRE_MAX_UP);
