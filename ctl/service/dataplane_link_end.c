@@ -7,10 +7,10 @@
 
 #include "ctl/service/dataplane_link_internal.h"
 
-/* What it said itself, as an error, comes first. */
+/* Where it ended by itself, what it said last, as an error, comes first. */
 void link_say_why(const struct link *l, int status, char *out, size_t cap)
 {
-	const char *said = l->words.last_error;
+	const char *said = l->why[0] ? "" : words_last(&l->words);
 	int n = said[0] ? snprintf(out, cap, "%s; ", said) : 0;
 
 	out += n;

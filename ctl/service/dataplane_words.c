@@ -41,10 +41,19 @@ bool words_may_say(struct words *w)
 	return false;
 }
 
+const char *words_last(const struct words *w)
+{
+	const bool now = loop_now_ms(w->loop) - w->last_error_ms <= WORDS_NOW_MS;
+
+	return now ? w->last_error : "";
+}
+
 void words_say(struct words *w, enum log_level level, const char *text)
 {
-	if (level == LOG_LEVEL_ERR)
+	if (level == LOG_LEVEL_ERR) {
 		snprintf(w->last_error, sizeof(w->last_error), "%s", text);
+		w->last_error_ms = loop_now_ms(w->loop);
+	}
 	if (level > log_get_level() || !words_may_say(w))
 		return;
 	if (level == LOG_LEVEL_ERR)

@@ -11,9 +11,10 @@
 #include "ctl/service/bucket.h"
 #include "dataplane/loop.h"
 
-#define WORDS_BURST 200 /* lines at once */
-#define WORDS_PER_S 10
-#define WORDS_LINE  400
+#define WORDS_BURST  200 /* lines at once */
+#define WORDS_PER_S  10
+#define WORDS_LINE   400
+#define WORDS_NOW_MS 2000 /* who says it and ends so soon afterwards ends of that */
 
 struct words {
 	struct loop *loop;
@@ -23,6 +24,7 @@ struct words {
 	char line[WORDS_LINE];
 	size_t len;
 	char last_error[WORDS_LINE]; /* of this process, escaped; "" = it said nothing */
+	int64_t last_error_ms;	     /* when */
 };
 
 void words_init(struct words *w, struct loop *loop);
@@ -32,6 +34,8 @@ void words_fini(struct words *w);
 int words_open(struct words *w);
 /* It has ended: what is left in the pipe is said. */
 void words_close(struct words *w);
+/* Its last error, if it said that just now; else "". */
+const char *words_last(const struct words *w);
 /* text: escaped already. May be left out; that it was is said with the next one. */
 void words_say(struct words *w, enum log_level level, const char *text);
 /* Says how many were left out, if one more line may be written. */
