@@ -29,6 +29,8 @@
 #define LINK_SAYS_BURST (1u << 18)
 #define LINK_SAYS_PER_S 1000
 
+#define LINK_SOCKET_NAME 32
+
 enum link_state {
 	LINK_DOWN,  /* waits to be started again, or was never started */
 	LINK_COMES, /* the process runs; what is live is not served yet */
@@ -60,6 +62,7 @@ struct link {
 	struct listeners *listeners; /* the owner's */
 	enum link_state state;
 	pid_t pid;	  /* 0 = none */
+	char socket[LINK_SOCKET_NAME]; /* its own in RUN; "": none */
 	struct wire wire; /* fd -1: none */
 	struct watch watch;
 	struct timer clock; /* heartbeat, or the pause before the next start */
@@ -114,9 +117,8 @@ void link_renew(struct link *l, unsigned workers, unsigned pipes);
 unsigned link_ends(const struct link *l);
 /* A child of the controller ended. Was it this one? */
 bool link_child_ended(struct link *l, pid_t pid, int status);
-/* Names of RUN/dataplane.sock while a process comes, and afterwards. */
-#define LINK_SOCKET	"dataplane.sock"
-#define LINK_SOCKET_NEW "dataplane.sock.new"
-#define LINK_LOCK	"dataplane.lock"
+/* "dataplane.7.sock" is a name of a dataplane's socket for hand-over: its number is 7. */
+bool link_socket_number(const char *name, unsigned *number);
+#define LINK_LOCK "dataplane.lock"
 
 #endif

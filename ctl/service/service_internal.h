@@ -4,6 +4,7 @@
 #ifndef CTL_SERVICE_SERVICE_INTERNAL_H
 #define CTL_SERVICE_SERVICE_INTERNAL_H
 
+#include "ctl/control/peer.h"
 #include "ctl/host/host.h"
 #include "ctl/nft/nft.h"
 #include "ctl/service/dataplane_link.h"
@@ -22,7 +23,10 @@ struct old {
 	struct service *s;
 	struct wire wire;
 	struct watch watch;
-	bool drains;
+	struct peer peer;
+	char name[LINK_SOCKET_NAME]; /* of its socket in RUN */
+	bool comes;		     /* its sockets are not all here yet */
+	bool wire_lost;
 };
 
 enum stage_state {
@@ -127,7 +131,8 @@ void follow_fini(struct service *s);
 /* service_old.c */
 void olds_take_over(struct service *s);
 void olds_drain(struct service *s, unsigned timeout_ms);
-void olds_fini(struct service *s);
+void olds_kill(struct service *s);
+void olds_fini(struct service *s); /* they go on */
 unsigned olds_count(const struct service *s);
 
 /* service_idle.c */

@@ -188,7 +188,7 @@ static struct world *world_new(const char *how, bool serves)
 
 static void world_free(struct world *w)
 {
-	static const char *const names[] = { LINK_SOCKET, LINK_SOCKET_NEW, LINK_LOCK };
+	static const char *const names[] = { "dataplane.1.sock", "dataplane.2.sock", LINK_LOCK };
 	char path[96];
 
 	if (w->link.pid) {
@@ -232,7 +232,7 @@ static void one_that_behaves_serves_and_drains(void **state)
 	loop_run(w->loop);
 	assert_int_equal(w->ready, 1);
 	assert_int_equal(w->link.state, LINK_READY);
-	snprintf(path, sizeof(path), "%s/" LINK_SOCKET, w->run_dir);
+	snprintf(path, sizeof(path), "%s/%s", w->run_dir, w->link.socket);
 	assert_int_equal(access(path, F_OK), 0);
 	assert_int_equal(control_look(w->run_dir), CONTROL_ORPHAN); /* its lock tells that it is */
 	w->stop_at_ended = 1;
@@ -240,6 +240,7 @@ static void one_that_behaves_serves_and_drains(void **state)
 	loop_run(w->loop);
 	assert_string_equal(w->why, "exit code 0");
 	assert_int_equal(w->link.restarts, 0);
+	assert_int_equal(access(path, F_OK), -1);
 	assert_int_equal(control_look(w->run_dir), CONTROL_NONE);
 	world_free(w);
 }
