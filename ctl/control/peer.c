@@ -56,7 +56,7 @@ bool peer_is_named(const struct peer *p, const char *name)
 
 int peer_kill(const struct peer *p)
 {
-	return p->pidfd < 0					       ? -ESRCH
+	return p->pidfd < 0					   ? -ESRCH
 	       : pidfd_send_signal(p->pidfd, SIGKILL, NULL, 0) < 0 ? -errno
-								       : 0;
+								   : 0;
 }

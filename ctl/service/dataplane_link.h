@@ -61,9 +61,9 @@ struct link {
 	struct link_owner owner;
 	struct listeners *listeners; /* the owner's */
 	enum link_state state;
-	pid_t pid;	  /* 0 = none */
+	pid_t pid;		       /* 0 = none */
 	char socket[LINK_SOCKET_NAME]; /* its own in RUN; "": none */
-	struct wire wire; /* fd -1: none */
+	struct wire wire;	       /* fd -1: none */
 	struct watch watch;
 	struct timer clock; /* heartbeat, or the pause before the next start */
 	json_t *live;	    /* its "load"; NULL = none */
