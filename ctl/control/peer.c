@@ -2,13 +2,14 @@
 #include "ctl/control/peer.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "ctl/base/io.h"
@@ -25,6 +26,46 @@ bool peer_hold(struct peer *p, int fd)
 	p->pid = cred.pid;
 	p->pidfd = pidfd_open(cred.pid, 0);
 	return p->pidfd >= 0;
+}
+
+/* 0 = nobody. */
+static pid_t locker(const struct stat *file)
+{
+	FILE *f = fopen("/proc/locks", "re");
+	char line[160];
+	pid_t found = 0;
+
+	while (f && !found && fgets(line, sizeof(line), f)) {
+		unsigned major_of, minor_of;
+		unsigned long inode;
+		int pid;
+
+		if (sscanf(line, "%*u: FLOCK %*s WRITE %d %x:%x:%lu", &pid, &major_of, &minor_of,
+			   &inode) == 4 &&
+		    inode == file->st_ino && makedev(major_of, minor_of) == file->st_dev)
+			found = pid;
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+bool peer_hold_locker(struct peer *p, int fd)
+{
+	struct stat file;
+
+	*p = (struct peer){ .pidfd = -1 };
+	if (fstat(fd, &file) < 0)
+		return false;
+	p->pid = locker(&file);
+	if (p->pid < 1 || p->pid == getpid())
+		return false;
+	p->pidfd = pidfd_open(p->pid, 0);
+	/* It has it still: nobody else got its pid meanwhile. */
+	if (p->pidfd >= 0 && locker(&file) == p->pid)
+		return true;
+	peer_drop(p);
+	return false;
 }
 
 void peer_drop(struct peer *p)
