@@ -257,7 +257,11 @@ static bool needs_somebody(const struct status *st, char text[ATTENTION_BYTES])
 	const json_t *places = json_object_get(v->service, "places");
 	const char *first = json_string_value(json_array_get(places, 0));
 
-	if (v->presence == CONTROL_THERE && !v->answers)
+	if (v->presence == CONTROL_THERE && v->controller_answers && !v->answers && !v->e.msg[0])
+		snprintf(text, ATTENTION_BYTES,
+			 "the service (pid %d) has no dataplane that is ready: its log says why",
+			 v->pid);
+	else if (v->presence == CONTROL_THERE && !v->answers)
 		snprintf(text, ATTENTION_BYTES, "the service (pid %d) cannot be asked: %s", v->pid,
 			 v->e.msg);
 	else if (v->presence == CONTROL_STARTS)

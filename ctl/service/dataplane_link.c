@@ -269,6 +269,7 @@ void link_drain(struct link *l, unsigned timeout_ms)
 static void is_ready(struct link *l)
 {
 	l->state = LINK_READY;
+	l->failures = 0;
 	l->owner.ready(l->owner.arg);
 }
 
@@ -456,7 +457,18 @@ void link_start(struct link *l)
 	}
 	log_err("%s", e.msg);
 	l->state = LINK_DOWN;
+	l->failures++;
 	again_later(l);
+	if (l->owner.not_started)
+		l->owner.not_started(l->owner.arg, e.msg);
+}
+
+void link_hurry(struct link *l)
+{
+	if (l->pid || l->state != LINK_DOWN)
+		return;
+	l->pause_ms = LINK_PAUSE_MIN_MS;
+	timer_set(l->loop, &l->clock, loop_now_ms(l->loop), pause_over);
 }
 
 bool link_child_ended(struct link *l, pid_t pid, int status)
@@ -476,6 +488,7 @@ bool link_child_ended(struct link *l, pid_t pid, int status)
 	timer_cancel(l->loop, &l->clock);
 	link_say_why(l, status, why, sizeof(why));
 	l->renewed = false;
+	l->failures += l->state == LINK_COMES;
 	if (!was_to_end && renewed) {
 		link_start(l);
 	} else if (!was_to_end) {

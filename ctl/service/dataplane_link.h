@@ -53,6 +53,8 @@ struct link_owner {
 	/* The process is gone (why: a clause; NULL: as was asked for); started again unless it was
 	 * to end. */
 	void (*ended)(void *arg, const char *why);
+	/* It could not even be started: tried again, too. May be NULL. */
+	void (*not_started)(void *arg, const char *why);
 };
 
 struct link {
@@ -82,6 +84,7 @@ struct link {
 	struct words words;
 	char why[120];		 /* it was killed for */
 	char last_end[LINK_WHY]; /* why the one before ended; "": none has, unasked */
+	unsigned failures;	 /* attempts in a row that came to nothing */
 	unsigned ends;		 /* in a row, without LINK_STEADY_MS between them */
 	bool renewed;		 /* its end is wanted, and no failure */
 	bool has_access;	 /* it was given access_fd */
@@ -95,6 +98,8 @@ void link_fini(struct link *l); /* leaves a process that runs alone */
 
 /* Starts it; what fails is tried again like a process that ended. */
 void link_start(struct link *l);
+/* The pause before the next attempt is over. */
+void link_hurry(struct link *l);
 /* What is served from the next start on (json is taken over); NULL: nothing. */
 void link_set_live(struct link *l, json_t *load, uint32_t generation);
 /* To a process that is ready: builds this table beside the one in use; it says loaded or failed. */

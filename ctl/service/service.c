@@ -168,10 +168,15 @@ static void ended(void *arg, const char *why)
 	struct service *s = arg;
 
 	control_dataplane_ended(s);
-	stage_dataplane_ended(s);
+	stage_dataplane_ended(s, why);
 	if (!s->stopping && why)
 		log_err("the dataplane ended (%s): it is started again, new connections wait", why);
 	service_check_end(s);
+}
+
+static void not_started(void *arg, const char *why)
+{
+	stage_dataplane_ended(arg, why);
 }
 
 /* ---- signals ---- */
@@ -290,7 +295,7 @@ static void adopt(void *arg, int fd, const char *name)
 
 static void start_link(struct service *s, struct live *live)
 {
-	const struct link_owner owner = { s, is_ready, said, ended };
+	const struct link_owner owner = { s, is_ready, said, ended, not_started };
 	const struct link_config c = {
 		.run_dir = s->run_dir,
 		.user = s->o.user,

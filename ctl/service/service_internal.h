@@ -44,6 +44,8 @@ struct stage {
 	uint32_t generation;
 	unsigned shutdown_ms, workers; /* as its file says */
 	char table[RS_NAME_MAX];
+	bool listens;	 /* anywhere at all */
+	bool loaded;	 /* by the dataplane that there is now */
 	bool answered;	 /* prepared was said */
 	bool follows;	 /* nobody asked: STATE says that it is live */
 	unsigned ask_ms; /* the last pause before the kernel is asked again */
@@ -108,7 +110,8 @@ int stage_abort(struct service *s, const struct client *c, uint32_t generation, 
 void stage_client_gone(struct service *s, const struct client *c);
 void stage_heard(struct service *s, const struct upcall *u); /* loaded, failed, switched */
 void stage_ready(struct service *s);
-void stage_dataplane_ended(struct service *s);
+/* why: as the link has it, NULL where it was to end. */
+void stage_dataplane_ended(struct service *s, const char *why);
 void stage_fini(struct service *s);
 void service_store_listeners(struct service *s); /* in systemd's store */
 
