@@ -50,7 +50,8 @@ wait "$SERVICE" || :
 # It did once, and does not any more: relay routes go, nobody waits for it.
 apply relay
 kill -TERM "$(cat "$RUN/run.pid")"
-eventually eval '[[ ! -e $RUN/control.sock ]]'
+socket_is_gone() { [[ ! -e $RUN/control.sock ]]; }
+eventually socket_is_gone
 service_launch --user nosuchuser
 eventually grep -q 'the dataplane ended' "$T/service.log"
 fast 5 expect_exit 0 spctl apply "$T/k.json"
