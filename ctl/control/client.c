@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Whether a dataplane lives without its controller is told by locks that they
- * hold: a connection to RUN/dataplane.sock would be taken for a new controller.
+ * hold: a connection to RUN/dataplane.N.sock would be taken for a new controller.
  */
 #include "ctl/control/client.h"
 
