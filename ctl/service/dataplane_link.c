@@ -463,14 +463,6 @@ void link_start(struct link *l)
 		l->owner.not_started(l->owner.arg, e.msg);
 }
 
-void link_hurry(struct link *l)
-{
-	if (l->pid || l->state != LINK_DOWN)
-		return;
-	l->pause_ms = LINK_PAUSE_MIN_MS;
-	timer_set(l->loop, &l->clock, loop_now_ms(l->loop), pause_over);
-}
-
 bool link_child_ended(struct link *l, pid_t pid, int status)
 {
 	const bool was_to_end = l->state == LINK_ENDS, renewed = l->renewed;

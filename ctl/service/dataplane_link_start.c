@@ -186,3 +186,17 @@ int link_process_start(struct link *l, struct err *e)
 	link_flush(l);
 	return 0; /* its end starts the next attempt */
 }
+
+static void at_once(struct timer *t)
+{
+	link_start((struct link *)((char *)t - offsetof(struct link, clock)));
+}
+
+/* In a turn of its own: who asks for it may be in the middle of something. */
+void link_hurry(struct link *l)
+{
+	if (l->pid || l->state != LINK_DOWN)
+		return;
+	l->pause_ms = LINK_PAUSE_MIN_MS;
+	timer_set(l->loop, &l->clock, loop_now_ms(l->loop), at_once);
+}
