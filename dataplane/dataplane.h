@@ -9,7 +9,7 @@
 #define DATAPLANE_DATAPLANE_H
 
 /*
- * wire_fd: see wire.h. listen_fd: RUN/dataplane.sock, listening, for hand-over, or -1: a root
+ * wire_fd: see wire.h. listen_fd: RUN/dataplane.N.sock, listening, for hand-over, or -1: a root
  * peer (SO_PEERCRED) that connects gets {"type":"handover","listeners":[{id, address, port,
  * worker}]} with the sockets, and is the controller from then on. Without a controller it goes on
  * serving. `seal`: called once when all one-time work is done and the threads run, before

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Another controller: ours has died, or a new binary takes over. It connects to
- * RUN/dataplane.sock, gets the listening sockets - the same ones, so nothing that is
+ * RUN/dataplane.N.sock, gets the listening sockets - the same ones, so nothing that is
  * queued is lost - and is the controller from then on. Only root is listened to.
  */
 #include <errno.h>

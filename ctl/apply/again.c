@@ -160,6 +160,7 @@ int again_apply(struct session *s, const struct again_request *r, struct apply_r
 			.copy_of = r->same_number ? 0 : r->generation,
 			.confirm_s = r->confirm_s,
 			.by_service = r->by_service,
+			.kernel_first = r->kernel_first,
 		};
 
 		rc = apply_closing(s, &request, r, out, e);

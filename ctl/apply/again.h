@@ -12,6 +12,7 @@
 struct again_request {
 	uint32_t generation;
 	bool by_service;    /* on its behalf: for what it found out */
+	bool kernel_first;  /* as in apply_request */
 	bool same_number;   /* that very generation is live then; else it becomes a new one */
 	unsigned confirm_s; /* of a new one; see apply_request */
 	/* Of the kernel settings that spctl turned on, those stay that generation settings_of had

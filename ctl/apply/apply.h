@@ -21,6 +21,9 @@ struct apply_request {
 	bool dry_run, lenient;
 	bool no_daemon;	 /* what needs the service is an error where none runs */
 	bool by_service; /* on its behalf: it knows, and nobody asks it */
+	/* What the service cannot do, or does not do in time, keeps the kernel's routes from
+	 * nothing: it catches up afterwards. */
+	bool kernel_first;
 	/* Connections that the new routes would not make any more: without these TCP goes on, and
 	 * UDP is ended. */
 	bool kill;  /* all are ended at once */
@@ -50,6 +53,8 @@ struct apply_result {
 	} times;
 	bool service_repaired; /* it did not serve the live generation, or not all of it */
 	int service_pid;       /* of the service that this apply started; 0 = none */
+	bool service_behind;   /* -ENOTRECOVERABLE for that alone: the kernel has it, and it is live
+				*/
 	bool forward_v4, forward_v6, route_localnet; /* sysctls that this apply turned on */
 };
 

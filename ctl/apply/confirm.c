@@ -185,15 +185,28 @@ uint32_t confirm_newest_given(const struct session *s, uint32_t below, uint32_t 
 	return found;
 }
 
+/* Where only the service did not come along it is back. */
+static int apply_back(struct session *s, const struct again_request *r, struct err *e)
+{
+	struct apply_result result = { 0 };
+	int rc = again_apply(s, r, &result, NULL, e);
+
+	if (!rc || !result.service_behind)
+		return rc;
+	log_err("%s", e->msg);
+	*e = (struct err){ 0 };
+	return 0;
+}
+
 static int bring_back(struct session *s, struct err *e)
 {
 	struct again_request r = { .generation = s->meta.confirm.previous,
 				   .same_number = true,
 				   .close_settings = true,
-				   .settings_of = s->meta.confirm.previous };
-	struct apply_result result;
+				   .settings_of = s->meta.confirm.previous,
+				   .kernel_first = true };
 	uint32_t other;
-	int rc = again_apply(s, &r, &result, NULL, e);
+	int rc = apply_back(s, &r, e);
 
 	if (!rc)
 		return 0;
@@ -208,7 +221,7 @@ static int bring_back(struct session *s, struct err *e)
 	*e = (struct err){ 0 };
 	note_decision(s, other);
 	r.generation = other;
-	return again_apply(s, &r, &result, NULL, e);
+	return apply_back(s, &r, e);
 }
 
 /* What nobody noted did not happen for the next command: it would go on from the wrong one. */

@@ -207,8 +207,8 @@ static int go_down(struct session *s, unsigned drain_s, flows_tick *tick, bool t
 {
 	const char *table = session_table(s);
 	struct nft_tables own = { 0 };
-	int rc = session_read_kernel(s, table, e);
-	bool service;
+	struct err why = { 0 };
+	int rc = session_read_kernel(s, table, e), told;
 
 	memset(out, 0, sizeof(*out));
 	rc = rc ? rc : nft_find_owned(s->nft, s->state.instance, &own, e);
@@ -232,13 +232,17 @@ static int go_down(struct session *s, unsigned drain_s, flows_tick *tick, bool t
 	if (rc)
 		return rc;
 	FAILPOINT(down_drained);
-	service = user_space_stop(s, drain_s);
+	told = user_space_stop(s, drain_s, &why);
 	FAILPOINT(down_service);
 	if (s->have->exists)
 		rc = taken_back ? end_flows_if_possible(s, out)
 				: end_flows(s, drain_s, tick, out, e);
-	if (!rc && service)
-		rc = user_space_await_end(s, drain_s * 1000 + SERVICE_END_MS, e);
+	/* While it serves, the routes are not gone, whatever the kernel has. */
+	if (!rc && told) {
+		*e = why;
+		rc = told;
+	}
+	rc = rc ? rc : user_space_await_end(s, drain_s * 1000 + SERVICE_END_MS, e);
 	rc = rc ? rc : take_away(s, table, out, e);
 	/* The routes are gone already: that is not "nothing changed". */
 	if (rc) {

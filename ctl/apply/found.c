@@ -239,7 +239,7 @@ int found_commit(const char *state_dir, const char *run_dir, const struct state_
 	int rc = session_open(&j.s, state_dir, run_dir, SESSION_LOCK, 0, e);
 
 	if (rc)
-		return rc == -ETIMEDOUT ? -EAGAIN : rc;
+		return rc == -ENOLCK ? -EAGAIN : rc;
 	if (!j.s.live || j.s.live != wish->generation)
 		rc = err_set(e, EAGAIN, "generation %u is not live", wish->generation);
 	else

@@ -21,9 +21,8 @@
 #include "ctl/control/bounds.h"
 #include "ctl/control/compile.h"
 #include "ctl/control/service_view.h"
-#include "ctl/control/start.h"
 
-#define CONNECT_MS 10000
+#define HURRY_MS   2000
 #define PREPARE_MS 60000
 #define COMMIT_MS  15000
 #define LEAVE_MS   5000 /* a dataplane closes what it gave up within 2 s */
@@ -31,32 +30,44 @@
 
 /* ---- to the service ---- */
 
+/* What has to happen whoever answers does not wait for long; then there is time. */
+static unsigned patience_ms(const struct apply_job *j)
+{
+	const bool hurry = j->r->kernel_first != j->user.settles && !j->user.started;
+
+	return hurry ? HURRY_MS : USER_SPACE_PATIENCE_MS;
+}
+
 static int open_client(struct apply_job *j, enum control_presence *p)
 {
-	int64_t end = clock_mono_ms() + CONNECT_MS;
-	int rc;
+	int rc = user_space_open(j->s, &j->user.client, patience_ms(j), p, j->e);
 
-	do {
-		rc = client_open(&j->user.client, j->s->state.run_dir, CONNECT_MS, p, j->e);
-		if (rc != -ENOENT || *p != CONTROL_STARTS)
-			break;
-		clock_sleep_ms(LOOK_MS);
-	} while (clock_mono_ms() < end);
 	j->user.connected = !rc;
 	return rc;
 }
 
+/* One that hangs while its part is needed, or is behind, is replaced. */
+static int open_or_kill(struct apply_job *j, bool needed, enum control_presence *p)
+{
+	int rc = open_client(j, p);
+
+	if (rc != -ETIME ||
+	    !(j->user.settles || (needed && !j->r->no_daemon && !j->r->kernel_first)))
+		return rc;
+	rc = user_space_kill(j->s, j->e);
+	if (rc)
+		return rc;
+	*p = control_look(j->s->state.run_dir);
+	return err_set(j->e, -ENOENT, "the service was killed");
+}
+
 static int start_service(struct apply_job *j)
 {
-	const struct control_start start = { .state_dir = j->s->state.state_dir,
-					     .run_dir = j->s->state.run_dir,
-					     .timeout_ms = CONNECT_MS };
 	enum control_presence p;
 	int rc;
 
 	apply_phase(j, "starting the service");
-	*j->e = (struct err){ 0 };
-	rc = control_start(&start, j->e);
+	rc = user_space_start(j->s, j->e);
 	if (rc)
 		return rc;
 	j->user.started = true;
@@ -96,7 +107,7 @@ static int reach(struct apply_job *j, bool needed)
 {
 	const bool useful = !j->r->no_daemon && control_would_use_service(j->r->plan);
 	enum control_presence p = CONTROL_NONE;
-	int rc = open_client(j, &p);
+	int rc = open_or_kill(j, needed, &p);
 
 	if (!rc || rc != -ENOENT)
 		return rc;
@@ -106,6 +117,8 @@ static int reach(struct apply_job *j, bool needed)
 		return 0;
 	if (needed && j->r->no_daemon)
 		return refuse_daemon(j);
+	if (j->r->kernel_first && !j->user.settles)
+		return err_set(j->e, -ENOENT, "the service does not run");
 	rc = start_service(j);
 	return rc && !needed && p != CONTROL_ORPHAN ? do_without(j) : rc;
 }
@@ -172,6 +185,13 @@ static void warn_workers(const json_t *answer)
 			 (int)runs, text_plural((uint64_t)runs), (int)wanted);
 }
 
+static unsigned prepare_ms(const struct apply_job *j)
+{
+	return j->user.settles || (control_needs_service(j->r->plan) && !j->r->kernel_first)
+		       ? PREPARE_MS
+		       : USER_SPACE_PATIENCE_MS;
+}
+
 static int ask_once(struct apply_job *j, const struct control_table *t)
 {
 	const struct config *c = j->r->plan->config;
@@ -188,7 +208,7 @@ static int ask_once(struct apply_job *j, const struct control_table *t)
 				      "gracefulShutdownTimeout",
 				      (json_int_t)c->extra->limits->graceful_shutdown_timeout_ms,
 				      "workers", (json_int_t)c->extra->limits->workers),
-			    "prepared", PREPARE_MS, &route, j->e);
+			    "prepared", prepare_ms(j), &route, j->e);
 	if (!answer) {
 		blame(j, t->load, route);
 		return j->e->code;
@@ -220,7 +240,7 @@ static int prepare_anew(struct apply_job *j, const struct control_table *t, bool
 	client_close(&j->user.client);
 	j->user.connected = false;
 	*j->e = (struct err){ 0 };
-	rc = user_space_await_end(j->s, CONNECT_MS, j->e);
+	rc = user_space_await_end(j->s, USER_SPACE_PATIENCE_MS, j->e);
 	rc = rc ? rc : reach(j, needed);
 	return rc || !j->user.connected ? rc : ask_prepare(j, t);
 }
@@ -281,16 +301,32 @@ static int prepare(struct apply_job *j, bool needed, bool again)
 	return rc;
 }
 
+static int go_without(struct apply_job *j)
+{
+	if (j->e->code == -ENOENT)
+		log_debug("%s: it is started when the kernel has its routes", j->e->msg);
+	else
+		log_warn("%s: the kernel's routes do not wait for it", j->e->msg);
+	*j->e = (struct err){ 0 };
+	if (j->user.connected)
+		client_close(&j->user.client);
+	j->user = (struct user_space){ .started = j->user.started, .lost = true };
+	return 0;
+}
+
 int user_space_prepare(struct apply_job *j)
 {
 	bool needed = control_needs_service(j->r->plan);
+	int rc;
 
 	if (j->r->by_service)
 		return 0;
 	if (!needed && (j->r->no_daemon || !control_would_use_service(j->r->plan)) &&
 	    control_look(j->s->state.run_dir) == CONTROL_NONE)
 		return 0;
-	return prepare(j, needed, j->again);
+	rc = prepare(j, needed, j->again);
+	/* The kernel's routes need no part of one that hangs. */
+	return rc && (j->r->kernel_first || (rc == -ETIME && !needed)) ? go_without(j) : rc;
 }
 
 /* ---- commit ---- */
@@ -331,9 +367,12 @@ static int commit(struct apply_job *j, struct err *e)
 int user_space_commit(struct apply_job *j)
 {
 	struct err e = { 0 };
-	int rc = j->user.prepared ? commit(j, &e) : 0;
+	int rc;
 
-	if (rc == -EBADE) {
+	if (!j->user.prepared)
+		return 0;
+	rc = commit(j, &e);
+	if (rc == -EBADE && !j->r->kernel_first) {
 		*j->e = e;
 		return rc;
 	}
@@ -347,8 +386,9 @@ static int commit_again(struct apply_job *j)
 {
 	int rc;
 
-	client_close(&j->user.client);
-	j->user.connected = false;
+	if (j->user.connected)
+		client_close(&j->user.client);
+	j->user = (struct user_space){ .started = j->user.started, .settles = true };
 	rc = prepare(j, control_needs_service(j->r->plan), true);
 	return !rc && j->user.prepared ? commit(j, j->e) : rc;
 }
@@ -357,7 +397,6 @@ int user_space_settle(struct apply_job *j)
 {
 	if (!j->user.lost)
 		return 0;
-	j->user.lost = false;
 	apply_phase(j, "asking the service once more");
 	if (!commit_again(j))
 		return 0;
@@ -365,6 +404,7 @@ int user_space_settle(struct apply_job *j)
 		 j->compile.generation);
 	if (!j->e->hint[0])
 		err_hint(j->e, "the next spctl apply tries it again");
+	j->out->service_behind = true;
 	return j->e->code = -ENOTRECOVERABLE;
 }
 
@@ -380,48 +420,4 @@ void user_space_end(struct apply_job *j)
 	if (j->user.connected)
 		client_close(&j->user.client);
 	j->user = (struct user_space){ 0 };
-}
-
-/* ---- down ---- */
-
-bool user_space_stop(const struct session *s, unsigned drain_s)
-{
-	const struct control_start start = { .state_dir = s->state.state_dir,
-					     .run_dir = s->state.run_dir,
-					     .timeout_ms = CONNECT_MS };
-	struct control_client c;
-	enum control_presence p = CONTROL_NONE;
-	struct err e = { 0 };
-	int rc = client_open(&c, s->state.run_dir, CONNECT_MS, &p, &e);
-	json_t *answer;
-
-	if (rc == -ENOENT && p == CONTROL_NONE)
-		return false;
-	/* Nobody else can tell a dataplane whose controller died to end. */
-	if (rc == -ENOENT && p == CONTROL_ORPHAN && !control_start(&start, &e))
-		rc = client_open(&c, s->state.run_dir, CONNECT_MS, &p, &e);
-	if (rc) {
-		log_warn("the service cannot be asked to end: %s", e.msg);
-		return false;
-	}
-	answer = client_ask(&c, json_pack("{s:s,s:i}", "type", "stop", "timeout", (int)drain_s),
-			    "done", COMMIT_MS, NULL, &e);
-	if (!answer)
-		log_warn("the service does not end: %s", e.msg);
-	json_decref(answer);
-	client_close(&c);
-	return answer != NULL;
-}
-
-int user_space_await_end(const struct session *s, unsigned timeout_ms, struct err *e)
-{
-	int64_t end = clock_mono_ms() + timeout_ms;
-
-	while (control_look(s->state.run_dir) != CONTROL_NONE) {
-		if (clock_mono_ms() > end)
-			return err_set(e, ETIMEDOUT, "the service has not ended within %u s",
-				       timeout_ms / 1000);
-		clock_sleep_ms(LOOK_MS);
-	}
-	return 0;
 }

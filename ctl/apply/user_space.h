@@ -17,11 +17,13 @@ struct user_space {
 	bool connected;
 	bool prepared; /* and neither committed nor aborted */
 	bool started;  /* by this command */
-	bool lost;     /* whether it has committed is not known */
+	bool lost;     /* whether it has committed is not known, or it was not even asked */
+	bool settles;  /* it is told once more: there is time, and who hangs is replaced */
 };
 
 /* Starts the service where the plan needs it. Nothing is served differently yet. Where the live
- * generation is meant again and all of it is served already, nothing is prepared. */
+ * generation is meant again and all of it is served already, nothing is prepared; nor where it
+ * hangs and only kernel routes are meant. */
 int user_space_prepare(struct apply_job *j);
 /* After the batch. -EBADE: it does not listen everywhere, and should not be left so. A service that
  * cannot be asked is none of an error yet: user_space_settle(). */
@@ -32,10 +34,18 @@ int user_space_settle(struct apply_job *j);
 /* What was prepared is dropped; does nothing after a commit. Ends the connection in any case. */
 void user_space_end(struct apply_job *j);
 
-/* The service ends: it accepts no more from now on, and its connections get drain_s. False: there
- * is none. */
-bool user_space_stop(const struct session *s, unsigned drain_s);
-/* Waits until it is gone. 0, or -ETIMEDOUT. */
+/* user_space_stop.c */
+#define USER_SPACE_PATIENCE_MS 10000 /* whoever does not answer for so long hangs */
+/* client_open(), which waits for one that starts. */
+int user_space_open(const struct session *s, struct control_client *c, unsigned patience_ms,
+		    enum control_presence *p, struct err *e);
+int user_space_start(const struct session *s, struct err *e);
+/* It hangs, e says how: its controller is ended. control_look() says what is left. */
+int user_space_kill(const struct session *s, struct err *e);
+/* The service ends, if there is one: it accepts no more from now on, and its connections get
+ * drain_s. One that hangs, too. */
+int user_space_stop(const struct session *s, unsigned drain_s, struct err *e);
+/* Waits until it is gone. 0, or -ETIME. */
 int user_space_await_end(const struct session *s, unsigned timeout_ms, struct err *e);
 
 #endif

@@ -164,7 +164,7 @@ int cmd_exit_code(int rc)
 	switch (rc) {
 	case 0:
 		return EXIT_DONE;
-	case -ETIMEDOUT:
+	case -ENOLCK:
 		return EXIT_LOCKED;
 	case -EXDEV:
 		return EXIT_USAGE;

@@ -239,22 +239,63 @@ static void print_nothing(const struct options *o, const struct service_view *v,
 	json_decref(sentences);
 }
 
-/* A service may wait for its first routes; one that does not answer needs somebody. */
-static int nothing_applied(const struct options *o, const char *table, bool leftovers)
+/* Nobody is at work, and nobody was since this look began. */
+static bool is_settled(const struct status *st)
 {
-	struct service_view v;
-	char text[ATTENTION_BYTES];
-	bool deaf;
+	struct err e = { 0 };
+	uint32_t live;
 
-	if (service_view_read(&v, o->run_dir, SERVICE_ANSWER_MS)) {
-		service_view_fini(&v);
-		return cmd_fail(o, &(struct err){ .msg = "out of memory" }, EXIT_FAILED);
-	}
-	deaf = v.presence == CONTROL_THERE && !v.answers;
-	snprintf(text, sizeof(text), "the service (pid %d) cannot be asked: %s", v.pid, v.e.msg);
-	print_nothing(o, &v, table, leftovers, deaf ? text : NULL);
-	service_view_fini(&v);
-	return deaf || leftovers ? EXIT_FAILED : EXIT_DONE;
+	return !session_is_busy(&st->s) && !state_live(&st->s.state, &live, &e) &&
+	       live == st->s.live;
+}
+
+/* A service may wait for its first routes. One that serves some, or does not answer, needs
+ * somebody. */
+static bool needs_somebody(const struct status *st, char text[ATTENTION_BYTES])
+{
+	const struct service_view *v = &st->service;
+	const json_t *places = json_object_get(v->service, "places");
+	const char *first = json_string_value(json_array_get(places, 0));
+
+	if (v->presence == CONTROL_THERE && v->controller_answers && !v->answers && !v->e.msg[0])
+		snprintf(text, ATTENTION_BYTES,
+			 "the service (pid %d) has no dataplane that is ready: its log says why",
+			 v->pid);
+	else if (v->presence == CONTROL_THERE && !v->answers)
+		snprintf(text, ATTENTION_BYTES, "the service (pid %d) cannot be asked: %s", v->pid,
+			 v->e.msg);
+	else if (v->presence == CONTROL_STARTS)
+		snprintf(text, ATTENTION_BYTES,
+			 "the service (pid %d) holds its lock, and does not answer", v->pid);
+	else if (v->presence == CONTROL_ORPHAN)
+		snprintf(text, ATTENTION_BYTES,
+			 "the service's controller is gone, and its dataplane goes on, although no "
+			 "routes are live: `spctl down` ends it");
+	else if (first)
+		snprintf(text, ATTENTION_BYTES,
+			 "the service (pid %d) listens on %s and %zu more, although no routes are "
+			 "live: `spctl down` ends it",
+			 v->pid, first, json_array_size(places) - 1);
+	else
+		return false;
+	return true;
+}
+
+/* -1: something is being changed, and has to be looked at again. */
+static int nothing_applied(struct status *st, const char *table, bool leftovers, bool last_look)
+{
+	char text[ATTENTION_BYTES];
+	bool attention;
+
+	service_view_fini(&st->service);
+	if (service_view_read(&st->service, st->o->run_dir, SERVICE_ANSWER_MS))
+		return cmd_fail(st->o, &(struct err){ .msg = "out of memory" }, EXIT_FAILED);
+	attention = needs_somebody(st, text);
+	/* Ports that an apply at work has just opened are about to be applied. */
+	if (attention && !last_look && !is_settled(st))
+		return -1;
+	print_nothing(st->o, &st->service, table, leftovers, attention ? text : NULL);
+	return attention || leftovers ? EXIT_FAILED : EXIT_DONE;
 }
 
 static void status_close(struct status *st)
@@ -281,8 +322,8 @@ static int status_open(struct status *st)
 
 	st->code = EXIT_DONE;
 	if (rc == -ENOENT && !state_ownerless(st->o->state_dir)) {
-		st->code =
-			nothing_applied(st->o, st->o->table ? st->o->table : DEFAULT_TABLE, false);
+		st->code = nothing_applied(st, st->o->table ? st->o->table : DEFAULT_TABLE, false,
+					   true);
 		return -1;
 	}
 	if (rc) {
@@ -290,9 +331,10 @@ static int status_open(struct status *st)
 		return -1;
 	}
 	if (!st->s.live) {
-		st->code = nothing_applied(st->o, session_table(&st->s),
-					   session_has_leftovers(&st->s));
-		return -1;
+		st->code = nothing_applied(st, session_table(&st->s), session_has_leftovers(&st->s),
+					   false);
+		st->behind = st->code < 0;
+		return st->behind ? 0 : -1;
 	}
 	if (load(st, &e)) {
 		st->code = cmd_fail(st->o, &e, EXIT_FAILED);
@@ -309,7 +351,7 @@ static int look(struct status *st)
 {
 	int rc = status_open(st);
 
-	if (!rc && read_usage(st)) {
+	if (!rc && st->plan && read_usage(st)) {
 		st->code = cmd_fail(st->o, &(struct err){ .msg = "out of memory" }, EXIT_FAILED);
 		rc = -1;
 	}
@@ -329,16 +371,6 @@ static int show(struct status *st)
 	return st->drift || st->confirm.generation || st->attention.n ? EXIT_FAILED : EXIT_DONE;
 }
 
-/* Nobody is at work, and nobody was since this look began. */
-static bool is_settled(const struct status *st)
-{
-	struct err e = { 0 };
-	uint32_t live;
-
-	return !session_is_busy(&st->s) && !state_live(&st->s.state, &live, &e) &&
-	       live == st->s.live;
-}
-
 int cmd_status(const struct options *o, int argc, char **argv)
 {
 	struct status st = { .o = o };
@@ -356,6 +388,9 @@ int cmd_status(const struct options *o, int argc, char **argv)
 		status_close(&st);
 		clock_sleep_ms(BEHIND_WAIT_MS);
 	}
+	if (!st.plan && st.behind)
+		st.code = nothing_applied(&st, session_table(&st.s), session_has_leftovers(&st.s),
+					  true);
 	code = st.code == EXIT_DONE && st.plan ? show(&st) : st.code;
 	status_close(&st);
 	return code;

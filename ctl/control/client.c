@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Whether a dataplane lives without its controller is told by locks that they
- * hold: a connection to RUN/dataplane.sock would be taken for a new controller.
+ * hold: a connection to RUN/dataplane.N.sock would be taken for a new controller.
  */
 #include "ctl/control/client.h"
 
@@ -16,19 +16,25 @@
 
 #include "ctl/base/clock.h"
 #include "ctl/base/io.h"
+#include "ctl/control/peer.h"
 #include "ctl/control/run_socket.h"
 #include "ctl/host/host.h"
+
+static int lock_open(const char *run_dir, const char *name)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", run_dir, name);
+	return open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+}
 
 /* Shared locks count only where `shared`: a controller that takes its own just then must not find
  * it taken by who only looks. */
 static bool is_locked(const char *run_dir, const char *name, bool shared)
 {
-	char path[PATH_MAX];
+	const int fd = lock_open(run_dir, name);
 	bool locked = false;
-	int fd;
 
-	snprintf(path, sizeof(path), "%s/%s", run_dir, name);
-	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return false;
 	if (shared)
@@ -46,7 +52,31 @@ enum control_presence control_look(const char *run_dir)
 	return is_locked(run_dir, CONTROL_DP_LOCK, true) ? CONTROL_ORPHAN : CONTROL_NONE;
 }
 
-/* Until the wire has a message or room; 0 or -ETIMEDOUT. */
+int control_kill(const char *run_dir, unsigned timeout_ms, struct err *e)
+{
+	const int fd = lock_open(run_dir, CONTROL_LOCK);
+	struct peer p;
+	int rc = 0;
+
+	if (fd < 0)
+		return 0;
+	if (!peer_hold_locker(&p, fd))
+		rc = io_is_locked(fd)
+			     ? err_set(e, -ESRCH,
+				       "the process that holds %s/" CONTROL_LOCK " cannot be found",
+				       run_dir)
+			     : 0;
+	else if (peer_kill(&p) == -EPERM)
+		rc = err_set(e, -EPERM, "the service (pid %d) cannot be ended", (int)p.pid);
+	else if (!peer_has_ended(&p, timeout_ms))
+		rc = err_set(e, -ETIME, "the service (pid %d) does not end, not even by SIGKILL",
+			     (int)p.pid);
+	peer_drop(&p);
+	close(fd);
+	return rc;
+}
+
+/* Until the wire has a message or room; 0 or -ETIME. */
 static int wait_for(const struct wire *w, short events, int64_t until_ms, struct err *e)
 {
 	struct pollfd p = { .fd = w->fd, .events = events };
@@ -56,7 +86,7 @@ static int wait_for(const struct wire *w, short events, int64_t until_ms, struct
 		return 0;
 	return clock_mono_ms() < until_ms
 		       ? 0
-		       : err_set(e, -ETIMEDOUT, "the service does not answer in time");
+		       : err_set(e, -ETIME, "the service does not answer in time");
 }
 
 static int send_all(struct wire *w, json_t *request, int64_t until_ms, struct err *e)

@@ -40,13 +40,14 @@ enum control_presence {
 };
 
 /* 0: connected and greeted; end it with client_close(). -ENOENT: nothing to connect to, *p says
- * what there is. -EXDEV: it belongs to another network namespace. -EPROTO: another version. */
+ * what there is. -ETIME: it is there and hangs. -EXDEV: it belongs to another network namespace.
+ * -EPROTO: another version. */
 int client_open(struct control_client *c, const char *run_dir, unsigned timeout_ms,
 		enum control_presence *p, struct err *e);
 void client_close(struct control_client *c);
 /* Sends (request is taken over) and waits for one answer of type `expected`: a new reference.
- * NULL: e says why, with the service's own words where it says no; *route (may be NULL): index of
- * the route to blame, or -1. */
+ * NULL: e says why, with the service's own words where it says no (-ETIME: it says nothing); *route
+ * (may be NULL): index of the route to blame, or -1. */
 json_t *client_ask(struct control_client *c, json_t *request, const char *expected,
 		   unsigned timeout_ms, int *route, struct err *e);
 /* The same for answers in parts: fn for each; what is not 0 ends it. */
@@ -55,5 +56,9 @@ int client_ask_parts(struct control_client *c, json_t *request, const char *expe
 		     struct err *e);
 /* Without connecting. */
 enum control_presence control_look(const char *run_dir);
+/* Ends a controller that answers nobody, at once; its dataplane and all connections go on (under
+ * systemd, which starts another one, they do not). 0: there is none any more, control_look() says
+ * what is left. */
+int control_kill(const char *run_dir, unsigned timeout_ms, struct err *e);
 
 #endif

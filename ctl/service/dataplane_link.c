@@ -2,8 +2,8 @@
 /*
  * All that a new process needs is queued at once, in order: start, pipes,
  * sockets, table. Its answers only say how far it is. Its socket for hand-over
- * has another name until it serves: a controller that comes in between finds
- * both dataplanes and knows which one is still in charge.
+ * has a name of its own for as long as it lives: whatever becomes of controllers,
+ * the next one finds every dataplane.
  *
  * One that breaks the protocol, misses heartbeats or takes too long is killed;
  * its end is always seen as the end of a child, and nothing else starts another.
@@ -266,17 +266,11 @@ void link_drain(struct link *l, unsigned timeout_ms)
 
 /* ---- what it says ---- */
 
-/* The owner first: what served until now is told to end before nobody finds it any more. */
 static void is_ready(struct link *l)
 {
-	char from[PATH_MAX], to[PATH_MAX];
-
 	l->state = LINK_READY;
+	l->failures = 0;
 	l->owner.ready(l->owner.arg);
-	snprintf(from, sizeof(from), "%s/" LINK_SOCKET_NEW, l->config.run_dir);
-	snprintf(to, sizeof(to), "%s/" LINK_SOCKET, l->config.run_dir);
-	if (rename(from, to) < 0)
-		log_warn("cannot rename %s: %s", from, strerror(errno));
 }
 
 static void comes(struct link *l, const struct upcall *u)
@@ -463,7 +457,10 @@ void link_start(struct link *l)
 	}
 	log_err("%s", e.msg);
 	l->state = LINK_DOWN;
+	l->failures++;
 	again_later(l);
+	if (l->owner.not_started)
+		l->owner.not_started(l->owner.arg, e.msg);
 }
 
 bool link_child_ended(struct link *l, pid_t pid, int status)
@@ -479,9 +476,11 @@ bool link_child_ended(struct link *l, pid_t pid, int status)
 	words_close(&l->words);
 	l->pid = 0;
 	wire_end(l);
+	link_socket_remove(l);
 	timer_cancel(l->loop, &l->clock);
 	link_say_why(l, status, why, sizeof(why));
 	l->renewed = false;
+	l->failures += l->state == LINK_COMES;
 	if (!was_to_end && renewed) {
 		link_start(l);
 	} else if (!was_to_end) {

@@ -29,6 +29,8 @@
 #define LINK_SAYS_BURST (1u << 18)
 #define LINK_SAYS_PER_S 1000
 
+#define LINK_SOCKET_NAME 32
+
 enum link_state {
 	LINK_DOWN,  /* waits to be started again, or was never started */
 	LINK_COMES, /* the process runs; what is live is not served yet */
@@ -51,6 +53,8 @@ struct link_owner {
 	/* The process is gone (why: a clause; NULL: as was asked for); started again unless it was
 	 * to end. */
 	void (*ended)(void *arg, const char *why);
+	/* It could not even be started: tried again, too. May be NULL. */
+	void (*not_started)(void *arg, const char *why);
 };
 
 struct link {
@@ -59,8 +63,9 @@ struct link {
 	struct link_owner owner;
 	struct listeners *listeners; /* the owner's */
 	enum link_state state;
-	pid_t pid;	  /* 0 = none */
-	struct wire wire; /* fd -1: none */
+	pid_t pid;		       /* 0 = none */
+	char socket[LINK_SOCKET_NAME]; /* its own in RUN; "": none */
+	struct wire wire;	       /* fd -1: none */
 	struct watch watch;
 	struct timer clock; /* heartbeat, or the pause before the next start */
 	json_t *live;	    /* its "load"; NULL = none */
@@ -79,6 +84,7 @@ struct link {
 	struct words words;
 	char why[120];		 /* it was killed for */
 	char last_end[LINK_WHY]; /* why the one before ended; "": none has, unasked */
+	unsigned failures;	 /* attempts in a row that came to nothing */
 	unsigned ends;		 /* in a row, without LINK_STEADY_MS between them */
 	bool renewed;		 /* its end is wanted, and no failure */
 	bool has_access;	 /* it was given access_fd */
@@ -92,6 +98,8 @@ void link_fini(struct link *l); /* leaves a process that runs alone */
 
 /* Starts it; what fails is tried again like a process that ended. */
 void link_start(struct link *l);
+/* The pause before the next attempt is over. */
+void link_hurry(struct link *l);
 /* What is served from the next start on (json is taken over); NULL: nothing. */
 void link_set_live(struct link *l, json_t *load, uint32_t generation);
 /* To a process that is ready: builds this table beside the one in use; it says loaded or failed. */
@@ -114,9 +122,8 @@ void link_renew(struct link *l, unsigned workers, unsigned pipes);
 unsigned link_ends(const struct link *l);
 /* A child of the controller ended. Was it this one? */
 bool link_child_ended(struct link *l, pid_t pid, int status);
-/* Names of RUN/dataplane.sock while a process comes, and afterwards. */
-#define LINK_SOCKET	"dataplane.sock"
-#define LINK_SOCKET_NEW "dataplane.sock.new"
-#define LINK_LOCK	"dataplane.lock"
+/* "dataplane.7.sock" is a name of a dataplane's socket for hand-over: its number is 7. */
+bool link_socket_number(const char *name, unsigned *number);
+#define LINK_LOCK "dataplane.lock"
 
 #endif

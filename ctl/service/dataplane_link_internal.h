@@ -17,5 +17,7 @@ int link_process_start(struct link *l, struct err *e);
 void link_say_why(const struct link *l, int status, char *out, size_t cap);
 /* That was no end that anybody wanted. */
 void link_note_end(struct link *l, const char *why);
+/* Of a process that has ended. */
+void link_socket_remove(struct link *l);
 
 #endif

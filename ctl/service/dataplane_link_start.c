@@ -15,6 +15,8 @@
 #include "ctl/service/pipes.h"
 #include "ctl/service/spawn.h"
 
+#define SOCKETS_MAX 1024
+
 static void queue_names(struct link *l)
 {
 	json_t *list = json_array(), *v;
@@ -90,6 +92,50 @@ static int lock_open(const struct link *l, struct err *e)
 	return -1;
 }
 
+/* ---- its socket ---- */
+
+bool link_socket_number(const char *name, unsigned *number)
+{
+	int end = 0;
+
+	return sscanf(name, "dataplane.%5u.sock%n", number, &end) == 1 && end && !name[end];
+}
+
+/* One that nobody has: there is one controller in a RUN. */
+static int socket_name(struct link *l, struct err *e)
+{
+	char path[PATH_MAX];
+
+	for (unsigned i = 1; i <= SOCKETS_MAX; i++) {
+		snprintf(l->socket, sizeof(l->socket), "dataplane.%u.sock", i);
+		snprintf(path, sizeof(path), "%s/%s", l->config.run_dir, l->socket);
+		if (access(path, F_OK) < 0 && errno == ENOENT)
+			return 0;
+	}
+	l->socket[0] = '\0';
+	return err_set(e, -EEXIST, "%u dataplanes have a socket in %s already", SOCKETS_MAX,
+		       l->config.run_dir);
+}
+
+void link_socket_remove(struct link *l)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", l->config.run_dir, l->socket);
+	if (l->socket[0])
+		unlink(path);
+	l->socket[0] = '\0';
+}
+
+static int socket_open(struct link *l, struct err *e)
+{
+	int rc = socket_name(l, e);
+
+	return rc ? rc : run_socket_listen(l->config.run_dir, l->socket, 8, e);
+}
+
+/* ---- the process ---- */
+
 static int process_start(struct link *l, int pair[2], struct err *e)
 {
 	struct spawn s = { .user = l->config.user, .page_fd = seccomp_page_new(e) };
@@ -101,8 +147,7 @@ static int process_start(struct link *l, int pair[2], struct err *e)
 	l->page = seccomp_page_map(s.page_fd);
 	s.wire_fd = pair[1];
 	s.lock_fd = lock_open(l, e);
-	s.listen_fd =
-		s.lock_fd < 0 ? -1 : run_socket_listen(l->config.run_dir, LINK_SOCKET_NEW, 8, e);
+	s.listen_fd = s.lock_fd < 0 ? -1 : socket_open(l, e);
 	/* Reports of sanitizers are long, and go where they are looked for. */
 	s.err_fd = seccomp_is_built_in() ? words_open(&l->words) : -1;
 	if (s.listen_fd >= 0)
@@ -113,8 +158,10 @@ static int process_start(struct link *l, int pair[2], struct err *e)
 		close(s.listen_fd);
 	if (s.lock_fd >= 0)
 		close(s.lock_fd);
-	if (pid < 0)
+	if (pid < 0) {
+		link_socket_remove(l);
 		return e->code ? e->code : -EIO;
+	}
 	l->pid = pid;
 	return 0;
 }
@@ -138,4 +185,18 @@ int link_process_start(struct link *l, struct err *e)
 		link_kill(l, "it could not be told anything");
 	link_flush(l);
 	return 0; /* its end starts the next attempt */
+}
+
+static void at_once(struct timer *t)
+{
+	link_start((struct link *)((char *)t - offsetof(struct link, clock)));
+}
+
+/* In a turn of its own: who asks for it may be in the middle of something. */
+void link_hurry(struct link *l)
+{
+	if (l->pid || l->state != LINK_DOWN)
+		return;
+	l->pause_ms = LINK_PAUSE_MIN_MS;
+	timer_set(l->loop, &l->clock, loop_now_ms(l->loop), at_once);
 }

@@ -58,8 +58,7 @@ void service_check_end(struct service *s)
 static void force(struct service *s)
 {
 	link_kill(&s->link, "it had to end at once");
-	olds_drain(s, 0);
-	olds_fini(s);
+	olds_kill(s);
 	service_check_end(s);
 }
 
@@ -169,10 +168,15 @@ static void ended(void *arg, const char *why)
 	struct service *s = arg;
 
 	control_dataplane_ended(s);
-	stage_dataplane_ended(s);
+	stage_dataplane_ended(s, why);
 	if (!s->stopping && why)
 		log_err("the dataplane ended (%s): it is started again, new connections wait", why);
 	service_check_end(s);
+}
+
+static void not_started(void *arg, const char *why)
+{
+	stage_dataplane_ended(arg, why);
 }
 
 /* ---- signals ---- */
@@ -291,7 +295,7 @@ static void adopt(void *arg, int fd, const char *name)
 
 static void start_link(struct service *s, struct live *live)
 {
-	const struct link_owner owner = { s, is_ready, said, ended };
+	const struct link_owner owner = { s, is_ready, said, ended, not_started };
 	const struct link_config c = {
 		.run_dir = s->run_dir,
 		.user = s->o.user,
@@ -316,15 +320,21 @@ unsigned service_workers(const struct service *s, unsigned wanted)
 
 static int start_with(struct service *s, struct live *live, struct err *e)
 {
+	int rc;
+
 	memcpy(s->instance, live->instance, sizeof(s->instance));
 	s->shutdown_ms = live->generation ? live->shutdown_ms : SHUTDOWN_MS;
 	service_log_follow(&s->log, live->load);
 	listeners_init(&s->listeners, service_workers(s, live->workers));
 	notify_take(adopt, s);
+	/* First: commands wait for the answer of who has a socket, however long the rest takes. */
+	rc = control_open(s, e);
+	if (rc)
+		return rc;
 	olds_take_over(s);
 	missing_bind(s, live);
 	start_link(s, live);
-	return control_open(s, e);
+	return 0;
 }
 
 /* A file that nobody rotates (RUN is in memory) is begun again. */
@@ -401,18 +411,6 @@ static int begin(struct service *s, struct err *e)
 	return rc;
 }
 
-/* A regular end leaves no dataplane that could be taken over from. */
-static void remove_sockets(const struct service *s)
-{
-	static const char *const names[] = { LINK_SOCKET, LINK_SOCKET_NEW };
-	char path[PATH_MAX];
-
-	for (unsigned i = 0; i < 2; i++) {
-		snprintf(path, sizeof(path), "%s/%s", s->run_dir, names[i]);
-		unlink(path);
-	}
-}
-
 static void end(struct service *s)
 {
 	if (s->loop) {
@@ -438,8 +436,6 @@ static void end(struct service *s)
 	service_log_fini(&s->log);
 	if (s->signal_fd >= 0)
 		close(s->signal_fd);
-	if (s->stopping)
-		remove_sockets(s);
 	if (s->lock_fd >= 0)
 		run_lock_give(s->run_dir, s->lock_fd);
 	free(s->state_dir);

@@ -4,6 +4,7 @@
 #ifndef CTL_SERVICE_SERVICE_INTERNAL_H
 #define CTL_SERVICE_SERVICE_INTERNAL_H
 
+#include "ctl/control/peer.h"
 #include "ctl/host/host.h"
 #include "ctl/nft/nft.h"
 #include "ctl/service/dataplane_link.h"
@@ -22,7 +23,10 @@ struct old {
 	struct service *s;
 	struct wire wire;
 	struct watch watch;
-	bool drains;
+	struct peer peer;
+	char name[LINK_SOCKET_NAME]; /* of its socket in RUN */
+	bool comes;		     /* its sockets are not all here yet */
+	bool wire_lost;
 };
 
 enum stage_state {
@@ -40,6 +44,8 @@ struct stage {
 	uint32_t generation;
 	unsigned shutdown_ms, workers; /* as its file says */
 	char table[RS_NAME_MAX];
+	bool listens;	 /* anywhere at all */
+	bool loaded;	 /* by the dataplane that there is now */
 	bool answered;	 /* prepared was said */
 	bool follows;	 /* nobody asked: STATE says that it is live */
 	unsigned ask_ms; /* the last pause before the kernel is asked again */
@@ -104,7 +110,8 @@ int stage_abort(struct service *s, const struct client *c, uint32_t generation, 
 void stage_client_gone(struct service *s, const struct client *c);
 void stage_heard(struct service *s, const struct upcall *u); /* loaded, failed, switched */
 void stage_ready(struct service *s);
-void stage_dataplane_ended(struct service *s);
+/* why: as the link has it, NULL where it was to end. */
+void stage_dataplane_ended(struct service *s, const char *why);
 void stage_fini(struct service *s);
 void service_store_listeners(struct service *s); /* in systemd's store */
 
@@ -127,7 +134,8 @@ void follow_fini(struct service *s);
 /* service_old.c */
 void olds_take_over(struct service *s);
 void olds_drain(struct service *s, unsigned timeout_ms);
-void olds_fini(struct service *s);
+void olds_kill(struct service *s);
+void olds_fini(struct service *s); /* they go on */
 unsigned olds_count(const struct service *s);
 
 /* service_idle.c */

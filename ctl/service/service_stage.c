@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #define LOAD_MS	   60000 /* for the dataplane to come, and to build a table */
+#define ATTEMPTS   2	 /* to start a dataplane, before who asks is told that it does not */
 #define COMMIT_MS  10000 /* to switch; then the client is told that it goes on */
 #define ASK_MS	   500	 /* to ask the kernel once more; then twice as long, */
 #define ASK_MAX_MS 30000 /* and so on up to this */
@@ -76,15 +77,46 @@ static void too_late(struct timer *t)
 	stage_fails(of_stage(t), &e, -1);
 }
 
-static void stage_load(struct service *s)
+static void settle(struct timer *t);
+
+static void stage_orphan(struct service *s)
+{
+	s->stage.state = STAGE_ORPHAN;
+	timer_set(s->loop, &s->stage.clock, loop_now_ms(s->loop), settle);
+}
+
+static void stage_answer(struct service *s)
+{
+	timer_cancel(s->loop, &s->stage.clock);
+	if (s->stage.answered)
+		return;
+	s->stage.answered = true;
+	if (s->stage.follows)
+		stage_orphan(s);
+	else
+		client_prepared(s->stage.client, s->stage.generation, s->stage.workers);
+}
+
+/* Where nothing is listened on, nobody needs a dataplane that does not come: it begins with this
+ * when it does. */
+static void stage_wait(struct service *s)
 {
 	s->stage.state = STAGE_WAITS;
+	s->stage.loaded = false;
+	if (!s->stage.listens)
+		stage_answer(s);
+}
+
+static void stage_load(struct service *s)
+{
 	if (!s->stage.answered)
 		timer_set(s->loop, &s->stage.clock, loop_now_ms(s->loop) + LOAD_MS, too_late);
-	if (s->link.state != LINK_READY)
-		return;
-	if (!link_load(&s->link, s->stage.load))
-		s->stage.state = STAGE_LOADS;
+	if (s->link.state != LINK_READY) {
+		link_hurry(&s->link);
+		stage_wait(s);
+	} else {
+		s->stage.state = link_load(&s->link, s->stage.load) ? STAGE_WAITS : STAGE_LOADS;
+	}
 }
 
 /* ---- what a client says ---- */
@@ -186,6 +218,7 @@ int stage_begin(struct service *s, struct client *c, const json_t *m, struct err
 		return rc;
 	s->stage = new;
 	s->stage.client = c;
+	s->stage.listens = json_array_size(json_object_get(m, "listeners")) > 0;
 	s->stage.load = json_incref(json_object_get(m, "load"));
 	s->stage.names = json_incref(json_object_get(m, "names"));
 	stage_load(s);
@@ -204,6 +237,7 @@ int stage_follow(struct service *s, const struct live *live, struct err *e)
 				   .workers = live->workers,
 				   .load = json_incref(live->load),
 				   .names = found_names_json(&live->found),
+				   .listens = live->n_listeners > 0,
 				   .follows = true };
 	memcpy(s->stage.table, live->table, sizeof(s->stage.table));
 	stage_load(s);
@@ -223,7 +257,8 @@ static void commit_is_late(struct timer *t)
 /* From here on this is what is live, whoever serves it. */
 static void commit(struct service *s)
 {
-	const bool loaded = s->stage.state == STAGE_LOADED && s->link.state == LINK_READY;
+	const bool loaded = s->stage.loaded && s->link.state == LINK_READY;
+	const bool waits = s->stage.listens || s->link.state == LINK_READY;
 
 	timer_cancel(s->loop, &s->stage.clock);
 	listeners_commit(&s->listeners, missing_say);
@@ -233,7 +268,7 @@ static void commit(struct service *s)
 	s->shutdown_ms = s->stage.shutdown_ms;
 	s->committer = s->stage.client;
 	if (s->committer)
-		timer_set(s->loop, &s->commit_clock, loop_now_ms(s->loop) + COMMIT_MS,
+		timer_set(s->loop, &s->commit_clock, loop_now_ms(s->loop) + (waits ? COMMIT_MS : 0),
 			  commit_is_late);
 	/* One that has not loaded it starts again, with it. */
 	if (loaded ? link_switch(&s->link, s->stage.generation) != 0 : s->link.state == LINK_READY)
@@ -242,6 +277,9 @@ static void commit(struct service *s)
 		link_say(&s->link,
 			 json_pack("{s:s,s:O}", "type", "names", "names", s->stage.names));
 	stage_end(s);
+	/* Nobody accepts from what was given up. */
+	if (s->link.state != LINK_READY)
+		listeners_close_idle(&s->listeners);
 	service_store_listeners(s);
 	missing_watch(s);
 }
@@ -265,8 +303,6 @@ int stage_abort(struct service *s, const struct client *c, uint32_t generation, 
 }
 
 /* ---- a client that went, or never was ---- */
-
-static void settle(struct timer *t);
 
 static int kernel_has(struct service *s, bool *yes, struct err *e)
 {
@@ -331,12 +367,6 @@ static void settle(struct timer *t)
 		stage_drop(s);
 }
 
-static void stage_orphan(struct service *s)
-{
-	s->stage.state = STAGE_ORPHAN;
-	timer_set(s->loop, &s->stage.clock, loop_now_ms(s->loop), settle);
-}
-
 void stage_client_gone(struct service *s, const struct client *c)
 {
 	if (s->committer == c)
@@ -366,15 +396,9 @@ static void switched(struct service *s)
 
 static void loaded(struct service *s)
 {
-	timer_cancel(s->loop, &s->stage.clock);
 	s->stage.state = STAGE_LOADED;
-	if (s->stage.answered)
-		return;
-	s->stage.answered = true;
-	if (s->stage.follows)
-		stage_orphan(s);
-	else
-		client_prepared(s->stage.client, s->stage.generation, s->stage.workers);
+	s->stage.loaded = true;
+	stage_answer(s);
 }
 
 static void failed(struct service *s, const struct upcall *u)
@@ -406,15 +430,22 @@ void stage_ready(struct service *s)
 		stage_load(s);
 }
 
-void stage_dataplane_ended(struct service *s)
+void stage_dataplane_ended(struct service *s, const char *why)
 {
+	struct stage *g = &s->stage;
 	struct err e = { 0 };
 
-	if (s->stage.state == STAGE_LOADS && !s->stage.answered) {
-		err_set(&e, -EPIPE, "the dataplane ended while it loaded this");
+	if (g->state == STAGE_NONE || g->state == STAGE_ORPHAN)
+		return;
+	if (g->answered || !g->listens) {
+		stage_wait(s);
+	} else if (g->state == STAGE_LOADS) {
+		err_set(&e, -EPIPE, "the dataplane ended while it loaded this%s%s", why ? ": " : "",
+			why ? why : "");
 		stage_fails(s, &e, -1);
-	} else if (s->stage.state == STAGE_LOADS || s->stage.state == STAGE_LOADED) {
-		s->stage.state = STAGE_WAITS;
+	} else if (s->link.failures >= ATTEMPTS) {
+		err_set(&e, -EIO, "the dataplane does not start: %s", why ? why : "?");
+		stage_fails(s, &e, -1);
 	}
 }
 

@@ -22,6 +22,7 @@
 #define NOFILE_WISH (1u << 20)
 #define N_FDS	    4
 #define N_COPIES    (N_FDS + 1) /* and its standard error */
+#define SPAWN_BACKLOG 8
 
 /* Sources out of the way first: dup2 onto 3 must not close what belongs on 4. */
 static int add_fds(posix_spawn_file_actions_t *files, const int fds[N_COPIES])
@@ -114,7 +115,10 @@ int spawn_settle(const char *user, struct err *e)
 	for (int i = SPAWN_WIRE_FD; i < SPAWN_WIRE_FD + N_FDS; i++)
 		fcntl(i, F_SETFD, FD_CLOEXEC);
 	signal(SIGPIPE, SIG_IGN);
-	prctl(PR_SET_NAME, "spctl-dataplane"); /* not "exe", which was executed */
+	prctl(PR_SET_NAME, SPAWN_NAME); /* not "exe", which was executed */
+	/* Again, by this process: whoever connects learns who it is (SO_PEERCRED). */
+	if (listen(SPAWN_LISTEN_FD, SPAWN_BACKLOG) < 0)
+		return err_sys(e, errno, "cannot listen for a hand-over");
 	spawn_raise_nofile();
 	if (setrlimit(RLIMIT_CORE, &no_core) < 0)
 		return err_sys(e, errno, "cannot forbid core dumps");

@@ -13,10 +13,11 @@
 
 /* The hidden command, and its descriptors. */
 #define SPAWN_COMMAND	"dataplane"
-#define SPAWN_WIRE_FD	3 /* to the controller */
-#define SPAWN_LISTEN_FD 4 /* RUN/dataplane.sock */
-#define SPAWN_PAGE_FD	5 /* seccomp.h */
-#define SPAWN_LOCK_FD	6 /* RUN/dataplane.lock: held while it lives */
+#define SPAWN_NAME	"spctl-dataplane" /* as ps has it */
+#define SPAWN_WIRE_FD	3		  /* to the controller */
+#define SPAWN_LISTEN_FD 4		  /* RUN/dataplane.N.sock */
+#define SPAWN_PAGE_FD	5		  /* seccomp.h */
+#define SPAWN_LOCK_FD	6		  /* RUN/dataplane.lock: held while it lives */
 
 #define SPAWN_FILE_MAX (64u << 20) /* bytes: RLIMIT_FSIZE of it */
 

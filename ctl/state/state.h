@@ -63,7 +63,7 @@ const char *state_where(const char *state_dir, const char *run_dir, char *out, s
 /* Also gives the lock back. A zeroed or closed state is fine. */
 void state_close(struct state *s);
 /* Waits for the lock up to timeout_ms; prints one line through log_info if it has to wait,
- * naming the holder's pid. -ETIMEDOUT. */
+ * naming the holder's pid. -ENOLCK. */
 int state_lock(struct state *s, unsigned timeout_ms, struct err *e);
 /* Gives it back early, before anything is printed: whoever reads that may be slow, and a timer of
  * --confirm waits for the lock. What was logged meanwhile comes out. Not held: fine. */

@@ -75,7 +75,7 @@ static int lock_wait(int fd, const char *path, int64_t deadline_ms, unsigned tim
 		if (rc != -EWOULDBLOCK)
 			return err_sys(e, rc, "cannot lock %s", path);
 		if (left_ms <= 0)
-			return err_set(e, ETIMEDOUT, "another spctl%s still holds %s after %u ms",
+			return err_set(e, ENOLCK, "another spctl%s still holds %s after %u ms",
 				       holder_text(fd, who), path, timeout_ms);
 		if (!*told && step_ms > LOCK_FIRST_STEP_MS) {
 			log_info("waiting for another spctl%s to finish", holder_text(fd, who));

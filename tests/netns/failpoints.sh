@@ -80,6 +80,6 @@ done
 # Those of --confirm, of what is put back and of routes that are gone are on other ways:
 # failpoints_confirm.sh. Those of the service: failpoints_service.sh.
 for point in "${points[@]}"; do
-	[[ ${hit[$point]-} || $point =~ ^(prepared|found|served|down_service|armed|put_back_settings|put_back|back_decided|closed|confirmed|forgotten)$ ]] ||
+	[[ ${hit[$point]-} || $point =~ ^(prepared|found|served|heard|down_service|armed|put_back_settings|put_back|back_decided|closed|confirmed|forgotten)$ ]] ||
 		fail "the fail point $point was not on the way"
 done

@@ -108,6 +108,6 @@ done
 # A restart writes no generation and confirms none, arms no timer, and has no settings to turn off and no
 # flows to end.
 for point in "${points[@]}"; do
-	[[ ${hit[$point]-} || $point =~ ^(prepared|found|served|down_service|pending|armed|forgotten|put_back_settings|put_back|closed|confirmed|down_flows)$ ]] ||
+	[[ ${hit[$point]-} || $point =~ ^(prepared|found|served|heard|down_service|pending|armed|forgotten|put_back_settings|put_back|closed|confirmed|down_flows)$ ]] ||
 		fail "the fail point $point was not on the way"
 done

@@ -158,6 +158,6 @@ expect_eq "$(sysctls)" "$sys" 'sysctls after down'
 # Those of settings are failpoints.sh's and take_back.sh's, like the very end of down.
 missing=()
 for point in "${points[@]}"; do
-	[[ ${hit[$point]-} || $point =~ ^(prepared|found|served|guarded|sysctls|closed|down_state|down_service)$ ]] || missing+=("$point")
+	[[ ${hit[$point]-} || $point =~ ^(prepared|found|served|heard|guarded|sysctls|closed|down_state|down_service)$ ]] || missing+=("$point")
 done
 ((${#missing[@]} == 0)) || fail "fail points that were never on the way: ${missing[*]}"

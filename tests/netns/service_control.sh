@@ -10,7 +10,7 @@ serve b B -t '*:7000'
 # There is one, and it says so.
 service_start --workers 2
 expect_eq "$(stat -c %a "$RUN/control.sock")" 600
-expect_eq "$(stat -c %a "$RUN/dataplane.sock")" 600
+expect_eq "$(stat -c %a "$RUN/dataplane.1.sock")" 600
 expect_json "$(ask '{"type":"hello"}')" ".pid == $(cat "$RUN/run.pid") and .protocol == 1"
 expect_exit 1 spctl run
 expect_match "$err" "runs already in .* \(pid $(cat "$RUN/run.pid")\)"

@@ -171,7 +171,7 @@ static void reap(struct timer *t)
 static struct world *world_new(const char *how, bool serves)
 {
 	static struct world w;
-	const struct link_owner owner = { &w, is_ready, said, ended };
+	const struct link_owner owner = { &w, is_ready, said, ended, NULL };
 	struct link_config c = { .run_dir = w.run_dir, .user = how, .workers = 2, .pipes = 3 };
 
 	w = (struct world){ .run_dir = "/tmp/spctl-unit-XXXXXX" };
@@ -188,7 +188,7 @@ static struct world *world_new(const char *how, bool serves)
 
 static void world_free(struct world *w)
 {
-	static const char *const names[] = { LINK_SOCKET, LINK_SOCKET_NEW, LINK_LOCK };
+	static const char *const names[] = { "dataplane.1.sock", "dataplane.2.sock", LINK_LOCK };
 	char path[96];
 
 	if (w->link.pid) {
@@ -232,7 +232,7 @@ static void one_that_behaves_serves_and_drains(void **state)
 	loop_run(w->loop);
 	assert_int_equal(w->ready, 1);
 	assert_int_equal(w->link.state, LINK_READY);
-	snprintf(path, sizeof(path), "%s/" LINK_SOCKET, w->run_dir);
+	snprintf(path, sizeof(path), "%s/%s", w->run_dir, w->link.socket);
 	assert_int_equal(access(path, F_OK), 0);
 	assert_int_equal(control_look(w->run_dir), CONTROL_ORPHAN); /* its lock tells that it is */
 	w->stop_at_ended = 1;
@@ -240,6 +240,7 @@ static void one_that_behaves_serves_and_drains(void **state)
 	loop_run(w->loop);
 	assert_string_equal(w->why, "exit code 0");
 	assert_int_equal(w->link.restarts, 0);
+	assert_int_equal(access(path, F_OK), -1);
 	assert_int_equal(control_look(w->run_dir), CONTROL_NONE);
 	world_free(w);
 }
@@ -267,8 +268,30 @@ static void one_that_dies_is_started_again_and_again(void **state)
 	assert_string_equal(w->why, "exit code 3");
 	assert_int_equal(w->ended, 4);
 	assert_int_equal(w->ready, 0);
+	assert_int_equal(w->link.failures, 4);
 	/* At once, then after 100, 200, 400 ms, … */
 	assert_int_equal(w->link.pause_ms, 800);
+	world_free(w);
+}
+
+static void who_is_in_a_hurry_does_not_wait_for_the_pause(void **state)
+{
+	struct world *w = world_new("dies", true);
+	int64_t began_ms;
+
+	(void)state;
+	w->stop_at_ended = 4;
+	link_start(&w->link);
+	loop_run(w->loop);
+	began_ms = loop_now_ms(w->loop);
+	w->stop_at_ended = 5;
+	w->link.pause_ms = LINK_PAUSE_MAX_MS;
+	link_hurry(&w->link);
+	loop_run(w->loop);
+	assert_int_equal(w->ended, 5);
+	assert_int_equal(w->link.failures, 5);
+	assert_true(loop_now_ms(w->loop) - began_ms < LINK_PAUSE_MAX_MS / 2);
+	assert_int_equal(w->link.pause_ms, 2 * LINK_PAUSE_MIN_MS);
 	world_free(w);
 }
 
@@ -315,6 +338,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(one_that_behaves_serves_and_drains),
 		cmocka_unit_test(nothing_to_serve_is_served_at_once),
 		cmocka_unit_test(one_that_dies_is_started_again_and_again),
+		cmocka_unit_test(who_is_in_a_hurry_does_not_wait_for_the_pause),
 		cmocka_unit_test(one_that_misbehaves_is_killed),
 		cmocka_unit_test(one_that_says_too_much_is_killed_and_keeps_nobody_waiting),
 		cmocka_unit_test(a_missing_heartbeat_is_the_end),

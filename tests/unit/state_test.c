@@ -339,7 +339,7 @@ static void the_lock_is_waited_for_until_the_deadline(void **unused)
 	open_ok(&s);
 	pid = hold_lock();
 	log_set_level(LOG_LEVEL_ERR);
-	assert_int_equal(state_lock(&s, 60, &e), -ETIMEDOUT);
+	assert_int_equal(state_lock(&s, 60, &e), -ENOLCK);
 	snprintf(expected, sizeof(expected),
 		 "another spctl (pid %d) still holds %s/lock after 60 ms", pid, state_dir);
 	assert_string_equal(e.msg, expected);
