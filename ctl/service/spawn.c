@@ -18,10 +18,10 @@
 #include "ctl/host/unprivileged.h"
 #include "ctl/service/seccomp.h"
 
-#define USUAL_USER  "spctl"
-#define NOFILE_WISH (1u << 20)
-#define N_FDS	    4
-#define N_COPIES    (N_FDS + 1) /* and its standard error */
+#define USUAL_USER    "spctl"
+#define NOFILE_WISH   (1u << 20)
+#define N_FDS	      4
+#define N_COPIES      (N_FDS + 1) /* and its standard error */
 #define SPAWN_BACKLOG 8
 
 /* Sources out of the way first: dup2 onto 3 must not close what belongs on 4. */
