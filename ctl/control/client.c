@@ -239,9 +239,12 @@ int client_open(struct control_client *c, const char *run_dir, unsigned timeout_
 							"connections go on"
 						      : "the service is starting");
 	}
-	if (fd < 0)
+	if (fd < 0 && fd != -EAGAIN)
 		return fd;
 	*p = CONTROL_THERE;
+	/* Nobody takes the connections that wait already. */
+	if (fd < 0)
+		return err_set(e, -ETIME, "the service does not answer, and many wait for it");
 	wire_init(&c->wire, fd, WIRE_MAX_DOWN);
 	rc = greet(c, run_dir, timeout_ms, e);
 	if (rc)
