@@ -321,6 +321,8 @@ static void dispatch(struct dataplane *d, struct wire_message *m)
 		dataplane_on_discard(d, m->json);
 	else if (!strcmp(type, "names"))
 		dataplane_on_names(d, m->json);
+	else if (!strcmp(type, "dns"))
+		dataplane_on_dns(d, m->json);
 	else if (!strcmp(type, "down"))
 		dataplane_on_down(d, m->json);
 	else if (!strcmp(type, "query"))

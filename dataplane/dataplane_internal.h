@@ -75,6 +75,7 @@ void dataplane_table_fini(struct dataplane *d);
 /* dataplane_names.c */
 int dataplane_start_names(struct dataplane *d, const json_t *dns, struct err *e);
 void dataplane_on_names(struct dataplane *d, const json_t *m);
+void dataplane_on_dns(struct dataplane *d, const json_t *m);
 void dataplane_follow_names(struct dataplane *d); /* those of the live table */
 void dataplane_names_fini(struct dataplane *d);
 

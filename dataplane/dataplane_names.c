@@ -137,22 +137,43 @@ static unsigned number(const json_t *m, const char *key)
 	return v > 0 && v < INT32_MAX ? (unsigned)v : 0;
 }
 
+struct sources {
+	const char *servers[16], *search[16];
+	struct names_config c;
+};
+
+/* All of it borrowed from the message. */
+static void sources_read(struct sources *s, const json_t *dns)
+{
+	s->c = (struct names_config){ .servers = s->servers,
+				      .search = s->search,
+				      .ndots = number(dns, "ndots"),
+				      .timeout_ms = number(dns, "timeout"),
+				      .tries = number(dns, "tries"),
+				      .empty = name_empty,
+				      .hosts = json_string_value(json_object_get(dns, "hosts")) };
+	s->c.n_servers = texts(json_object_get(dns, "servers"), s->servers, 16);
+	s->c.n_search = texts(json_object_get(dns, "search"), s->search, 16);
+}
+
+void dataplane_on_dns(struct dataplane *d, const json_t *m)
+{
+	struct err e = { 0 };
+	struct sources s;
+
+	sources_read(&s, json_object_get(m, "dns"));
+	if (names_configure(d->names, &s.c, &e) || lookup_configure(d->plane.lookup, &s.c, &e))
+		dataplane_notice(d, "warning", "the new name servers cannot be used: %s", e.msg);
+}
+
 int dataplane_start_names(struct dataplane *d, const json_t *dns, struct err *e)
 {
-	const char *servers[16], *search[16];
-	struct names_config c = { .servers = servers,
-				  .search = search,
-				  .ndots = number(dns, "ndots"),
-				  .timeout_ms = number(dns, "timeout"),
-				  .tries = number(dns, "tries"),
-				  .empty = name_empty,
-				  .hosts = json_string_value(json_object_get(dns, "hosts")) };
+	struct sources s;
 
-	c.n_servers = texts(json_object_get(dns, "servers"), servers, 16);
-	c.n_search = texts(json_object_get(dns, "search"), search, 16);
-	d->names = names_new(d->loop, &c, name_changed, d, e);
+	sources_read(&s, dns);
+	d->names = names_new(d->loop, &s.c, name_changed, d, e);
 	if (d->names)
-		d->plane.lookup = lookup_new(d->loop, &c, 0, 0, e);
+		d->plane.lookup = lookup_new(d->loop, &s.c, 0, 0, e);
 	d->known = name_register_new();
 	return d->plane.lookup && d->known ? 0 : e->code ? e->code : -ENOMEM;
 }

@@ -263,6 +263,69 @@ struct lookup_counts lookup_counts(const struct lookup *l)
 
 /* ---- all ---- */
 
+static struct dns *dns_of(struct loop *loop, const struct names_config *c, struct err *e)
+{
+	return dns_new(loop, c->servers, c->n_servers,
+		       c->timeout_ms ? c->timeout_ms : DNS_TIMEOUT_MS,
+		       c->tries ? c->tries : DNS_TRIES, e);
+}
+
+/* What was known stays for as long as nobody knows better. */
+static void entry_start_anew(struct lookup_name *e)
+{
+	struct addr v[LOOKUP_ADDRESSES_MAX];
+	const unsigned n = e->n;
+
+	memcpy(v, e->v, sizeof(v));
+	e->until_ms = 0;
+	look_here(e);
+	if (e->n)
+		return;
+	memcpy(e->v, v, sizeof(v));
+	e->n = n;
+}
+
+static void take_back_questions(struct lookup *l)
+{
+	struct lookup_name *e;
+
+	while ((e = TAILQ_FIRST(&l->asking))) {
+		for (int i = 0; i < 2; i++) {
+			dns_forget(e->ask[i]);
+			e->ask[i] = NULL;
+		}
+		e->pending = 0;
+		l->count.asked--;
+		TAILQ_REMOVE(&l->asking, e, use);
+		TAILQ_INSERT_HEAD(&l->uses, e, use);
+	}
+}
+
+int lookup_configure(struct lookup *l, const struct names_config *c, struct err *e)
+{
+	struct hosts *hosts = hosts_new(c->hosts);
+	struct dns *dns = hosts ? dns_of(l->loop, c, e) : NULL;
+	struct lookup_name *n, *next;
+
+	if (!dns) {
+		hosts_free(hosts);
+		return e->code ? e->code : err_set(e, -ENOMEM, "out of memory");
+	}
+	take_back_questions(l);
+	dns_free(l->dns);
+	hosts_free(l->hosts);
+	l->dns = dns;
+	l->hosts = hosts;
+	/* One that is asked is put last or, where that fails at once, first: not seen again. */
+	for (n = TAILQ_FIRST(&l->uses); n; n = next) {
+		next = TAILQ_NEXT(n, use);
+		entry_start_anew(n);
+		if (n->waiting)
+			ask(n);
+	}
+	return 0;
+}
+
 struct lookup *lookup_new(struct loop *loop, const struct names_config *c, unsigned names_max,
 			  unsigned asked_max, struct err *e)
 {
@@ -280,9 +343,7 @@ struct lookup *lookup_new(struct loop *loop, const struct names_config *c, unsig
 	l->asked_max = asked_max ? asked_max : LOOKUP_ASKED_MAX;
 	l->ttl_min_ms = c->ttl_min_ms ? c->ttl_min_ms : NAMES_TTL_MIN_MS;
 	l->ttl_max_ms = c->ttl_max_ms ? c->ttl_max_ms : NAMES_TTL_MAX_MS;
-	l->dns = dns_new(loop, c->servers, c->n_servers,
-			 c->timeout_ms ? c->timeout_ms : DNS_TIMEOUT_MS,
-			 c->tries ? c->tries : DNS_TRIES, e);
+	l->dns = dns_of(loop, c, e);
 	if (l->dns)
 		return l;
 	lookup_free(l);

@@ -28,6 +28,10 @@ struct lookup *lookup_new(struct loop *l, const struct names_config *c, unsigned
 /* Who still waits is not answered, and not touched any more. */
 void lookup_free(struct lookup *l);
 
+/* Other servers and hosts from now on: who waits goes on waiting, and nothing is believed any
+ * longer than until it is asked anew. On an error all is as it was. */
+int lookup_configure(struct lookup *l, const struct names_config *c, struct err *e);
+
 struct lookup_ask {
 	struct lookup_ask *next, **prev; /* prev NULL: does not wait */
 	/* Last, and once; maybe before lookup_ask() returns. Must not call anything here. */

@@ -200,24 +200,31 @@ static unsigned given(unsigned v, unsigned otherwise)
 	return v ? v : otherwise;
 }
 
-static int config_take(struct names *n, const struct names_config *c)
+/* Whom to ask, and what need not be asked. */
+static int sources_take(struct names *n, const struct names_config *c, struct err *e)
 {
 	n->ndots = c->ndots;
-	n->empty = c->empty;
-	n->ttl_min_ms = given(c->ttl_min_ms, NAMES_TTL_MIN_MS);
-	n->ttl_max_ms = given(c->ttl_max_ms, NAMES_TTL_MAX_MS);
-	n->retry_min_ms = given(c->retry_min_ms, NAMES_RETRY_MIN_MS);
-	n->retry_max_ms = given(c->retry_max_ms, NAMES_RETRY_MAX_MS);
 	n->hosts = hosts_new(c->hosts);
 	n->search = calloc(c->n_search + 1, sizeof(*n->search));
 	if (!n->hosts || !n->search)
-		return -ENOMEM;
+		return err_set(e, -ENOMEM, "out of memory");
 	for (; n->n_search < c->n_search; n->n_search++) {
 		n->search[n->n_search] = strdup(c->search[n->n_search]);
 		if (!n->search[n->n_search])
-			return -ENOMEM;
+			return err_set(e, -ENOMEM, "out of memory");
 	}
-	return 0;
+	n->dns = dns_new(n->loop, c->servers, c->n_servers, given(c->timeout_ms, TIMEOUT_MS),
+			 given(c->tries, TRIES), e);
+	return n->dns ? 0 : -EINVAL;
+}
+
+static void sources_free(struct names *n)
+{
+	dns_free(n->dns);
+	for (unsigned i = 0; i < n->n_search; i++)
+		free(n->search[i]);
+	free(n->search);
+	hosts_free(n->hosts);
 }
 
 struct names *names_new(struct loop *l, const struct names_config *c,
@@ -227,17 +234,20 @@ struct names *names_new(struct loop *l, const struct names_config *c,
 {
 	struct names *n = calloc(1, sizeof(*n));
 
-	if (!n || (n->loop = l, config_take(n, c))) {
+	if (!n) {
 		err_set(e, ENOMEM, "out of memory");
-		names_free(n);
 		return NULL;
 	}
+	n->loop = l;
 	TAILQ_INIT(&n->waiting);
 	n->changed = changed;
 	n->arg = arg;
-	n->dns = dns_new(l, c->servers, c->n_servers, given(c->timeout_ms, TIMEOUT_MS),
-			 given(c->tries, TRIES), e);
-	if (n->dns)
+	n->empty = c->empty;
+	n->ttl_min_ms = given(c->ttl_min_ms, NAMES_TTL_MIN_MS);
+	n->ttl_max_ms = given(c->ttl_max_ms, NAMES_TTL_MAX_MS);
+	n->retry_min_ms = given(c->retry_min_ms, NAMES_RETRY_MIN_MS);
+	n->retry_max_ms = given(c->retry_max_ms, NAMES_RETRY_MAX_MS);
+	if (!sources_take(n, c, e))
 		return n;
 	names_free(n);
 	return NULL;
@@ -250,10 +260,62 @@ void names_free(struct names *n)
 	for (unsigned i = 0; i < n->n; i++)
 		name_free(n->v[i]);
 	free(n->v);
-	dns_free(n->dns);
-	for (unsigned i = 0; i < n->n_search; i++)
-		free(n->search[i]);
-	free(n->search);
-	hosts_free(n->hosts);
+	sources_free(n);
 	free(n);
+}
+
+/* ---- other sources ---- */
+
+/* As if it had never been asked, but for what is known. */
+static void name_stop(struct name *e)
+{
+	for (int i = 0; i < 2; i++) {
+		dns_forget(e->ask[i]);
+		e->ask[i] = NULL;
+	}
+	timer_cancel(e->all->loop, &e->due);
+	turn_cancel(e->all->loop, &e->judge);
+	if (e->waits)
+		TAILQ_REMOVE(&e->all->waiting, e, waiting);
+	e->waits = false;
+	name_rest(e);
+	e->failures = 0;
+	e->error = NULL;
+}
+
+static void name_start_anew(struct name *e)
+{
+	struct addr v[NAMES_ADDRESSES_MAX];
+	const unsigned n = e->n;
+
+	memcpy(v, e->v, sizeof(v));
+	e->n = 0;
+	name_look_here(e);
+	if (!e->fixed) {
+		memcpy(e->v, v, sizeof(v));
+		e->n = n;
+	}
+	timer_set(e->all->loop, &e->due, loop_now_ms(e->all->loop), name_due);
+}
+
+int names_configure(struct names *n, const struct names_config *c, struct err *e)
+{
+	struct names new = { .loop = n->loop }, old = *n;
+	int rc = sources_take(&new, c, e);
+
+	if (rc) {
+		sources_free(&new);
+		return rc;
+	}
+	for (unsigned i = 0; i < n->n; i++)
+		name_stop(n->v[i]);
+	n->dns = new.dns;
+	n->hosts = new.hosts;
+	n->search = new.search;
+	n->n_search = new.n_search;
+	n->ndots = new.ndots;
+	sources_free(&old);
+	for (unsigned i = 0; i < n->n; i++)
+		name_start_anew(n->v[i]);
+	return 0;
 }

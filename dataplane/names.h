@@ -3,7 +3,7 @@
  * names: the addresses behind target names, followed by TTL (floor 5 s, ceiling
  * 5 min) with c-ares on a loop. The last good answer is kept while there is no
  * new one; a name that never had one is asked again with growing pauses. "localhost"
- * and what /etc/hosts said when the dataplane started is never asked; nobody else's word is
+ * and what /etc/hosts says is never asked. nobody else's word is
  * taken for an address of loopback, or one of addr_is_nowhere().
  */
 #ifndef DATAPLANE_NAMES_H
@@ -44,6 +44,9 @@ struct names *names_new(struct loop *l, const struct names_config *c,
 					unsigned n, unsigned ttl_s),
 			void *arg, struct err *e);
 void names_free(struct names *n);
+/* Other servers and hosts from now on (bounds, `empty` and `changed` stay): what is known stays,
+ * and every name is looked up anew. Not from within `changed`. On an error all is as it was. */
+int names_configure(struct names *n, const struct names_config *c, struct err *e);
 /* Exactly these are followed from now on; those of before keep what they know. -ENOMEM: as it was.
  */
 int names_follow(struct names *n, const char *const *v, unsigned count);

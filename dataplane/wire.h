@@ -14,6 +14,7 @@
  *   switch    {generation, open:[listener ids], close:[listener ids]}; the one that is served
  *             already, where none is loaded: only the listeners change
  *   discard   {generation}              a loaded one that is not going to be switched to
+ *   dns       {dns}                     as in start: /etc/resolv.conf or /etc/hosts has changed
  *   names     {names:[{name, addresses}]}  last-good answers from before
  *   down      {targets:[{route, tag}]}  after a switch: down already, as another one found
  *   query     {seq, what:"status"|"conns", from}

@@ -337,6 +337,14 @@ static int start_with(struct service *s, struct live *live, struct err *e)
 	return 0;
 }
 
+/* Of this dataplane: former ones drain with what they know. */
+static void dns_changed(void *arg, json_t *dns)
+{
+	struct service *s = arg;
+
+	link_say(&s->link, json_pack("{s:s,s:O}", "type", "dns", "dns", dns));
+}
+
 /* A file that nobody rotates (RUN is in memory) is begun again. */
 static void cut_log(struct timer *t)
 {
@@ -408,6 +416,7 @@ static int begin(struct service *s, struct err *e)
 		service_idle_start(s);
 	if (!rc)
 		follow_start(s);
+	dns_watch_start(&s->dns, s->loop, dns_changed, s);
 	return rc;
 }
 
@@ -419,6 +428,7 @@ static void end(struct service *s)
 		olds_fini(s);
 		missing_fini(s);
 		follow_fini(s);
+		dns_watch_stop(&s->dns);
 		timer_cancel(s->loop, &s->watchdog);
 		timer_cancel(s->loop, &s->countdown);
 		timer_cancel(s->loop, &s->idle);

@@ -8,6 +8,7 @@
 #include "ctl/host/host.h"
 #include "ctl/nft/nft.h"
 #include "ctl/service/dataplane_link.h"
+#include "ctl/service/dns_watch.h"
 #include "ctl/service/service.h"
 #include "ctl/service/service_found.h"
 #include "ctl/service/service_log.h"
@@ -92,6 +93,7 @@ struct service {
 	struct control control;
 	struct missing missing;
 	struct follow follow;
+	struct dns_watch dns;
 	struct timer watchdog, countdown, log_clock;
 	struct timer idle;
 	unsigned idle_looks;

@@ -264,6 +264,54 @@ static void what_a_name_server_says_of_this_host_is_not_believed(void **state)
 	close_all();
 }
 
+/* Who waits gets the answer of the new server; what was known holds until that says otherwise. */
+static void other_servers_are_asked_for_who_waits_too(void **state)
+{
+	const char *servers[] = { server }, *nobody[] = { "127.0.0.1:1" };
+	struct names_config c = {
+		.servers = servers, .n_servers = 1, .timeout_ms = 2000, .tries = 1
+	};
+	struct lookup_ask a, b, known;
+	struct err e = { 0 };
+
+	(void)state;
+	zone_is("slow.test mode silent\nknown.test A 10.0.0.1 300\n");
+	open_with((struct names_config){ 0 }, 0, 0);
+	want(&known, "known.test");
+	turn_until(1);
+	want(&a, "slow.test");
+	want(&b, "slow.test");
+	turn_for(20);
+	lookup_forget(&b);
+	zone_is("slow.test A 10.0.0.2 300\nknown.test A 10.0.0.3 300\n");
+	assert_int_equal(lookup_configure(lookup, &c, &e), 0);
+	turn_until(2);
+	assert_string_equal(text_of(&a), "10.0.0.2");
+	want(&known, "known.test");
+	turn_until(3);
+	assert_string_equal(text_of(&known), "10.0.0.3");
+
+	c.servers = nobody;
+	c.hosts = "10.0.0.9 slow.test\n";
+	assert_int_equal(lookup_configure(lookup, &c, &e), 0);
+	want(&a, "slow.test");
+	turn_until(4);
+	assert_string_equal(text_of(&a), "10.0.0.9");
+	c.hosts = NULL;
+	assert_int_equal(lookup_configure(lookup, &c, &e), 0);
+	want(&a, "slow.test"); /* nobody can say: what was good last */
+	turn_until(5);
+	assert_string_equal(text_of(&a), "10.0.0.9");
+
+	servers[0] = "no server";
+	c.servers = servers;
+	assert_int_not_equal(lookup_configure(lookup, &c, &e), 0);
+	want(&a, "slow.test");
+	turn_until(6);
+	assert_int_equal(lookup_counts(lookup).asked, 0);
+	close_all();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -275,6 +323,7 @@ int main(void)
 		cmocka_unit_test(who_has_left_is_not_answered),
 		cmocka_unit_test(what_is_known_here_is_not_asked),
 		cmocka_unit_test(what_a_name_server_says_of_this_host_is_not_believed),
+		cmocka_unit_test(other_servers_are_asked_for_who_waits_too),
 	};
 
 	return cmocka_run_group_tests_name("lookup", tests, server_start, server_stop);

@@ -606,6 +606,50 @@ static void each_of_many_hosts_is_found(void **state)
 	hosts_free(h);
 }
 
+/* In whatever state a name is: asked, between two questions, and said by this host itself. */
+static void other_sources_are_looked_at_anew(void **state)
+{
+	const char *servers[] = { server };
+	struct names_config c = {
+		.servers = servers, .n_servers = 1, .timeout_ms = 100, .tries = 2
+	};
+	struct err e = { 0 };
+
+	(void)state;
+	zone_is("web.test mode silent\n");
+	names_start();
+	follow("web.test");
+	run_ms(20);
+	zone_is("web.test A 10.0.0.1 300\n");
+	assert_int_equal(names_configure(names, &c, &e), 0);
+	eventually(said_is("10.0.0.1"));
+	zone_is("web.test A 10.0.0.2 300\n");
+	assert_int_equal(names_configure(names, &c, &e), 0);
+	eventually(said_is("10.0.0.2"));
+
+	c.hosts = "10.0.0.9 web.test\n";
+	assert_int_equal(names_configure(names, &c, &e), 0);
+	eventually(said_is("10.0.0.9"));
+	assert_int_equal(look(0).next_ms, -1);
+	/* The same again is still not asked. */
+	assert_int_equal(names_configure(names, &c, &e), 0);
+	run_ms(20);
+	assert_int_equal(look(0).next_ms, -1);
+	assert_string_equal(said.addrs, "10.0.0.9");
+
+	/* Neither: what was good last holds. */
+	zone_is("");
+	c.hosts = NULL;
+	assert_int_equal(names_configure(names, &c, &e), 0);
+	eventually(look(0).error);
+	assert_int_equal(look(0).n_addresses, 1);
+	servers[0] = "no server";
+	assert_int_not_equal(names_configure(names, &c, &e), 0);
+	servers[0] = server;
+	zone_is("web.test A 10.0.0.3 300\n");
+	eventually(said_is("10.0.0.3"));
+}
+
 #define claim(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -631,6 +675,7 @@ int main(void)
 		claim(changed_may_free_everything),
 		claim(no_file_is_opened_once_it_runs),
 		claim(servers_that_are_none_are_named),
+		claim(other_sources_are_looked_at_anew),
 		claim(hosts_lines_that_are_none_are_skipped),
 		cmocka_unit_test(each_of_many_hosts_is_found),
 	};
