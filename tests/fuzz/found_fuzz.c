@@ -20,7 +20,13 @@ static const char load[] = "{\"type\":\"load\",\"generation\":7,\"routes\":["
 
 static void service_begin(struct service *s)
 {
+	static struct loop *loop; /* of all runs: a new one costs system calls */
+
+	if (!loop)
+		loop = loop_new(NULL);
 	memset(s, 0, sizeof(*s));
+	s->loop = loop;
+	words_init(&s->link.words, loop);
 	s->link.live = json_loads(load, 0, NULL);
 	s->link.names = json_object();
 	s->link.generation = 7;
@@ -32,6 +38,7 @@ static void service_fini(struct service *s)
 	state_found_fini(&s->found.list);
 	json_decref(s->link.live);
 	json_decref(s->link.names);
+	words_fini(&s->link.words);
 }
 
 static void check_name(const struct found_name *n)
