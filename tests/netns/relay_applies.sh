@@ -9,7 +9,7 @@ lab_up
 serve a A -t '*:7000'
 serve b B -t '*:7000'
 reuse_ports
-APPLIES_SECONDS=${APPLIES_SECONDS:-5}
+APPLIES_SECONDS=${APPLIES_SECONDS:-10}
 
 # routes NAME ENGINE HOST PORT...: one route.
 routes() {
