@@ -377,6 +377,7 @@ int dataplane_run(int wire_fd, int listen_fd, int (*seal)(void))
 	struct err e = { 0 };
 
 	signal(SIGPIPE, SIG_IGN); /* splice(2) knows no MSG_NOSIGNAL */
+	relay_probe();
 	d.seal = seal;
 	d.access_fd = -1;
 	d.loop = loop_new(&e);

@@ -8,6 +8,7 @@
 #include "dataplane/health.h"
 #include "dataplane/lookup.h"
 #include "dataplane/names.h"
+#include "dataplane/relay.h"
 #include "dataplane/wire.h"
 #include "dataplane/worker.h"
 

@@ -55,6 +55,7 @@
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "dataplane/relay_internal.h"
 
@@ -62,7 +63,7 @@
 #define QUIET_READ_BYTES 16384u
 #define FULL_READS	 3u
 #define UNSENT_BYTES	 (1 << 20)
-#define WINDOW_BYTES	 (6 << 20)
+#define HELD_BYTES	 (8 << 20)
 #define BUDGET_BYTES	 (1u << 20)
 #define THROUGH_BYTES	 FULL_READ_BYTES /* on the stack */
 #define BUDGET_STEPS	 32u
@@ -288,6 +289,35 @@ static bool take_copy(struct pass *s)
 	return true;
 }
 
+/* Set before there are threads. */
+static bool bounds_held;
+
+void relay_probe(void)
+{
+	int held = HELD_BYTES / 2, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(held);
+
+	bounds_held = fd >= 0 && !setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &held, sizeof(held)) &&
+		      !getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &held, &len) && held >= HELD_BYTES;
+	if (fd >= 0)
+		close(fd);
+}
+
+/* What a receiver does not take stays with its sender, not here in buffers that grew: with
+ * tcp_rmem's 32 MB (Linux 6.16 and newer) a stream of many gigabits has all of them. A buffer of a
+ * fixed size does not grow; net.core.rmem_max allows this one where tcp_rmem has so much. Elsewhere
+ * both are less, and the kernel's own growth is the better one. */
+static void bound_held(struct pass *s)
+{
+	const int unsent = UNSENT_BYTES, half = HELD_BYTES / 2, window = HELD_BYTES;
+
+	setsockopt(s->to->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+	if (!bounds_held)
+		return;
+	setsockopt(s->from->fd, SOL_SOCKET, SO_RCVBUF, &half, sizeof(half));
+	setsockopt(s->from->fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, &window, sizeof(window));
+}
+
 static bool take_splice(struct pass *s)
 {
 	struct relay_flow *f = s->flow;
@@ -298,6 +328,8 @@ static bool take_splice(struct pass *s)
 	if (n > 0) {
 		pass_took(s, (size_t)n);
 		f->in_pipe = (size_t)n;
+		if (!f->spliced)
+			bound_held(s);
 		f->spliced = true;
 		return true;
 	}
@@ -305,16 +337,6 @@ static bool take_splice(struct pass *s)
 	f->full_reads = n ? f->full_reads : 0;
 	pipe_back(s);
 	return go_on;
-}
-
-/* What a receiver does not take stays with its sender, not here in buffers that grew: tcp_rmem and
- * tcp_wmem may allow tens of megabytes. A window of this size is what Linux has by default. */
-static void bound_held(int from, int to)
-{
-	const int unsent = UNSENT_BYTES, window = WINDOW_BYTES;
-
-	setsockopt(to, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
-	setsockopt(from, IPPROTO_TCP, TCP_WINDOW_CLAMP, &window, sizeof(window));
 }
 
 /* What was only looked at is taken from its sender once it is sent. */
@@ -377,11 +399,8 @@ static bool take(struct pass *s)
 {
 	struct relay_flow *f = s->flow;
 
-	if (!f->buffer && s->relay->can_splice && f->full_reads >= FULL_READS) {
+	if (!f->buffer && s->relay->can_splice && f->full_reads >= FULL_READS)
 		f->pipe = pool_pipe_get(s->pool);
-		if (f->pipe && !f->spliced)
-			bound_held(s->from->fd, s->to->fd);
-	}
 	if (f->pipe)
 		return take_splice(s);
 	if (!f->buffer) /* else it came with relay_prefill(), and nothing was in it */

@@ -67,6 +67,9 @@ enum relay_result {
 	RELAY_BROKEN, /* a side failed, and has no more to say: *error, *side */
 };
 
+/* Once, before threads and the sandbox: what this host lets a process bound. Without it nothing is
+ * bounded. */
+void relay_probe(void);
 void relay_init(struct relay *r, int client_fd, int target_fd, bool can_splice);
 /* Bytes that flow i has to send before it reads: buffer from the pool (taken over), filled to
  * `len`, of which the first `skipped` are not the sender's own. Only before the first relay_run().
