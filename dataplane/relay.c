@@ -235,6 +235,41 @@ static bool send_fin(struct pass *s)
 	return false;
 }
 
+/* Set before there are threads. */
+static bool bounds_held;
+
+void relay_probe(void)
+{
+	int held = HELD_BYTES / 2, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(held);
+
+	bounds_held = fd >= 0 && !setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &held, sizeof(held)) &&
+		      !getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &held, &len) && held >= HELD_BYTES;
+	if (fd >= 0)
+		close(fd);
+}
+
+/* What a receiver does not take stays with its sender, not here in buffers that grew: with
+ * tcp_rmem's 32 MB (Linux 6.16 and newer) a stream of many gigabits has all of them. A buffer of a
+ * fixed size does not grow; net.core.rmem_max allows this one where tcp_rmem has so much. Elsewhere
+ * both are less, and the kernel's own growth is the better one. Early: one that has grown is not
+ * made smaller, what is on its way to it would be dropped, and the stream stops for a second
+ * (measured). */
+static void bound_held(struct pass *s)
+{
+	const int unsent = UNSENT_BYTES, half = HELD_BYTES / 2, window = HELD_BYTES;
+	int now = INT32_MAX;
+	socklen_t len = sizeof(now);
+
+	s->flow->bounded = true;
+	setsockopt(s->to->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+	if (!bounds_held || getsockopt(s->from->fd, SOL_SOCKET, SO_RCVBUF, &now, &len) ||
+	    now > half)
+		return;
+	setsockopt(s->from->fd, SOL_SOCKET, SO_RCVBUF, &half, sizeof(half));
+	setsockopt(s->from->fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, &window, sizeof(window));
+}
+
 /* n bytes came from `from`. */
 static void pass_took(struct pass *s, size_t n)
 {
@@ -245,6 +280,8 @@ static void pass_took(struct pass *s, size_t n)
 	else if (n >= FULL_READ_BYTES && f->full_reads < FULL_READS)
 		f->full_reads++;
 	f->eof = !n;
+	if (f->full_reads && !f->bounded)
+		bound_held(s);
 }
 
 /* Its end has been announced: is it right behind these bytes? */
@@ -289,35 +326,6 @@ static bool take_copy(struct pass *s)
 	return true;
 }
 
-/* Set before there are threads. */
-static bool bounds_held;
-
-void relay_probe(void)
-{
-	int held = HELD_BYTES / 2, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	socklen_t len = sizeof(held);
-
-	bounds_held = fd >= 0 && !setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &held, sizeof(held)) &&
-		      !getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &held, &len) && held >= HELD_BYTES;
-	if (fd >= 0)
-		close(fd);
-}
-
-/* What a receiver does not take stays with its sender, not here in buffers that grew: with
- * tcp_rmem's 32 MB (Linux 6.16 and newer) a stream of many gigabits has all of them. A buffer of a
- * fixed size does not grow; net.core.rmem_max allows this one where tcp_rmem has so much. Elsewhere
- * both are less, and the kernel's own growth is the better one. */
-static void bound_held(struct pass *s)
-{
-	const int unsent = UNSENT_BYTES, half = HELD_BYTES / 2, window = HELD_BYTES;
-
-	setsockopt(s->to->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
-	if (!bounds_held)
-		return;
-	setsockopt(s->from->fd, SOL_SOCKET, SO_RCVBUF, &half, sizeof(half));
-	setsockopt(s->from->fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, &window, sizeof(window));
-}
-
 static bool take_splice(struct pass *s)
 {
 	struct relay_flow *f = s->flow;
@@ -328,8 +336,6 @@ static bool take_splice(struct pass *s)
 	if (n > 0) {
 		pass_took(s, (size_t)n);
 		f->in_pipe = (size_t)n;
-		if (!f->spliced)
-			bound_held(s);
 		f->spliced = true;
 		return true;
 	}

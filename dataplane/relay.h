@@ -46,6 +46,7 @@ struct relay_flow {
 	unsigned full_reads; /* with no quiet one between */
 	bool eof, shut;	     /* nothing more comes; nothing more goes out */
 	bool cut;	     /* its receiver takes nothing more: what comes is thrown away */
+	bool bounded;	     /* its sockets' buffers do not grow any more */
 	bool spliced;	     /* has been moved by splice at least once */
 };
 
