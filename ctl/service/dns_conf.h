@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* dns_conf: /etc/resolv.conf and /etc/hosts for a dataplane, which opens no file: the "dns" object
- * of its start message. */
+ * of its start message. "unused": servers that cannot be asked; the dataplane does not look at it.
+ */
 #ifndef CTL_SERVICE_DNS_CONF_H
 #define CTL_SERVICE_DNS_CONF_H
 

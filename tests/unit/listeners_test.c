@@ -13,7 +13,6 @@
 
 #include <cmocka.h>
 
-#include "ctl/service/dns_conf.h"
 #include "ctl/service/listeners.h"
 #include "tests/unit/netns.h"
 
@@ -348,28 +347,6 @@ static void names_of_the_store_lead_back(void **state)
 		assert_false(listen_at_name_parse(bad[i], &back));
 }
 
-static void resolv_conf_is_read_as_libc_reads_it(void **state)
-{
-	json_t *got = dns_conf_parse("# x\nnameserver 10.0.0.53\r\n nameserver fd00::53\n"
-				     "domain old.test\nsearch a.test b.test\n"
-				     "options ndots:3 timeout:1 attempts:9 rotate\n",
-				     "127.0.0.1 localhost\n");
-	json_t *want = json_pack("{s:[ss],s:[ss],s:i,s:i,s:i,s:s}", "servers", "10.0.0.53",
-				 "fd00::53", "search", "a.test", "b.test", "ndots", 3, "timeout",
-				 1000, "tries", 5, "hosts", "127.0.0.1 localhost\n");
-
-	(void)state;
-	assert_true(json_equal(got, want));
-	json_decref(got);
-	json_decref(want);
-	got = dns_conf_parse("", NULL);
-	want = json_pack("{s:[s],s:[],s:i,s:i,s:i}", "servers", "127.0.0.1", "search", "ndots", 1,
-			 "timeout", 5000, "tries", 2);
-	assert_true(json_equal(got, want));
-	json_decref(got);
-	json_decref(want);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -383,7 +360,6 @@ int main(void)
 		cmocka_unit_test(one_that_cannot_be_had_is_missing_until_it_can),
 		cmocka_unit_test(who_was_faster_is_named_at_the_commit),
 		cmocka_unit_test(names_of_the_store_lead_back),
-		cmocka_unit_test(resolv_conf_is_read_as_libc_reads_it),
 	};
 	int failed;
 
