@@ -6,6 +6,8 @@
 #include <getopt.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <unistd.h>
 
 #include "hello.h"
@@ -17,13 +19,14 @@
 static const char usage[] =
 	"usage: load conn|keep|bulk|check ADDR:PORT -d SECONDS [-c CONNECTIONS] [-q BYTES] [-r "
 	"BYTES]\n"
-	"            [-s SOURCE-ADDR] [--hello NAME]\n"
+	"            [-s SOURCE-ADDR] [--hello NAME] [--file]\n"
 	"One line of JSON at the end: n (connections, requests; for bulk and check streams that "
 	"ended\n"
 	"well), failed, what failed, seconds (of streams: to the last one's end), bytes, p50us "
 	"and\n"
 	"p99us (conn: connect to last byte).\n"
 	"--hello: conn asks with a ClientHello for NAME; its answer is -r bytes, no TLS.\n"
+	"--file: bulk sends a file (sendfile) and nobody looks at it: ends that cost little.\n"
 	"SIGTERM ends it early. Exit: 0 = something was done and nothing failed, 1 = else, 2 = "
 	"usage.";
 
@@ -39,6 +42,8 @@ static union sockaddr_any target, source;
 static bool have_source;
 static unsigned long seconds, n_conns = 1, question = 64, answer = 64;
 static char kind;
+static bool from_file;
+static int file = -1; /* the pattern, as long as a place in it and MAX_MESSAGE bytes need */
 static volatile sig_atomic_t stop;
 static int ep;
 static char *pattern, *scratch;
@@ -204,6 +209,20 @@ static void finish_stream(struct conn *c)
 	c->fd = -1;
 }
 
+static bool is_stream(void)
+{
+	return kind == 's' || kind == 'v' || kind == 'd';
+}
+
+static ssize_t send_some(struct conn *c)
+{
+	off_t at = (off_t)(c->total % PERIOD);
+
+	if (from_file)
+		return sendfile(c->fd, file, &at, CHUNK);
+	return send(c->fd, pattern + at, CHUNK, MSG_NOSIGNAL);
+}
+
 static void stream(struct conn *c)
 {
 	if (!c->sent) { /* the first byte */
@@ -215,7 +234,7 @@ static void stream(struct conn *c)
 	}
 	/* Not for ever: the others have their turn, and the clock is looked at. */
 	for (int i = 0; i < 64 && !stop; i++) {
-		ssize_t n = send(c->fd, pattern + c->total % PERIOD, CHUNK, MSG_NOSIGNAL);
+		ssize_t n = send_some(c);
 
 		if (n < 0 && errno == EAGAIN)
 			return;
@@ -244,7 +263,7 @@ static void client_event(struct conn *c, unsigned events)
 			return;
 		c->connected = true;
 	}
-	if (kind == 's' || kind == 'v') {
+	if (is_stream()) {
 		if (c->shut || events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 			finish_stream(c);
 		else
@@ -330,8 +349,8 @@ static int run(void)
 	for (unsigned long i = 0; i < n_conns; i++)
 		begin(&conns[i]);
 	while (!stop && now_us() < end) {
-		wait_events(kind == 's' || kind == 'v' ? 1 : 100);
-		if (kind == 's' || kind == 'v')
+		wait_events(is_stream() ? 1 : 100);
+		if (is_stream())
 			push_streams();
 		if (now_ms() - last_look > 1000) {
 			last_look = now_ms();
@@ -344,7 +363,7 @@ static int run(void)
 	}
 	stop = 1;
 	/* What was sent is not there yet: many streams have as much on the way as they moved. */
-	if (kind == 's' || kind == 'v')
+	if (is_stream())
 		end_streams();
 	took = (double)(now_us() - start) / 1e6;
 	failed = wrong;
@@ -372,6 +391,7 @@ static char kind_of(const char *word)
 static void parse_args(int argc, char **argv)
 {
 	static const struct option longs[] = { { "hello", required_argument, NULL, 'n' },
+					       { "file", no_argument, NULL, 'f' },
 					       { NULL, 0, NULL, 0 } };
 	int o;
 
@@ -396,6 +416,9 @@ static void parse_args(int argc, char **argv)
 		case 'n':
 			hello_name = optarg;
 			break;
+		case 'f':
+			from_file = true;
+			break;
 		default:
 			other_option(o, usage);
 		}
@@ -404,8 +427,10 @@ static void parse_args(int argc, char **argv)
 		die_usage("%s", usage);
 	endpoint_arg(argv[optind + 1], &target);
 	kind = kind_of(argv[optind]);
-	if (!seconds || (hello_name && kind != 'c'))
+	if (!seconds || (hello_name && kind != 'c') || (from_file && kind != 's'))
 		die_usage("%s", usage);
+	if (from_file)
+		kind = 'd';
 }
 
 static void question_make(void)
@@ -421,6 +446,13 @@ static void question_make(void)
 	question = hello.len;
 }
 
+static void file_make(void)
+{
+	file = memfd_create("load", MFD_CLOEXEC);
+	if (file < 0 || write(file, pattern, PERIOD + MAX_MESSAGE) != PERIOD + MAX_MESSAGE)
+		die_usage("load: memfd: %s", strerror(errno));
+}
+
 int main(int argc, char **argv)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
@@ -428,6 +460,7 @@ int main(int argc, char **argv)
 	parse_args(argc, argv);
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN); /* sendfile has no MSG_NOSIGNAL */
 	files_limit();
 	ep = epoll_create1(EPOLL_CLOEXEC);
 	pattern = pattern_new();
@@ -435,5 +468,7 @@ int main(int argc, char **argv)
 	if (ep < 0 || !pattern || !scratch)
 		die_usage("load: out of memory");
 	question_make();
+	if (from_file)
+		file_make();
 	return run();
 }

@@ -7,9 +7,10 @@
  * The first byte of a connection says what it is: 'c' one question, an answer, the server closes;
  * 'k' questions and answers as long as the client likes; 's' bytes until the client's FIN, then
  * their number as 8 bytes, big endian; 'v' the same, and every byte is compared with what stands
- * at its place in the stream (~0 for a number = it does not); 'z' is answered with 'z', and not one
- * byte more is read; 0x16 (a TLS record, the ClientHello) as 'c', the question is one record long.
- * Else a question and an answer are as long as -q and -r say, on both sides alike.
+ * at its place in the stream (~0 for a number = it does not); 'd' as 's', but the bytes are thrown
+ * away without a copy; 'z' is answered with 'z', and not one byte more is read; 0x16 (a TLS record,
+ * the ClientHello) as 'c', the question is one record long. Else a question and an answer are as
+ * long as -q and -r say, on both sides alike.
  */
 #ifndef TESTS_TOOLS_LOAD_H
 #define TESTS_TOOLS_LOAD_H

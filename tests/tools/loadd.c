@@ -4,6 +4,7 @@
  * load.h says what comes and what is answered.
  */
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -44,6 +45,11 @@ static void watch(struct conn *c, unsigned events)
 
 	if (epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &ev))
 		die_usage("loadd: epoll_ctl: %s", strerror(errno));
+}
+
+static bool is_stream(const struct conn *c)
+{
+	return c->kind == 's' || c->kind == 'v' || c->kind == 'd';
 }
 
 static void conn_end(struct conn *c)
@@ -106,7 +112,7 @@ static bool conn_bytes(struct conn *c, const char *data, size_t n)
 {
 	if (!c->kind)
 		c->kind = data[0];
-	if (c->kind == 's' || c->kind == 'v') {
+	if (is_stream(c)) {
 		conn_stream(c, data, n);
 		return true;
 	}
@@ -124,11 +130,13 @@ static void conn_read(struct conn *c, unsigned events)
 	bool ending = events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
 
 	while (c->kind != 'z') {
-		ssize_t n = recv(c->fd, scratch, CHUNK, 0);
+		/* TCP's MSG_TRUNC throws the bytes away without a copy: tcp(7). */
+		ssize_t n = recv(c->fd, scratch, c->kind == 'd' ? INT_MAX : CHUNK,
+				 c->kind == 'd' ? MSG_TRUNC : 0);
 
 		if (n < 0 && errno == EAGAIN)
 			return;
-		if (n == 0 && (c->kind == 's' || c->kind == 'v')) {
+		if (n == 0 && is_stream(c)) {
 			conn_count(c);
 			return;
 		}
@@ -139,7 +147,7 @@ static void conn_read(struct conn *c, unsigned events)
 		if (!conn_bytes(c, scratch, (size_t)n))
 			return;
 		/* No edge comes for what is there already: a FIN behind the bytes. */
-		if (n < CHUNK && !ending && c->kind != 's' && c->kind != 'v')
+		if (n < CHUNK && !ending && !is_stream(c))
 			return;
 	}
 	if (ending)
