@@ -53,6 +53,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -64,6 +65,7 @@
 #define FULL_READS	 3u
 #define UNSENT_BYTES	 (1 << 20)
 #define HELD_BYTES	 (8 << 20)
+#define HELD_LEAST	 (1 << 20)
 #define BUDGET_BYTES	 (1u << 20)
 #define THROUGH_BYTES	 FULL_READ_BYTES /* on the stack */
 #define BUDGET_STEPS	 32u
@@ -235,18 +237,40 @@ static bool send_fin(struct pass *s)
 	return false;
 }
 
-/* Set before there are threads. */
-static bool bounds_held;
+/* Set before there are threads; 0 = nothing is bounded. TCP has a 16th of the memory before it is
+ * short of it and drops what comes (tcp_mem): an eighth of that. */
+static size_t held_by_all;
+static _Atomic unsigned n_fixed; /* of all workers */
 
 void relay_probe(void)
 {
 	int held = HELD_BYTES / 2, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	socklen_t len = sizeof(held);
 
-	bounds_held = fd >= 0 && !setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &held, sizeof(held)) &&
-		      !getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &held, &len) && held >= HELD_BYTES;
+	if (fd >= 0 && !setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &held, sizeof(held)) &&
+	    !getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &held, &len) && held >= HELD_BYTES)
+		held_by_all =
+			(size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE) / (16 * 8);
 	if (fd >= 0)
 		close(fd);
+}
+
+/* The first ones get HELD_BYTES, the many that come after them less: 256 streams with 8 MB each
+ * left TCP without memory, and it stopped all of them for seconds (measured). */
+static int held_share(void)
+{
+	size_t share = held_by_all / (atomic_fetch_add(&n_fixed, 1) + 1);
+
+	if (share > HELD_BYTES)
+		return HELD_BYTES;
+	return share < HELD_LEAST ? HELD_LEAST : (int)share;
+}
+
+void relay_flow_unfix(struct relay_flow *f)
+{
+	if (f->fixed)
+		atomic_fetch_sub(&n_fixed, 1);
+	f->fixed = false;
 }
 
 /* What a receiver does not take stays with its sender, not here in buffers that grew: with
@@ -257,15 +281,21 @@ void relay_probe(void)
  * (measured). */
 static void bound_held(struct pass *s)
 {
-	const int unsent = UNSENT_BYTES, half = HELD_BYTES / 2, window = HELD_BYTES;
-	int now = INT32_MAX;
+	const int unsent = UNSENT_BYTES;
+	int window, half, now = INT32_MAX;
 	socklen_t len = sizeof(now);
 
 	s->flow->bounded = true;
 	setsockopt(s->to->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
-	if (!bounds_held || getsockopt(s->from->fd, SOL_SOCKET, SO_RCVBUF, &now, &len) ||
-	    now > half)
+	if (!held_by_all || getsockopt(s->from->fd, SOL_SOCKET, SO_RCVBUF, &now, &len))
 		return;
+	s->flow->fixed = true;
+	window = held_share();
+	half = window / 2;
+	if (now > half) {
+		relay_flow_unfix(s->flow);
+		return;
+	}
 	setsockopt(s->from->fd, SOL_SOCKET, SO_RCVBUF, &half, sizeof(half));
 	setsockopt(s->from->fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, &window, sizeof(window));
 }

@@ -46,7 +46,8 @@ struct relay_flow {
 	unsigned full_reads; /* with no quiet one between */
 	bool eof, shut;	     /* nothing more comes; nothing more goes out */
 	bool cut;	     /* its receiver takes nothing more: what comes is thrown away */
-	bool bounded;	     /* its sockets' buffers do not grow any more */
+	bool bounded;	     /* its sockets' buffers have been looked at */
+	bool fixed;	     /* the sender's one does not grow any more, and counts */
 	bool spliced;	     /* has been moved by splice at least once */
 };
 

@@ -31,6 +31,7 @@ void relay_flow_drop(struct relay_flow *f, struct pool *p)
 	f->buffer = NULL;
 	f->pipe = NULL;
 	f->from = f->to = f->in_pipe = 0;
+	relay_flow_unfix(f);
 }
 
 void relay_flow_cut(struct relay_flow *f, struct pool *p)

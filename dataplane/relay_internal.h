@@ -8,6 +8,7 @@
 /* error: a positive errno. The first one is what is reported. */
 void relay_side_fail(struct relay *r, struct relay_side *side, int error);
 void relay_flow_drop(struct relay_flow *f, struct pool *p); /* what it holds */
+void relay_flow_unfix(struct relay_flow *f);		    /* its buffer counts no more */
 void relay_flow_cut(struct relay_flow *f, struct pool *p);
 /* Nothing more goes to a side that has failed. */
 void relay_cut_failed(struct relay *r, struct pool *p);

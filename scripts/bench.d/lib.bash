@@ -30,6 +30,33 @@ even_shares() {
 }
 even_shares_end() { [[ -z $autogroup_was ]] || echo 1 >$autogroup; }
 
+# share_begin PERCENT PID...: those processes together have so much of one CPU, no more; 1 = not on this kernel.
+# share_end: as before. Control groups of either version.
+share_v1=/sys/fs/cgroup/cpu share_v2=/sys/fs/cgroup share=''
+share_begin() {
+	local percent=$1 pid
+	shift
+	if [[ -e $share_v1/cpu.cfs_quota_us ]]; then
+		share=$share_v1/bench-$$
+		mkdir "$share" && echo 10000 >"$share/cpu.cfs_period_us" && echo $((percent * 100)) >"$share/cpu.cfs_quota_us" || return 1
+	elif echo +cpu 2>/dev/null >$share_v2/cgroup.subtree_control; then
+		share=$share_v2/bench-$$
+		mkdir "$share" && echo "$((percent * 100)) 10000" >"$share/cpu.max" || return 1
+	else
+		return 1
+	fi
+	for pid; do echo "$pid" >"$share/cgroup.procs"; done
+}
+share_end() {
+	local pid
+	[[ -n $share ]] || return 0
+	while read -r pid; do
+		echo "$pid" >"${share%/*}/cgroup.procs" || :
+	done <"$share/cgroup.procs" 2>/dev/null
+	rmdir "$share" 2>/dev/null || :
+	share=''
+}
+
 # say TEXT: progress, on a terminal only.
 say() { [[ ! -t 2 ]] || printf '\r%-100s\r%s' '' "$*" >&2; }
 

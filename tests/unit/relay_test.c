@@ -169,6 +169,51 @@ static void a_stalled_receiver_is_bounded(void **state)
 	}
 }
 
+/* ---- the buffers of fast streams ---- */
+
+#define STREAMS 200
+
+static int received_at_most(const struct bench *b)
+{
+	socklen_t len = sizeof(int);
+	int n = 0;
+
+	assert_int_equal(getsockopt(b->fd[0], SOL_SOCKET, SO_RCVBUF, &n, &len), 0);
+	return n;
+}
+
+static int stream_open(struct bench *b)
+{
+	bench_open(b, true, 0, false, 0);
+	bench_stream(b, 0, 1 << 20);
+	return received_at_most(b);
+}
+
+static void many_fast_streams_leave_memory_to_tcp(void **state)
+{
+	static struct bench b[STREAMS];
+	int first, last, n;
+
+	(void)state;
+	relay_probe();
+	first = stream_open(&b[0]);
+	if (first != 8 << 20) {
+		print_message("net.core.rmem_max: no buffer of 8 MB here\n");
+		bench_close(&b[0]);
+		skip();
+	}
+	for (unsigned i = 1; i < STREAMS; i++) {
+		last = stream_open(&b[i]);
+		assert_in_range(last, 1 << 20, first);
+	}
+	assert_true(last < first || sysconf(_SC_PHYS_PAGES) > (150l << 30) / 4096);
+	for (unsigned i = 0; i < STREAMS; i++)
+		bench_close(&b[i]);
+	n = stream_open(&b[0]); /* those that have ended count no more */
+	assert_int_equal(n, first);
+	bench_close(&b[0]);
+}
+
 /* ---- copy and splice ---- */
 
 static void bulk_is_spliced_and_what_follows_is_not(void **state)
@@ -328,6 +373,7 @@ int main(void)
 		cmocka_unit_test(a_reset_is_reported_with_its_side),
 		cmocka_unit_test(an_idle_relay_holds_nothing),
 		cmocka_unit_test(a_stalled_receiver_is_bounded),
+		cmocka_unit_test(many_fast_streams_leave_memory_to_tcp),
 		cmocka_unit_test(bulk_is_spliced_and_what_follows_is_not),
 		cmocka_unit_test(without_a_pipe_bulk_is_copied_and_counted),
 		cmocka_unit_test(without_a_buffer_bytes_still_go_both_ways),
