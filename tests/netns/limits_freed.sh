@@ -8,6 +8,10 @@ config='{"maxConnectionsPerIP":PER_IP,"connectionRateLimitPerMinute":0,"routes":
  {"name":"lim","match":{"ports":9402,"transport":"all"},"action":{"type":"forward","targets":[{"host":["10.20.0.2","fd20::2"],"port":7000}]},"security":SECURITY}]}'
 refuses() { [[ $(probe "$@") == refused ]]; }
 
+udp_lasts() { # SECONDS
+	gw sh -c "echo $1 >/proc/sys/net/netfilter/nf_conntrack_udp_timeout; echo $1 >/proc/sys/net/netfilter/nf_conntrack_udp_timeout_stream"
+}
+
 # limits GATEWAY: two at once, of whatever kind the limit is
 limits() {
 	local to=$1
@@ -39,13 +43,16 @@ limits() {
 	done
 
 	# UDP: as long as the flow is known. A flow that goes on is served, new ones are not.
-	gw sh -c 'echo 2 > /proc/sys/net/netfilter/nf_conntrack_udp_timeout'
+	udp_lasts 60
 	eventually try_hold u1 cl udp "$to:9402"
 	hold_say u1 one
 	eventually try_hold u2 cl udp "$to:9402"
 	hold_say u2 two
 	expect_answer refused udp "$to:9402"
 	expect_hold u2 "A|$2|on" on
+	udp_lasts 1
+	hold_say u1 last # each packet sets the flow's time anew
+	hold_say u2 last
 	served() { [[ $(probe udp "$to:9402") == A* ]]; }
 	eventually served
 	hold_close u1
