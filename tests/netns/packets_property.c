@@ -16,7 +16,6 @@
 #include "tests/netns/property_run.h"
 #include "tests/property/route_world.h"
 
-#define FIRST_PORT  9001
 #define WORLD_PORTS 40 /* ranges of more than 16 ports have a map of their own */
 #define PER_FILE    250
 #define SHOW_WRONG  5
@@ -73,7 +72,7 @@ static const struct route_world lab_world = {
 	.hosts = WORDS(world_hosts),
 	.target_ports = WORDS(world_target_ports),
 	.fixed_ports = WORDS(world_fixed_ports),
-	.first_port = FIRST_PORT,
+	.first_port = PROPERTY_FIRST_PORT,
 	.n_ports = WORLD_PORTS,
 	.top = "\"maxConnectionsPerIP\":0,\"connectionRateLimitPerMinute\":0,",
 	.balances = true,
@@ -103,14 +102,6 @@ struct run {
 	unsigned files, applied, asked, led, refused, own;
 };
 
-/* In the gateway some listen on all its addresses, some on a few, and on most ports nobody does. */
-static bool serve_gateway(struct lab *l, uint16_t port, bool of_route)
-{
-	if (of_route && port % 8)
-		return true;
-	return port == 7001 ? property_serve_some(l, port) : lab_serve(l, NS_GW, NULL, port);
-}
-
 /* ---- choosing ---- */
 
 /* Half of them at an end of some route's ports, a quarter anywhere. */
@@ -122,7 +113,7 @@ static uint16_t choose_port(const struct config *c)
 
 	switch (rng(4)) {
 	case 0:
-		return (uint16_t)(FIRST_PORT - 1 + rng(WORLD_PORTS + 2));
+		return (uint16_t)(PROPERTY_FIRST_PORT - 1 + rng(WORLD_PORTS + 2));
 	case 1:
 		return (uint16_t)(p->from + rng(span));
 	case 2:
@@ -313,14 +304,10 @@ static void random_file(struct property *p, uint64_t seed)
 
 int main(int argc, char **argv)
 {
-	static const struct property_world world = { .name = "packets_property",
-						     .clients = world_clients,
-						     .n_clients = N(world_clients),
-						     .locals = world_locals,
-						     .n_locals = N(world_locals),
-						     .first_port = FIRST_PORT,
+	static const struct property_world world = { .clients = WORDS(world_clients),
+						     .locals = WORDS(world_locals),
 						     .n_ports = WORLD_PORTS,
-						     .serve_gateway = serve_gateway };
+						     .own_every = 8 };
 	static struct run r;
 
 	if (!property_run(&r.p, &world, argc, argv, random_file))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/netns/property_run.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,11 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define N(a) (sizeof(a) / sizeof(*(a)))
-
 /* ---- the lab's servers ---- */
 
-bool property_serve_some(struct lab *l, uint16_t port)
+static bool serve_some(struct lab *l, uint16_t port)
 {
 	static const char *const some[] = { "127.0.0.1", "10.20.0.1", "fd20::1" };
 
@@ -23,6 +22,15 @@ bool property_serve_some(struct lab *l, uint16_t port)
 	return true;
 }
 
+/* In the gateway some listen on all its addresses, some on a few, and on most ports nobody does. */
+static bool serve_gateway(struct lab *l, const struct property_world *w, uint16_t port,
+			  bool of_route)
+{
+	if (of_route && (!w->own_every || port % w->own_every))
+		return true;
+	return port == 7001 ? serve_some(l, port) : lab_serve(l, NS_GW, NULL, port);
+}
+
 static bool serve_port(struct lab *l, const struct property_world *w, uint16_t port, bool of_route)
 {
 	static const enum lab_ns others[] = { NS_CL, NS_A, NS_B, NS_FO };
@@ -30,7 +38,7 @@ static bool serve_port(struct lab *l, const struct property_world *w, uint16_t p
 	for (unsigned i = 0; i < N(others); i++)
 		if (!lab_serve(l, others[i], NULL, port))
 			return false;
-	return w->serve_gateway(l, port, of_route);
+	return serve_gateway(l, w, port, of_route);
 }
 
 /* On all ports that a target may have: fixed ones, and each of the routes with each offset. */
@@ -39,8 +47,9 @@ static bool serve_all(struct lab *l, const struct property_world *w)
 	static const int offsets[] = { 0, 100, -200 };
 
 	for (unsigned i = 0; i < N(offsets); i++)
-		for (int port = w->first_port; port < w->first_port + w->n_ports; port++)
-			if (!serve_port(l, w, (uint16_t)(port + offsets[i]), !offsets[i]))
+		for (int port = 0; port < w->n_ports; port++)
+			if (!serve_port(l, w, (uint16_t)(PROPERTY_FIRST_PORT + port + offsets[i]),
+					!offsets[i]))
 				return false;
 	for (uint16_t port = 7000; port <= 7002; port++)
 		if (!serve_port(l, w, port, false))
@@ -52,15 +61,15 @@ static bool set_up(struct property *p, const struct property_world *w)
 {
 	struct err e = { 0 };
 
-	if (w->n_clients > PROPERTY_CLIENTS || w->n_locals > PROPERTY_LOCALS)
+	if (w->clients.n > PROPERTY_CLIENTS || w->locals.n > PROPERTY_LOCALS)
 		return false;
-	for (; p->n_clients < w->n_clients; p->n_clients++) {
-		p->clients[p->n_clients].ns = w->clients[p->n_clients].ns;
-		if (!addr_parse(w->clients[p->n_clients].addr, &p->clients[p->n_clients].addr))
+	for (; p->n_clients < w->clients.n; p->n_clients++) {
+		p->clients[p->n_clients].ns = w->clients.v[p->n_clients].ns;
+		if (!addr_parse(w->clients.v[p->n_clients].addr, &p->clients[p->n_clients].addr))
 			return false;
 	}
-	for (; p->n_locals < w->n_locals; p->n_locals++)
-		if (!addr_parse(w->locals[p->n_locals], &p->locals[p->n_locals]))
+	for (; p->n_locals < w->locals.n; p->n_locals++)
+		if (!addr_parse(w->locals.v[p->n_locals], &p->locals[p->n_locals]))
 			return false;
 	if (!lab_open(&p->lab) || !serve_all(&p->lab, w) || !lab_enter(&p->lab, NS_GW))
 		return false;
@@ -185,7 +194,7 @@ bool property_run(struct property *p, const struct property_world *w, int argc, 
 	double start;
 
 	if (argc != 3) {
-		fprintf(stderr, "usage: %s SPCTL DIR\n", w->name);
+		fprintf(stderr, "usage: %s SPCTL DIR\n", program_invocation_short_name);
 		return false;
 	}
 	p->spctl = argv[1];

@@ -2,9 +2,10 @@
 /*
  * property_run: what the property tests of the lab have in common: the program and the directory
  * that they were given, clients and addresses, spctl called in the gateway, and one random file
- * after the other until the time is over or something is wrong. Environment: SEED=N             of
- * the first file; file n has SEED + n (default: the time) ROUNDS=N           so many files instead
- * of a time PACKETS_SECONDS=N  so long (default 15)
+ * after the other until the time is over or something is wrong. Environment:
+ * - SEED=N of the first file; file n has SEED + n (default: the time).
+ * - ROUNDS=N: so many files instead of a time.
+ * - PACKETS_SECONDS=N: so long (default 15).
  */
 #ifndef TESTS_NETNS_PROPERTY_RUN_H
 #define TESTS_NETNS_PROPERTY_RUN_H
@@ -12,22 +13,26 @@
 #include "ctl/base/buf.h"
 #include "ctl/host/host.h"
 #include "tests/netns/packets_expect.h"
+#include "tests/property/words.h"
 
-#define PROPERTY_CLIENTS 24
-#define PROPERTY_LOCALS	 8
+#define PROPERTY_CLIENTS    24
+#define PROPERTY_LOCALS	    8
+#define PROPERTY_FIRST_PORT 9001 /* of the routes */
 
 /* The world of one test; all of it is constant. */
 struct property_world {
-	const char *name; /* of the program */
-	const struct property_client {
-		enum lab_ns ns;
-		const char *addr;
-	} * clients;
-	const char *const *locals; /* addresses of the gateway */
-	unsigned n_clients, n_locals;
-	uint16_t first_port, n_ports; /* of the routes; their targets may stand beside them */
-	/* What listens in the gateway itself. */
-	bool (*serve_gateway)(struct lab *l, uint16_t port, bool of_route);
+	struct {
+		const struct property_client {
+			enum lab_ns ns;
+			const char *addr;
+		} * v;
+		unsigned n;
+	} clients;
+	struct words locals; /* addresses of the gateway */
+	uint16_t n_ports;    /* of the routes; their targets may stand beside them */
+	/* Of the routes' own ports the gateway itself serves those that this divides; 0 = none,
+	 * because a relay listens there. */
+	uint16_t own_every;
 };
 
 struct property {
@@ -57,7 +62,5 @@ int property_spctl(const struct property *p, const char *command, const char *fi
 void property_show_messages(const struct property *p);
 /* How many are wrong, how to repeat it, and the file. */
 void property_show_file(const struct property *p, uint64_t seed, const struct buf *text);
-/* On some addresses of the gateway, and not on others. */
-bool property_serve_some(struct lab *l, uint16_t port);
 
 #endif

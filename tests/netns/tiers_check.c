@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define N(a) (sizeof(a) / sizeof(*(a)))
-
 const char *const variant_names[N_VARIANTS] = { "free", "relay", "mixed" };
 
 /* ---- what is right ---- */

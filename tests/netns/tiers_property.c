@@ -22,7 +22,6 @@
 #include "tests/netns/tiers_check.h"
 #include "tests/property/route_world.h"
 
-#define FIRST_PORT  9001
 #define WORLD_PORTS 24
 
 static const char *const world_locals[] = { "10.10.0.1", "10.20.0.1", "10.30.0.1", "127.0.0.1",
@@ -92,7 +91,7 @@ static struct route_world world_of(bool limits, const char *top)
 				 .hosts = WORDS(of_the_gateway),
 				 .target_ports = WORDS(other_port),
 				 .fixed_ports = WORDS(world_fixed_ports),
-				 .first_port = FIRST_PORT,
+				 .first_port = PROPERTY_FIRST_PORT,
 				 .n_ports = WORLD_PORTS,
 				 .top = top,
 				 .limits = limits,
@@ -271,24 +270,11 @@ static void try_file(struct property *p, uint64_t seed)
 
 /* ---- all of them ---- */
 
-/* The gateway serves none of the routes' own ports: a relay listens there. */
-static bool serve_gateway(struct lab *l, uint16_t port, bool of_route)
-{
-	if (of_route)
-		return true;
-	return port == 7001 ? property_serve_some(l, port) : lab_serve(l, NS_GW, NULL, port);
-}
-
 int main(int argc, char **argv)
 {
-	static const struct property_world world = { .name = "tiers_property",
-						     .clients = world_clients,
-						     .n_clients = N(world_clients),
-						     .locals = world_locals,
-						     .n_locals = N(world_locals),
-						     .first_port = FIRST_PORT,
-						     .n_ports = WORLD_PORTS,
-						     .serve_gateway = serve_gateway };
+	static const struct property_world world = { .clients = WORDS(world_clients),
+						     .locals = WORDS(world_locals),
+						     .n_ports = WORLD_PORTS };
 	static struct run r;
 
 	if (!property_run(&r.p, &world, argc, argv, try_file))

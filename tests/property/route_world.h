@@ -10,17 +10,7 @@
 #include <string.h>
 
 #include "ctl/base/buf.h"
-
-#define N(a) (sizeof(a) / sizeof(*(a)))
-
-struct words {
-	const char *const *v;
-	unsigned n;
-};
-#define WORDS(a)        \
-	{               \
-		a, N(a) \
-	}
+#include "tests/property/words.h"
 
 /* Which routes say forwardingEngine "relay". The rest of the file is the same for each of them. */
 enum route_engines { ENGINES_ANY, ENGINES_FREE, ENGINES_RELAY, ENGINES_MIXED };
