@@ -10,7 +10,7 @@
 
 #include "tests/unit/keys_fixture.h"
 
-#define BULK 120000
+static const char bulk[120000];
 
 static const char *socket_path(void)
 {
@@ -124,23 +124,30 @@ static int connect_with_little_room(uint16_t port)
 	return fd;
 }
 
-static void a_slow_client_gets_all_before_the_reset(void **state)
+/* A client with little room, whose target has closed with its first bytes unread: it is to get
+ * all of `bulk`, most of which are in the dataplane's sockets, and the reset. */
+static int client_of_one_that_is_gone(struct keys_lab *l)
 {
-	static const char answer[BULK];
-	struct keys_lab l = keys_lab(state);
 	int client, server;
 
-	keys_load(&l, "", keys_route(&l, "{}"), NULL);
-	client = connect_with_little_room(l.port);
-	server = tcp_accept(l.target[0]);
+	keys_load(l, "", keys_route(l, "{}"), NULL);
+	client = connect_with_little_room(l->port);
+	server = tcp_accept(l->target[0]);
 	put(client, "xx", 2);
 	eventually(recv(server, (char[2]){ 0 }, 2, MSG_PEEK | MSG_DONTWAIT) == 2);
-	put(server, answer, sizeof(answer));
-	eventually(!unsent(
-		server)); /* it is in the dataplane's sockets, and the client has a little */
+	put(server, bulk, sizeof(bulk));
+	eventually(!unsent(server));
 	close(server);
+	return client;
+}
+
+static void a_slow_client_gets_all_before_the_reset(void **state)
+{
+	struct keys_lab l = keys_lab(state);
+	int client = client_of_one_that_is_gone(&l);
+
 	clock_sleep_ms(300);
-	expect(client, answer, sizeof(answer));
+	expect(client, bulk, sizeof(bulk));
 	assert_int_equal(ending_of(client), END_RESET);
 	close(client);
 	eventually(plane_count(l.f, "active") == 0);
@@ -150,18 +157,9 @@ static void a_slow_client_gets_all_before_the_reset(void **state)
 /* A client that takes nothing does not keep what its target has left behind. */
 static void who_takes_nothing_of_the_last_bytes_is_ended(void **state)
 {
-	static const char answer[BULK];
 	struct keys_lab l = keys_lab(state);
-	int client, server;
+	int client = client_of_one_that_is_gone(&l);
 
-	keys_load(&l, "", keys_route(&l, "{}"), NULL);
-	client = connect_with_little_room(l.port);
-	server = tcp_accept(l.target[0]);
-	put(client, "xx", 2);
-	eventually(recv(server, (char[2]){ 0 }, 2, MSG_PEEK | MSG_DONTWAIT) == 2);
-	put(server, answer, sizeof(answer));
-	eventually(!unsent(server));
-	close(server);
 	eventually(plane_count(l.f, "active") == 0);
 	close(client);
 	keys_end(&l);
