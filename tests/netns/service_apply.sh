@@ -9,10 +9,7 @@ serve a A -t '*:7000'
 serve b B -t '*:7000'
 
 relay() { # PORT HOST
-	config routes <<-EOF
-		{"routes":[{"name":"web","match":{"ports":$1},
-		  "action":{"type":"forward","forwardingEngine":"relay","targets":[{"host":"$2","port":7000}]}}]}
-	EOF
+	config_relay routes "$@"
 	apply routes
 }
 runs() { kill -0 "$(cat "$RUN/run.pid")"; }
@@ -47,10 +44,7 @@ expect_hold kept 'A|10.20.0.1|three' three
 gw "$LAB_TOOLS/echod" X -t '*:8002' >/dev/null &
 LAB_PIDS+=($!)
 eventually gw sh -c 'ss -Htln | grep -q :8002'
-config routes <<'EOF'
-{"routes":[{"name":"web","match":{"ports":8002},
-  "action":{"type":"forward","forwardingEngine":"relay","targets":[{"host":"10.20.0.2","port":7000}]}}]}
-EOF
+config_relay routes 8002
 expect_exit 1 spctl apply "$T/routes.json"
 expect_match "$err" 'cannot listen on \*:8002: echod\[[0-9]+\] listens on'
 expect_answer 'A|10.20.0.1|hi' tcp 10.10.0.1:8001
@@ -62,18 +56,12 @@ gone() { [[ $(pgrep -c spctl || :) == 0 ]]; }
 eventually gone
 
 # In the foreground with a file: it is applied first of all, once.
-relay_file() {
-	config first <<-EOF
-		{"routes":[{"name":"web","match":{"ports":$1},
-		  "action":{"type":"forward","forwardingEngine":"relay","targets":[{"host":"10.20.0.2","port":7000}]}}]}
-	EOF
-}
-relay_file 8010
+config_relay first 8010
 service_start "$T/first.json"
 serves() { [[ $(probe tcp "10.10.0.1:$1") == 'A|10.20.0.1|hi' ]]; }
 eventually serves 8010
 # A new binary takes over what is live, not what the file says by now.
-relay_file 8011
+config_relay first 8011
 : >"$T/service.log"
 upgrades() { grep -q 'takes over' "$T/service.log" || { kill -USR2 "$SERVICE" && false; }; }
 eventually upgrades

@@ -7,10 +7,7 @@ need_kernel nft_fib nft_nat nft_masq
 lab_up
 serve a A -t '*:7000'
 serve b B -t '*:7000'
-config relay <<'EOF2'
-{"routes":[{"name":"web","match":{"ports":8000},
-  "action":{"type":"forward","forwardingEngine":"relay","targets":[{"host":"10.20.0.2","port":7000}]}}]}
-EOF2
+config_relay relay 8000
 kernel() { # NAME LAST-BYTE: a kernel route, which the service would follow
 	config "$1" <<-END
 		{"routes":[{"name":"k","match":{"ports":9000},"action":{"type":"forward","targets":[{"host":"10.20.0.$2",

@@ -13,10 +13,7 @@ config kernel <<'EOF'
   "action":{"type":"forward","targets":[{"host":"10.20.0.2","port":7000}]}}]}
 EOF
 apply kernel
-config relay <<'EOF'
-{"routes":[{"name":"web","match":{"ports":8000},
-  "action":{"type":"forward","forwardingEngine":"relay","targets":[{"host":"10.20.0.2","port":7000}]}}]}
-EOF
+config_relay relay 8000
 cp "$T/relay.json" "$SPCTL_STATE_DIR/applied/1.config"
 
 # Run a copy, so that it can be replaced.

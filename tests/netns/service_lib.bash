@@ -22,6 +22,15 @@ ask() { printf '%s\n' "$@" | timeout $((10 * STRETCH)) "$ASK" "$RUN/control.sock
 service_status() { ask '{"type":"status"}' | jq -c .service | head -n 1; }
 dataplane_pid() { service_status | jq .dataplane; }
 
+# config_relay NAME PORT [HOST]: $T/NAME.json: that port by the relay to HOST:7000 (10.20.0.2).
+config_relay() {
+	config "$1" <<-EOF
+		{"routes":[{"name":"web","match":{"ports":$2},
+		  "action":{"type":"forward","forwardingEngine":"relay",
+		    "targets":[{"host":"${3-10.20.0.2}","port":7000}]}}]}
+	EOF
+}
+
 # relay_load GENERATION PORT HOST:PORT...: a load of one relay route.
 relay_load() {
 	local generation=$1 port=$2 list='' i=0 t

@@ -6,10 +6,7 @@
 need_kernel nft_fib nft_nat nft_masq
 lab_up
 serve a A -t '*:7000'
-config relay <<'EOF2'
-{"routes":[{"name":"web","match":{"ports":8000},
-  "action":{"type":"forward","forwardingEngine":"relay","targets":[{"host":"10.20.0.2","port":7000}]}}]}
-EOF2
+config_relay relay 8000
 planes() { pgrep -cx spctl-dataplane || :; } # a process namespace of our own
 has_planes() { [[ $(planes) == "$1" ]]; }
 serves_with() { [[ $(dataplane_pid) != "$1" && $(service_status | jq -r .state) == ready ]]; }

@@ -6,15 +6,9 @@
 need_kernel nft_fib nft_nat nft_masq
 lab_up
 serve a A -t '*:7000'
-relay() { # NAME PORT
-	config "$1" <<-END
-		{"routes":[{"name":"web","match":{"ports":$2},
-		  "action":{"type":"forward","forwardingEngine":"relay","targets":[{"host":"10.20.0.2","port":7000}]}}]}
-	END
-}
-relay good 8000
-relay taken 8009
-relay other 8001
+config_relay good 8000
+config_relay taken 8009
+config_relay other 8001
 echo '{"routes":[{"name":' >"$T/bad.json"
 echo '{"routes":[{"name":"web","match":{"ports":8000},"action":{"type":"nothing"}}]}' >"$T/wrong.json"
 serve gw X -t '*:8009'
