@@ -3,7 +3,7 @@
  * goes. The letters are targets: A, B and C. */
 #include <sys/un.h>
 
-#include "tests/unit/hello_bytes.h"
+#include "tests/unit/hello_client.h"
 #include "tests/unit/keys_fixture.h"
 
 #define SECOND	   "'id':2,'name':'r2','targets':[" LOCAL(2, "") "]"
@@ -19,23 +19,6 @@ static json_t *three(const struct keys_lab *l, const char *a, const char *b, con
 }
 
 /* ---- the match ---- */
-
-/* Too large for the stack. */
-static struct hello_bytes message, stream, extensions;
-
-/* A client that offers at most that version, and says that name (NULL: none). */
-static int tls_client(const struct keys_lab *l, const char *name, unsigned version)
-{
-	int fd = tcp_connect(l->port);
-
-	message.n = stream.n = extensions.n = 0;
-	if (name)
-		put_server_name(&extensions, name, strlen(name));
-	put_message(&message, version, extensions.v, extensions.n);
-	put_records(&stream, message.v, message.n, 16384, 16384);
-	put(fd, stream.v, stream.n);
-	return fd;
-}
 
 static void a_client_has_the_route_of_its_address(void **state)
 {
@@ -56,14 +39,14 @@ static void a_name_has_its_route_and_passthrough_tells_others_why(void **state)
 	keys_load(&l, "", keys_route(&l, "{'domains':['a.test'],'passthrough':true}"),
 		  keys_route(&l, "{'domains':['*.b.test'],'passthrough':true," SECOND "}",
 			     l.target_port[1]));
-	assert_int_equal(keys_goes_to(&l, tls_client(&l, "a.test", 0x0303)), 'A');
-	assert_int_equal(keys_goes_to(&l, tls_client(&l, "x.b.test", 0x0303)), 'B');
-	client = tls_client(&l, "c.test", 0x0303);
+	assert_int_equal(keys_goes_to(&l, hello_connect(l.port, "a.test", HELLO_TLS_1_2)), 'A');
+	assert_int_equal(keys_goes_to(&l, hello_connect(l.port, "x.b.test", HELLO_TLS_1_2)), 'B');
+	client = hello_connect(l.port, "c.test", HELLO_TLS_1_2);
 	expect(client, "\x15\x03\x03\0\x02\x02\x70", 7); /* unrecognized_name */
 	close(client);
 	/* A route without TLS has no alerts. */
 	keys_load(&l, "", keys_route(&l, "{'domains':['a.test']}"), NULL);
-	client = tls_client(&l, "c.test", 0x0303);
+	client = hello_connect(l.port, "c.test", HELLO_TLS_1_2);
 	assert_int_not_equal(ending_of(client), END_BYTES);
 	close(client);
 	keys_end(&l);
@@ -75,8 +58,8 @@ static void a_version_of_tls_has_its_route(void **state)
 
 	keys_load(&l, "", keys_route(&l, "{'tlsVersions':['TLSv1.2']}"),
 		  keys_route(&l, "{" SECOND "}", l.target_port[1]));
-	assert_int_equal(keys_goes_to(&l, tls_client(&l, NULL, 0x0303)), 'A');
-	assert_int_equal(keys_goes_to(&l, tls_client(&l, NULL, 0x0302)), 'B');
+	assert_int_equal(keys_goes_to(&l, hello_connect(l.port, NULL, HELLO_TLS_1_2)), 'A');
+	assert_int_equal(keys_goes_to(&l, hello_connect(l.port, NULL, HELLO_TLS_1_1)), 'B');
 	keys_end(&l);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A whole dataplane with names: how many it bears, and where they may not lead. */
-#include "tests/unit/hello_bytes.h"
+#include "tests/unit/hello_client.h"
 #include "tests/unit/keys_fixture.h"
 
 #define MANY 40000 /* with a book for each of them it would take minutes */
@@ -37,20 +37,6 @@ static void many_names_at_once_do_not_stop_its_heart(void **state)
 
 /* ---- names that lead back ---- */
 
-static struct hello_bytes message, stream, extensions;
-
-static int tls_client(uint16_t port, const char *name)
-{
-	int fd = tcp_connect(port);
-
-	message.n = stream.n = extensions.n = 0;
-	put_server_name(&extensions, name, strlen(name));
-	put_message(&message, 0x0303, extensions.v, extensions.n);
-	put_records(&stream, message.v, message.n, 16384, 16384);
-	put(fd, stream.v, stream.n);
-	return fd;
-}
-
 /* Refused, once: nothing has come in again. */
 static void refused_at_once(struct keys_lab *l, int client)
 {
@@ -74,7 +60,7 @@ static void a_template_does_not_lead_to_its_own_port(void **state)
 				 "'kind':'template','host':'{domain}','portKind':'preserve',"
 				 "'weight':1,'priority':0}]}"),
 		  NULL);
-	refused_at_once(&l, tls_client(l.port, "loop.test"));
+	refused_at_once(&l, hello_connect(l.port, "loop.test", HELLO_TLS_1_2));
 	keys_end(&l);
 }
 
@@ -90,7 +76,7 @@ static void a_template_does_not_lead_to_another_port_of_ours(void **state)
 			     "'weight':1,'priority':0}]}",
 			     other),
 		  NULL);
-	refused_at_once(&l, tls_client(l.port, "loop.test"));
+	refused_at_once(&l, hello_connect(l.port, "loop.test", HELLO_TLS_1_2));
 	keys_end(&l);
 }
 
@@ -106,7 +92,7 @@ static void a_template_leads_to_who_else_listens_there(void **state)
 			     "'weight':1,'priority':0}]}",
 			     l.target_port[2]),
 		  NULL);
-	client = tls_client(l.port, "loop.test");
+	client = hello_connect(l.port, "loop.test", HELLO_TLS_1_2);
 	server = tcp_accept(l.target[2]);
 	close(client);
 	close(server);

@@ -3,7 +3,7 @@
  * when they speak, or of when it changes where that is enough to know. */
 #include <signal.h>
 
-#include "tests/unit/hello_bytes.h"
+#include "tests/unit/hello_client.h"
 #include "tests/unit/keys_fixture.h"
 
 #define SNI(more) "{'domains':['a.test'],'passthrough':true" more "}"
@@ -13,17 +13,6 @@
 #define NOBODY	"'sets':[['127.0.0.0/8']]"
 #define TRUSTED "'sets':[['127.0.0.0/8'],['10.9.9.9/32']],'trusted':0"
 #define HEADER	"PROXY TCP4 10.9.9.9 10.0.0.1 1000 443\r\n"
-
-static struct hello_bytes message, stream, extensions;
-
-static void say_hello(int fd, const char *name)
-{
-	message.n = stream.n = extensions.n = 0;
-	put_server_name(&extensions, name, strlen(name));
-	put_message(&message, 0x0303, extensions.v, extensions.n);
-	put_records(&stream, message.v, message.n, 16384, 16384);
-	put(fd, stream.v, stream.n);
-}
 
 static json_int_t undecided(struct plane_fixture *f)
 {
@@ -91,7 +80,7 @@ static void a_block_list_that_came_meanwhile_holds(void **state)
 	keys_load(&l, "", keys_route(&l, SNI("")), NULL);
 	client = waiting(&l, "");
 	keys_load(&l, NOBODY, keys_route(&l, SNI(",'block':0")), NULL);
-	say_hello(client, "a.test");
+	hello_put(client, "a.test", HELLO_TLS_1_2);
 	is_blocked(&l, client);
 }
 
@@ -103,7 +92,7 @@ static void a_route_that_was_removed_is_not_taken(void **state)
 	keys_load(&l, "", keys_route(&l, SNI("")), NULL);
 	client = waiting(&l, "");
 	keys_load(&l, "", keys_route(&l, "{'domains':['b.test'],'passthrough':true}"), NULL);
-	say_hello(client, "a.test");
+	hello_put(client, "a.test", HELLO_TLS_1_2);
 	expect(client, "\x15\x03\x03\0\x02\x02\x70", 7);
 	assert_int_equal(ending_of(client), END_FIN);
 	assert_int_equal(plane_refused(l.f, "no_route"), 1);
@@ -114,18 +103,15 @@ static void a_route_that_was_removed_is_not_taken(void **state)
 static void a_hello_that_came_in_two_tables_is_one(void **state)
 {
 	struct keys_lab l = keys_lab(state);
+	const struct hello_bytes *hello = hello_of("a.test", HELLO_TLS_1_2);
 	int client;
 
 	keys_load(&l, "", keys_route(&l, SNI("")), NULL);
-	message.n = stream.n = extensions.n = 0;
-	put_server_name(&extensions, "a.test", 6);
-	put_message(&message, 0x0303, extensions.v, extensions.n);
-	put_records(&stream, message.v, message.n, 16384, 16384);
 	client = tcp_connect(l.port);
-	put(client, stream.v, 20);
+	put(client, hello->v, 20);
 	eventually(undecided(l.f) == 1);
 	keys_load(&l, "", keys_route(&l, SNI(TO(2)), l.target_port[1]), NULL);
-	put(client, stream.v + 20, stream.n - 20);
+	put(client, hello->v + 20, hello->n - 20);
 	goes_to(&l, client, 1);
 }
 
@@ -199,7 +185,7 @@ static void who_is_trusted_now_announces(void **state)
 	client = waiting(&l, "");
 	keys_load(&l, TRUSTED, keys_route(&l, SNI(",'acceptProxy':true,'block':1")), NULL);
 	put(client, HEADER, strlen(HEADER));
-	say_hello(client, "a.test");
+	hello_put(client, "a.test", HELLO_TLS_1_2);
 	is_blocked(&l, client);
 }
 

@@ -10,7 +10,7 @@
 #include <sys/resource.h>
 #include <sys/un.h>
 
-#include "tests/unit/hello_bytes.h"
+#include "tests/unit/hello_client.h"
 #include "tests/unit/keys_fixture.h"
 
 #define HOSTS "127.0.0.1 one.x.test\n127.0.0.2 two.x.test\n"
@@ -101,20 +101,6 @@ static void plant_sockets(int n, int error)
 
 /* ---- targets ---- */
 
-static struct hello_bytes message, stream, extensions;
-
-static int tls_client(uint16_t port, const char *name)
-{
-	int fd = tcp_connect(port);
-
-	message.n = stream.n = extensions.n = 0;
-	put_server_name(&extensions, name, strlen(name));
-	put_message(&message, 0x0303, extensions.v, extensions.n);
-	put_records(&stream, message.v, message.n, 16384, 16384);
-	put(fd, stream.v, stream.n);
-	return fd;
-}
-
 static int listen_on_second_address(uint16_t port)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET,
@@ -172,7 +158,7 @@ static void each_target_has_its_own_addresses_after_a_shortage(void **state)
 		int client, server;
 
 		plant_sockets(i % 3 == 0, EMFILE);
-		client = tls_client(l.port, "x.test");
+		client = hello_connect(l.port, "x.test", HELLO_TLS_1_2);
 		assert_true(poll(p, 2, WAIT_MS) > 0);
 		server = tcp_accept(p[0].revents ? l.target[0] : second);
 		eventually(plane_count(l.f, "active") == 1);
