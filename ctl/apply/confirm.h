@@ -9,10 +9,11 @@
 #define CTL_APPLY_CONFIRM_H
 
 #include "ctl/apply/session.h"
+#include "ctl/base/process.h"
 
 /* The hidden command that the timer process is, and the descriptor of its lock. */
 #define CONFIRM_TIMER_COMMAND "confirm-timer"
-#define CONFIRM_TIMER_LOCK_FD 3
+#define CONFIRM_TIMER_LOCK_FD PROCESS_KEPT_FD
 
 /* As session_open(). A generation whose time is over is taken back before, and that is said
  * through log_warn(); a timer that is gone is started again. After a reboot a look (no

@@ -13,8 +13,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,54 +76,17 @@ void confirm_look(const struct session *s, struct confirm_view *out)
 
 /* ---- starting ---- */
 
-static int set_up(posix_spawn_file_actions_t *files, posix_spawnattr_t *attr, int lock_fd,
-		  const char *log)
-{
-	const short flags = POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
-	sigset_t all, none;
-	int rc;
-
-	sigfillset(&all);
-	sigemptyset(&none);
-	rc = posix_spawnattr_setflags(attr, flags);
-	rc = rc ? rc : posix_spawnattr_setsigdefault(attr, &all);
-	rc = rc ? rc : posix_spawnattr_setsigmask(attr, &none);
-	rc = rc ? rc : posix_spawn_file_actions_adddup2(files, lock_fd, CONFIRM_TIMER_LOCK_FD);
-	rc = rc ? rc : posix_spawn_file_actions_addopen(files, 0, "/dev/null", O_RDONLY, 0);
-	rc = rc ? rc
-		: posix_spawn_file_actions_addopen(files, 1, log,
-						   O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
-	rc = rc ? rc : posix_spawn_file_actions_adddup2(files, 1, 2);
-	rc = rc ? rc : posix_spawn_file_actions_addclosefrom_np(files, CONFIRM_TIMER_LOCK_FD + 1);
-	return rc ? rc : posix_spawn_file_actions_addchdir_np(files, "/");
-}
-
-static int spawn(const struct session *s, const char *state_dir, const char *run_dir, int lock_fd)
+static int start(const struct session *s, char *state_dir, char *run_dir, int lock_fd)
 {
 	char name[] = "spctl", command[] = CONFIRM_TIMER_COMMAND, state[] = "--state-dir",
 	     run[] = "--run-dir";
+	char *argv[] = { name, command, state, state_dir, run, run_dir, NULL };
 	char *log = state_run_path(&s->state, LOG_NAME);
-	char *dirs[2] = { strdup(state_dir), strdup(run_dir) };
-	char *argv[] = { name, command, state, dirs[0], run, dirs[1], NULL };
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
 	pid_t pid;
-	int rc = log && dirs[0] && dirs[1] ? posix_spawn_file_actions_init(&files) : ENOMEM;
+	int rc = log ? process_start_background(argv, log, lock_fd, &pid) : -ENOMEM;
 
-	if (rc)
-		goto out;
-	rc = posix_spawnattr_init(&attr);
-	if (!rc) {
-		rc = set_up(&files, &attr, lock_fd, log);
-		rc = rc ? rc : posix_spawn(&pid, "/proc/self/exe", &files, &attr, argv, environ);
-		posix_spawnattr_destroy(&attr);
-	}
-	posix_spawn_file_actions_destroy(&files);
-out:
 	free(log);
-	free(dirs[0]);
-	free(dirs[1]);
-	return -rc;
+	return rc;
 }
 
 int confirm_start_timer(const struct session *s, struct err *e)
@@ -145,7 +106,7 @@ int confirm_start_timer(const struct session *s, struct err *e)
 	/* The timer's working directory is another. */
 	state_dir = realpath(s->state.state_dir, NULL);
 	run_dir = realpath(s->state.run_dir, NULL);
-	rc = state_dir && run_dir ? spawn(s, state_dir, run_dir, fd) : -errno;
+	rc = state_dir && run_dir ? start(s, state_dir, run_dir, fd) : -errno;
 	free(state_dir);
 	free(run_dir);
 	close(fd); /* the child's copy keeps the lock */

@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,8 +24,8 @@
 #include "ctl/base/clock.h"
 #include "ctl/base/io.h"
 #include "ctl/base/log.h"
+#include "ctl/base/process.h"
 #include "ctl/control/client.h"
-#include "ctl/service/process.h"
 #include "ctl/state/state.h"
 
 #define LOOK_MS	 20
@@ -103,31 +102,6 @@ static int start_unit(pid_t *pid, struct err *e)
 
 /* ---- a process ---- */
 
-static int add_files(posix_spawn_file_actions_t *files, const char *log)
-{
-	int rc = posix_spawn_file_actions_addopen(files, 0, "/dev/null", O_RDONLY, 0);
-
-	rc = rc ? rc
-		: posix_spawn_file_actions_addopen(files, 1, log,
-						   O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
-	rc = rc ? rc : posix_spawn_file_actions_adddup2(files, 1, 2);
-	rc = rc ? rc : posix_spawn_file_actions_addclosefrom_np(files, 3);
-	return rc ? rc : posix_spawn_file_actions_addchdir_np(files, "/");
-}
-
-static int spawn_run(char *const argv[], const char *log, pid_t *pid)
-{
-	posix_spawn_file_actions_t files;
-	int rc = -posix_spawn_file_actions_init(&files);
-
-	if (rc)
-		return rc;
-	rc = -add_files(&files, log);
-	rc = rc ? rc : process_start("/proc/self/exe", &files, argv, NULL, true, pid);
-	posix_spawn_file_actions_destroy(&files);
-	return rc;
-}
-
 /* Its working directory is another. */
 static int start_process(const struct background *b, const char *log, pid_t *pid, struct err *e)
 {
@@ -152,7 +126,7 @@ static int start_process(const struct background *b, const char *log, pid_t *pid
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("WATCHDOG_USEC");
 	FAILPOINTS_HIDE(true);
-	rc = rc ? rc : spawn_run(argv, log, pid);
+	rc = rc ? rc : process_start_background(argv, log, -1, pid);
 	FAILPOINTS_HIDE(false);
 	free(dirs[0]);
 	free(dirs[1]);

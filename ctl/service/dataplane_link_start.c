@@ -136,7 +136,7 @@ static int socket_open(struct link *l, struct err *e)
 
 /* ---- the process ---- */
 
-static int process_start(struct link *l, int pair[2], struct err *e)
+static int dataplane_start(struct link *l, int pair[2], struct err *e)
 {
 	struct spawn s = { .user = l->config.user, .page_fd = seccomp_page_new(e) };
 	pid_t pid = -1;
@@ -172,7 +172,7 @@ int link_process_start(struct link *l, struct err *e)
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
 		return err_sys(e, errno, "cannot make a socket pair");
-	rc = process_start(l, pair, e);
+	rc = dataplane_start(l, pair, e);
 	close(pair[1]);
 	if (rc) {
 		close(pair[0]);

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ctl/service/process.h"
+#include "ctl/base/process.h"
 
 #define CHECK_MS 5000
 

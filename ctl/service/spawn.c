@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "ctl/service/spawn.h"
-#include "ctl/service/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ctl/base/process.h"
 #include "ctl/host/unprivileged.h"
 #include "ctl/service/seccomp.h"
 

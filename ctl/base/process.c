@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "ctl/service/process.h"
+#include "ctl/base/process.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,6 +36,33 @@ int process_start(const char *binary, const posix_spawn_file_actions_t *files, c
 	rc = rc ? rc : posix_spawn(pid, binary, files, &attr, argv, env ? env : environ);
 	posix_spawnattr_destroy(&attr);
 	return -rc;
+}
+
+/* fd goes first: it may be one of those that are opened next. */
+static int background_files(posix_spawn_file_actions_t *files, const char *log, int fd)
+{
+	int rc = fd < 0 ? 0 : posix_spawn_file_actions_adddup2(files, fd, PROCESS_KEPT_FD);
+
+	rc = rc ? rc : posix_spawn_file_actions_addopen(files, 0, "/dev/null", O_RDONLY, 0);
+	rc = rc ? rc
+		: posix_spawn_file_actions_addopen(files, 1, log,
+						   O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
+	rc = rc ? rc : posix_spawn_file_actions_adddup2(files, 1, 2);
+	rc = rc ? rc : posix_spawn_file_actions_addclosefrom_np(files, PROCESS_KEPT_FD + (fd >= 0));
+	return rc ? rc : posix_spawn_file_actions_addchdir_np(files, "/");
+}
+
+int process_start_background(char *const argv[], const char *log, int fd, pid_t *pid)
+{
+	posix_spawn_file_actions_t files;
+	int rc = -posix_spawn_file_actions_init(&files);
+
+	if (rc)
+		return rc;
+	rc = -background_files(&files, log, fd);
+	rc = rc ? rc : process_start("/proc/self/exe", &files, argv, NULL, true, pid);
+	posix_spawn_file_actions_destroy(&files);
+	return rc;
 }
 
 bool process_await(pid_t pid, unsigned timeout_ms)
