@@ -12,7 +12,7 @@
 #include <netinet/in.h>
 
 #include "ctl/base/clock.h"
-#include "ctl/host/sock_destroy.h"
+#include "ctl/host/sock_tcp.h"
 
 #define LOOK_AGAIN_MS 50
 #define MAX_LOOKS     20
@@ -88,7 +88,7 @@ bool flow_is_stale(const struct flows_wanted *w, const struct ct_flow *f)
 struct ending {
 	const struct flows_wanted *w;
 	enum flows_kind kind;
-	struct sock_destroyer *sockets;
+	struct sock_tcp *sockets;
 	bool elders_live;
 };
 
@@ -97,9 +97,9 @@ static void reset_local_ends(struct ending *g, const struct ct_flow *f)
 	const struct addr_set *local = g->w->local;
 
 	if (addr_set_has(local, &f->target))
-		sock_destroy_tcp(g->sockets, &f->target, f->target_port, &f->seen, f->seen_port);
+		sock_tcp_destroy(g->sockets, &f->target, f->target_port, &f->seen, f->seen_port);
 	if (addr_set_has(local, &f->client))
-		sock_destroy_tcp(g->sockets, &f->client, f->client_port, &f->local, f->local_port);
+		sock_tcp_destroy(g->sockets, &f->client, f->client_port, &f->local, f->local_port);
 }
 
 static bool ends(const struct ct_flow *f, void *arg)
@@ -124,7 +124,7 @@ int flows_end(const struct flows_wanted *w, enum flows_kind kind, bool once, uns
 
 	/* Not to be had is no error: the entry goes all the same. */
 	if (kind == FLOWS_ALL)
-		g.sockets = sock_destroyer_new();
+		g.sockets = sock_tcp_new();
 	for (unsigned look = 0; !rc && look < MAX_LOOKS; look++) {
 		unsigned n = 0;
 
@@ -134,7 +134,7 @@ int flows_end(const struct flows_wanted *w, enum flows_kind kind, bool once, uns
 			break;
 		clock_sleep_ms(LOOK_AGAIN_MS);
 	}
-	sock_destroyer_free(g.sockets);
+	sock_tcp_free(g.sockets);
 	return rc;
 }
 
@@ -153,7 +153,7 @@ static bool is_dead(const struct ct_flow *f, void *arg)
 
 int flows_forget_dead(const struct flows_wanted *w, struct err *e)
 {
-	struct ending g = { .w = w, .sockets = sock_destroyer_new() };
+	struct ending g = { .w = w, .sockets = sock_tcp_new() };
 	int rc = 0;
 
 	for (unsigned look = 0; g.sockets && !rc && look < MAX_LOOKS; look++) {
@@ -164,7 +164,7 @@ int flows_forget_dead(const struct flows_wanted *w, struct err *e)
 			break;
 		clock_sleep_ms(LOOK_AGAIN_MS);
 	}
-	sock_destroyer_free(g.sockets);
+	sock_tcp_free(g.sockets);
 	return rc;
 }
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* From sock_diag's bytes and the lines of /proc/net; host_sock.c and sock_destroy.c ask for them.
- */
+/* From sock_diag's bytes and the lines of /proc/net; host_sock.c and sock_tcp.c ask for them. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>

@@ -4,7 +4,7 @@
  * socket of that port, and destroying would close it: so the first request asks
  * what is there, and the second names it by its cookie.
  */
-#include "ctl/host/sock_destroy.h"
+#include "ctl/host/sock_tcp.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,34 +20,34 @@
 #include "ctl/host/host_netlink.h"
 #include "ctl/host/host_sock.h"
 
-struct sock_destroyer {
+struct sock_tcp {
 	struct mnl_socket *nl;
 	uint32_t seq;
 };
 
-struct sock_destroyer *sock_destroyer_new(void)
+struct sock_tcp *sock_tcp_new(void)
 {
-	struct sock_destroyer *d = calloc(1, sizeof(*d));
+	struct sock_tcp *t = calloc(1, sizeof(*t));
 
-	if (d)
-		d->nl = host_netlink_open(NETLINK_SOCK_DIAG);
-	if (d && !d->nl) {
-		free(d);
-		d = NULL;
+	if (t)
+		t->nl = host_netlink_open(NETLINK_SOCK_DIAG);
+	if (t && !t->nl) {
+		free(t);
+		t = NULL;
 	}
-	return d;
+	return t;
 }
 
-void sock_destroyer_free(struct sock_destroyer *d)
+void sock_tcp_free(struct sock_tcp *t)
 {
-	if (d)
-		mnl_socket_close(d->nl);
-	free(d);
+	if (t)
+		mnl_socket_close(t->nl);
+	free(t);
 }
 
 /* Sends one request; the answer is a message of ours (copied to *out) or an error number. */
-static int ask(struct sock_destroyer *d, uint16_t type, uint16_t flags,
-	       const struct inet_diag_req_v2 *r, struct inet_diag_msg *out)
+static int ask(struct sock_tcp *t, uint16_t type, uint16_t flags, const struct inet_diag_req_v2 *r,
+	       struct inet_diag_msg *out)
 {
 	char buf[8192]; /* of any answer: the message has attributes, too */
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
@@ -56,21 +56,21 @@ static int ask(struct sock_destroyer *d, uint16_t type, uint16_t flags,
 
 	h->nlmsg_type = type;
 	h->nlmsg_flags = NLM_F_REQUEST | flags;
-	h->nlmsg_seq = ++d->seq;
+	h->nlmsg_seq = ++t->seq;
 	memcpy(mnl_nlmsg_put_extra_header(h, sizeof(*r)), r, sizeof(*r));
-	if (mnl_socket_sendto(d->nl, h, h->nlmsg_len) < 0)
+	if (mnl_socket_sendto(t->nl, h, h->nlmsg_len) < 0)
 		return -errno;
 	do {
-		n = mnl_socket_recvfrom(d->nl, buf, sizeof(buf));
+		n = mnl_socket_recvfrom(t->nl, buf, sizeof(buf));
 		if (n < 0 && errno != EINTR)
 			return -errno;
-		rc = n < 0 ? -EAGAIN : host_sock_parse_answer(buf, (size_t)n, d->seq, out);
+		rc = n < 0 ? -EAGAIN : host_sock_parse_answer(buf, (size_t)n, t->seq, out);
 	} while (rc == -EAGAIN);
 	return rc;
 }
 
 /* Fills the request, too, but for the cookie of what was found. */
-static int find(struct sock_destroyer *d, const struct addr *local, uint16_t local_port,
+static int find(struct sock_tcp *t, const struct addr *local, uint16_t local_port,
 		const struct addr *peer, uint16_t peer_port, struct inet_diag_req_v2 *r,
 		struct inet_diag_msg *found)
 {
@@ -81,14 +81,14 @@ static int find(struct sock_destroyer *d, const struct addr *local, uint16_t loc
 		.sdiag_protocol = IPPROTO_TCP,
 		.idiag_states = UINT32_MAX,
 	};
-	if (!d || local->family != peer->family)
+	if (!t || local->family != peer->family)
 		return -ENOENT;
 	r->id.idiag_sport = htons(local_port);
 	r->id.idiag_dport = htons(peer_port);
 	memcpy(r->id.idiag_src, local->bytes, sizeof(r->id.idiag_src));
 	memcpy(r->id.idiag_dst, peer->bytes, sizeof(r->id.idiag_dst));
 	memset(r->id.idiag_cookie, 0xff, sizeof(r->id.idiag_cookie)); /* INET_DIAG_NOCOOKIE */
-	rc = ask(d, SOCK_DIAG_BY_FAMILY, 0, r, found);
+	rc = ask(t, SOCK_DIAG_BY_FAMILY, 0, r, found);
 	if (rc)
 		return rc;
 	return found->idiag_state == TCP_LISTEN || found->id.idiag_dport != r->id.idiag_dport
@@ -96,25 +96,25 @@ static int find(struct sock_destroyer *d, const struct addr *local, uint16_t loc
 		       : 0;
 }
 
-int sock_destroy_tcp(struct sock_destroyer *d, const struct addr *local, uint16_t local_port,
+int sock_tcp_destroy(struct sock_tcp *t, const struct addr *local, uint16_t local_port,
 		     const struct addr *peer, uint16_t peer_port)
 {
 	struct inet_diag_req_v2 r;
 	struct inet_diag_msg found;
-	int rc = find(d, local, local_port, peer, peer_port, &r, &found);
+	int rc = find(t, local, local_port, peer, peer_port, &r, &found);
 
 	if (rc)
 		return rc;
 	memcpy(r.id.idiag_cookie, found.id.idiag_cookie, sizeof(r.id.idiag_cookie));
-	return ask(d, SOCK_DESTROY, NLM_F_ACK, &r, NULL);
+	return ask(t, SOCK_DESTROY, NLM_F_ACK, &r, NULL);
 }
 
-bool sock_tcp_lives(struct sock_destroyer *d, const struct addr *local, uint16_t local_port,
+bool sock_tcp_lives(struct sock_tcp *t, const struct addr *local, uint16_t local_port,
 		    const struct addr *peer, uint16_t peer_port)
 {
 	struct inet_diag_req_v2 r;
 	struct inet_diag_msg found;
-	int rc = find(d, local, local_port, peer, peer_port, &r, &found);
+	int rc = find(t, local, local_port, peer, peer_port, &r, &found);
 
 	return rc ? rc != -ENOENT
 		  : found.idiag_state != TCP_TIME_WAIT && found.idiag_state != TCP_CLOSE;
