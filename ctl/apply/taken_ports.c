@@ -52,16 +52,6 @@ static const struct plan_route *kernel_route_over(const struct plan *p,
 	return r;
 }
 
-/* The route's own target: it is still reached, through the route. */
-static bool leads_to(const struct plan_route *r, const struct host_listener *l)
-{
-	for (unsigned i = 0; i < r->n_targets; i++)
-		if (r->targets[i].local && plan_target_port(&r->targets[i], l->port) == l->port &&
-		    (addr_is_unspecified(&l->addr) || !addr_cmp(&r->targets[i].addr, &l->addr)))
-			return true;
-	return false;
-}
-
 struct service {
 	const struct host_listener *listener; /* the first */
 	const struct plan_route *route;
@@ -99,7 +89,7 @@ static void find_services(struct services *s, const struct host_facts *h, const 
 		const struct host_listener *l = &h->listeners[i];
 		const struct plan_route *r = kernel_route_over(p, l);
 
-		if (r && !leads_to(r, l))
+		if (r && !plan_leads_to(r, l))
 			s->sockets[s->n_sockets++] =
 				(struct owned_socket){ l->inode, service_of(s, l, r) };
 	}

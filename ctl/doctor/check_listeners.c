@@ -44,16 +44,6 @@ static const struct plan_route *taker_of(const struct plan *p, const struct host
 	return NULL;
 }
 
-/* The route's own target: it is still reached, through the route. */
-static bool leads_to(const struct plan_route *r, const struct host_listener *l)
-{
-	for (unsigned i = 0; i < r->n_targets; i++)
-		if (r->targets[i].local && plan_target_port(&r->targets[i], l->port) == l->port &&
-		    (addr_is_unspecified(&l->addr) || !addr_cmp(&r->targets[i].addr, &l->addr)))
-			return true;
-	return false;
-}
-
 struct taken {
 	const struct host_listener *l;
 	const struct plan_route *r;
@@ -108,7 +98,7 @@ void check_listeners(struct doctor *d)
 		const struct host_listener *l = &h->listeners[i];
 		const struct plan_route *r = taker_of(d->in->plan, l);
 
-		if (!r || leads_to(r, l) || (n && same_service(v[n - 1].l, l)))
+		if (!r || plan_leads_to(r, l) || (n && same_service(v[n - 1].l, l)))
 			continue;
 		more = n == MAX_TAKEN;
 		if (!more)

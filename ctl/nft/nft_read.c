@@ -163,20 +163,13 @@ int nft_request_elem(struct nft *n, struct ruleset *rs, const struct rs_set_def 
 /* Generation 1 of the map alone: the table may have 64k elements in other sets. */
 static int read_generation(struct nft *n, struct ruleset *rs, struct nft_answer *a, struct err *e)
 {
-	const struct rs_set_def def = {
-		.name = RS_GENERATION_SET,
-		.flags = NFT_SET_MAP,
-		.key_type = RS_TYPE_MARK,
-		.key_len = 4,
-		.data_type = RS_TYPE_MARK,
-		.data_len = 4,
-	};
+	const struct rs_set *s = ruleset_generation_map(rs);
 	const uint32_t key = RS_GENERATION_KEY;
 	int rc;
 
-	if (!ruleset_set(rs, &def, RS_NO_PLACE))
+	if (!s)
 		return err_set(e, -ENOMEM, "out of memory");
-	rc = nft_request_elem(n, rs, &def, &key, a, e);
+	rc = nft_request_elem(n, rs, &s->def, &key, a, e);
 	take_generation(rs);
 	/* No such set, no such key, or somebody's set of another shape: no generation. */
 	return rc == -ENOENT || rc == -EINVAL ? 0 : rc;

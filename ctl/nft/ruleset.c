@@ -260,6 +260,20 @@ struct rs_set *ruleset_set(struct ruleset *rs, const struct rs_set_def *def, uin
 	return s;
 }
 
+struct rs_set *ruleset_generation_map(struct ruleset *rs)
+{
+	const struct rs_set_def def = {
+		.name = RS_GENERATION_SET,
+		.flags = NFT_SET_MAP,
+		.key_type = RS_TYPE_MARK,
+		.key_len = 4,
+		.data_type = RS_TYPE_MARK,
+		.data_len = 4,
+	};
+
+	return ruleset_set(rs, &def, RS_NO_PLACE);
+}
+
 /* Elements and places share one capacity; places exist only where somebody gives them. */
 static bool set_room(struct rs_set *s, struct ruleset *rs, size_t stride)
 {

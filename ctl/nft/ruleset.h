@@ -131,6 +131,8 @@ void ruleset_free(struct ruleset *rs);
 
 /* Adds a set / a chain, or finds the one of that name. Borrowed; NULL only when out of memory. */
 struct rs_set *ruleset_set(struct ruleset *rs, const struct rs_set_def *def, uint32_t place);
+/* The same for the map of the config generation. */
+struct rs_set *ruleset_generation_map(struct ruleset *rs);
 struct rs_chain *ruleset_chain(struct ruleset *rs, const char *name, const struct rs_hook *hook,
 			       uint32_t place);
 /* Has a base chain of type nat. */

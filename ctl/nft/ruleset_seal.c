@@ -276,20 +276,12 @@ static int chain_ptr_cmp(const void *a, const void *b)
 
 static void add_generation(struct ruleset *rs)
 {
-	const struct rs_set_def def = {
-		.name = RS_GENERATION_SET,
-		.flags = NFT_SET_MAP,
-		.key_type = RS_TYPE_MARK,
-		.key_len = 4,
-		.data_type = RS_TYPE_MARK,
-		.data_len = 4,
-	};
 	const uint32_t key = RS_GENERATION_KEY;
 	struct rs_set *s;
 
-	if (!rs->generation || ruleset_find_set(rs, def.name))
+	if (!rs->generation || ruleset_find_set(rs, RS_GENERATION_SET))
 		return;
-	s = ruleset_set(rs, &def, RS_NO_PLACE);
+	s = ruleset_generation_map(rs);
 	rs_set_add(s, rs, &key, 0, &rs->generation, RS_NO_PLACE);
 }
 

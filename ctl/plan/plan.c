@@ -216,6 +216,15 @@ uint16_t plan_target_port(const struct plan_target *t, uint16_t port)
 	return to >= 1 && to <= 65535 ? (uint16_t)to : 0;
 }
 
+bool plan_leads_to(const struct plan_route *r, const struct host_listener *l)
+{
+	for (unsigned i = 0; i < r->n_targets; i++)
+		if (r->targets[i].local && plan_target_port(&r->targets[i], l->port) == l->port &&
+		    (addr_is_unspecified(&l->addr) || !addr_cmp(&r->targets[i].addr, &l->addr)))
+			return true;
+	return false;
+}
+
 unsigned plan_count_targets(const struct plan_route *r, int family)
 {
 	unsigned n = 0;

@@ -16,6 +16,7 @@
 #include "ctl/host/target_down.h"
 
 struct host_facts;
+struct host_listener;
 struct doc;
 
 struct plan_facts {
@@ -196,6 +197,8 @@ const char *plan_ports_text(const struct plan_behind *b, char out[PLAN_PORTS_TEX
 
 /* The port of target t for a connection to `port`; 0 when the offset leaves 1..65535. */
 uint16_t plan_target_port(const struct plan_target *t, uint16_t port);
+/* Is it a target of its own port's route? Then it is still reached, through the route. */
+bool plan_leads_to(const struct plan_route *r, const struct host_listener *l);
 /* What makes a target the same in every plan, and the tags of n such keys: equal ones for equal
  * keys, others for others, never 0. 0 or -ENOMEM. */
 uint64_t plan_target_key(const struct cfg_target *t, const struct addr *a);
