@@ -29,11 +29,11 @@
 
 #include "ctl/base/io.h"
 #include "ctl/host/conntrack_parse.h"
+#include "ctl/host/host_netlink.h"
 
 #define ANSWER_TIMEOUT_S 10
 #define DUMP_TRIES	 8
 #define RCVBUF_BYTES	 (4 << 20)
-#define RECV_BYTES	 65536
 
 #define NEARLY_FULL_PERCENT 80
 
@@ -80,35 +80,6 @@ static struct nlmsghdr *ct_header(void *buf, uint16_t type, uint16_t flags, uint
 	g->nfgen_family = family;
 	g->version = NFNETLINK_V0;
 	return h;
-}
-
-/* Reads until the answer to seq is complete: 0 or what the kernel said. */
-static int ct_receive(struct mnl_socket *nl, uint32_t seq, mnl_cb_t cb, void *arg)
-{
-	unsigned portid = mnl_socket_get_portid(nl);
-	char *buf = malloc(RECV_BYTES);
-	int code = 0, rc = MNL_CB_OK;
-
-	if (!buf)
-		return -ENOMEM;
-	while (rc > MNL_CB_STOP) {
-		ssize_t n = mnl_socket_recvfrom(nl, buf, RECV_BYTES);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			code = -errno;
-			break;
-		}
-		rc = mnl_cb_run(buf, (size_t)n, seq, portid, cb, arg);
-		/* The rest of an answer that was given up before (ESRCH: another sequence). */
-		if (rc < 0 && errno == ESRCH)
-			rc = MNL_CB_OK;
-		else if (rc < 0)
-			code = -errno;
-	}
-	free(buf);
-	return code;
 }
 
 /* ---- reading ---- */
@@ -192,7 +163,7 @@ static int flows_read(struct mnl_socket *nl, uint32_t *seq, struct flows *fs, st
 		if (mnl_socket_sendto(nl, h, h->nlmsg_len) < 0)
 			rc = -errno;
 		else
-			rc = ct_receive(nl, *seq, dump_message, fs);
+			rc = host_netlink_receive(nl, *seq, dump_message, fs);
 	}
 	/* nfnetlink answers EINVAL for a subsystem that is not there. */
 	if (rc == -EINVAL || rc == -EOPNOTSUPP) {
@@ -265,7 +236,7 @@ static int flow_delete(struct mnl_socket *nl, uint32_t seq, const struct ct_flow
 		mnl_attr_put_u16(h, CTA_ZONE, htons(f->zone));
 	if (mnl_socket_sendto(nl, h, h->nlmsg_len) < 0)
 		return -errno;
-	return ct_receive(nl, seq, NULL, NULL);
+	return host_netlink_receive(nl, seq, NULL, NULL);
 }
 
 static int delete_flows(bool any, bool (*want)(const struct ct_flow *f, void *arg), void *arg,

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,60 +16,6 @@
 #include "ctl/host/host_net.h"
 #include "ctl/host/host_netlink.h"
 #include "ctl/host/host_sock.h"
-
-#define NETLINK_TIMEOUT_S 10
-#define DUMP_BUFFER_BYTES 65536
-
-struct mnl_socket *host_netlink_open(int bus)
-{
-	struct mnl_socket *nl = mnl_socket_open2(bus, SOCK_CLOEXEC);
-	const struct timeval wait = { .tv_sec = NETLINK_TIMEOUT_S };
-
-	if (!nl)
-		return NULL;
-	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
-	    setsockopt(mnl_socket_get_fd(nl), SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) < 0) {
-		int code = errno;
-
-		mnl_socket_close(nl);
-		errno = code;
-		return NULL;
-	}
-	return nl;
-}
-
-int host_dump(struct mnl_socket *nl, struct nlmsghdr *h, mnl_cb_t cb, void *arg)
-{
-	static unsigned sequence;
-	unsigned portid = mnl_socket_get_portid(nl);
-	char *buf;
-	int code = 0, rc = MNL_CB_OK;
-
-	h->nlmsg_seq = ++sequence;
-	if (mnl_socket_sendto(nl, h, h->nlmsg_len) < 0)
-		return -errno;
-	buf = malloc(DUMP_BUFFER_BYTES);
-	if (!buf)
-		return -ENOMEM;
-	while (rc > MNL_CB_STOP) {
-		ssize_t n = mnl_socket_recvfrom(nl, buf, DUMP_BUFFER_BYTES);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			code = errno == ENOBUFS ? -EINTR : -errno;
-			break;
-		}
-		rc = mnl_cb_run(buf, (size_t)n, h->nlmsg_seq, portid, cb, arg);
-		/* Leftovers of an answer that was given up: not ours, go on. */
-		if (rc < 0 && errno == ESRCH)
-			rc = MNL_CB_OK;
-		else if (rc < 0)
-			code = -errno;
-	}
-	free(buf);
-	return code;
-}
 
 /* ---- addresses ---- */
 
