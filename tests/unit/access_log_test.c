@@ -20,6 +20,7 @@
 
 #include "ctl/base/clock.h"
 #include "dataplane/access_log.h"
+#include "tests/unit/loop_fixture.h"
 
 static struct access_record record(void)
 {
@@ -207,21 +208,6 @@ static int teardown(void **state)
 	return p[0] >= 0 ? close(p[0]) : 0;
 }
 
-static void due(struct timer *t)
-{
-	(void)t;
-	loop_stop(loop);
-}
-
-static void run_ms(int64_t ms)
-{
-	struct timer t = { 0 };
-
-	timer_set(loop, &t, clock_mono_ms() + ms, due);
-	assert_int_equal(loop_run(loop), 0);
-	timer_cancel(loop, &t);
-}
-
 static struct access_log *log_open(void)
 {
 	struct err e = { 0 };
@@ -265,7 +251,7 @@ static void lines_arrive_without_more_of_them(void **state)
 	access_log_put(a, &r);
 	assert_int_equal(lines_read(), 0); /* not one write for each */
 	while (!got && clock_mono_ms() < until_ms) {
-		run_ms(10);
+		loop_run_ms(loop, 10);
 		got = lines_read();
 	}
 	assert_int_equal(got, 1);
@@ -287,13 +273,13 @@ static void a_stopped_reader_costs_lines_and_no_time(void **state)
 		access_log_put(a, &r);
 		access_log_put(b, &r);
 		if (put % 100 == 0)
-			run_ms(0);
+			loop_run_ms(loop, 0);
 	}
 	assert_true(clock_mono_ms() - start_ms < 5000);
 	assert_true(access_log_dropped(a) > 0 && access_log_dropped(b) > 0);
 	for (unsigned i = 0; i < 300; i++) { /* it goes on */
 		got += lines_read();
-		run_ms(2);
+		loop_run_ms(loop, 2);
 	}
 	assert_int_equal(got + access_log_dropped(a) + access_log_dropped(b), put);
 	assert_true(got > 500);
@@ -313,7 +299,7 @@ static void a_reader_that_is_gone_is_not_waited_for(void **state)
 	p[0] = -1;
 	for (unsigned i = 0; i < 1000; i++)
 		access_log_put(a, &r);
-	run_ms(300);
+	loop_run_ms(loop, 300);
 	assert_int_equal(access_log_dropped(a), 1000);
 	access_log_free(a);
 }

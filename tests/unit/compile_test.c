@@ -26,13 +26,6 @@ static int end(void **state)
 	return 0;
 }
 
-static int begin(void **state)
-{
-	(void)state;
-	fx.facts.have_relay = true;
-	return 0;
-}
-
 static json_t *compile(const char *head, const char *routes)
 {
 	static uint32_t ids[64];
@@ -393,7 +386,7 @@ static void a_route_has_the_same_text_beside_others(void **state)
 	free(after);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
+#define T(f) cmocka_unit_test_setup_teardown(f, fx_begin_relay, end)
 
 static void the_log_is_as_the_file_says(void **state)
 {

@@ -9,21 +9,6 @@
 #include "ctl/cli/explain_service.h"
 #include "tests/unit/plan_fixture.h"
 
-static int begin(void **state)
-{
-	(void)state;
-	fx.facts.have_relay = true;
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	fx_end();
-	memset(&fx.facts, 0, sizeof(fx.facts));
-	return 0;
-}
-
 static void expect_text(const char *route, bool reads_first, const char *said)
 {
 	json_t *s = explain_service_json(fx.plan, fx_route(route));
@@ -81,9 +66,10 @@ static void what_numbers_something_there_is_not_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(it_says_what_the_table_says, begin, end),
-		cmocka_unit_test_setup_teardown(what_numbers_something_there_is_not_told, begin,
-						end),
+		cmocka_unit_test_setup_teardown(it_says_what_the_table_says, fx_begin_relay,
+						fx_finish),
+		cmocka_unit_test_setup_teardown(what_numbers_something_there_is_not_told,
+						fx_begin_relay, fx_finish),
 	};
 
 	return cmocka_run_group_tests_name("explain_service", tests, NULL, NULL);

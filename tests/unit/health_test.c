@@ -22,6 +22,7 @@
 #include "ctl/base/clock.h"
 #include "dataplane/health.h"
 #include "dataplane/health_answer.h"
+#include "tests/unit/loop_fixture.h"
 
 #define PATIENCE_MS 10000
 #define N(v)	    (sizeof(v) / sizeof(*(v)))
@@ -279,26 +280,11 @@ static void unfollow(struct world *w)
 	world_fini(w);
 }
 
-static void due(struct timer *t)
-{
-	(void)t;
-	loop_stop(loop);
-}
-
-static void run_ms(int64_t ms)
-{
-	struct timer t = { 0 };
-
-	timer_set(loop, &t, clock_mono_ms() + ms, due);
-	assert_int_equal(loop_run(loop), 0);
-	timer_cancel(loop, &t);
-}
-
 #define eventually(claim)                                                                   \
 	do {                                                                                \
 		int64_t until_ms = clock_mono_ms() + PATIENCE_MS;                           \
 		while (!(claim) && clock_mono_ms() < until_ms)                              \
-			run_ms(2);                                                          \
+			loop_run_ms(loop, 2);                                               \
 		if (!(claim))                                                               \
 			fail_msg("never: %s (%u calls, %s)", #claim, said.calls, said.why); \
 	} while (0)
@@ -401,10 +387,10 @@ static void thresholds_are_exact(void **state)
 	w.rule.healthy_threshold = 4;
 	follow(&w);
 	eventually(t.accepted == 2);
-	run_ms(8);
+	loop_run_ms(loop, 8);
 	t.answer = ok; /* in between: counts start again */
 	eventually(t.accepted == 3);
-	run_ms(8);
+	loop_run_ms(loop, 8);
 	assert_int_equal(said.calls, 0);
 	before = t.accepted;
 	t.answer = "HTTP/1.1 500 No\r\n";
@@ -532,7 +518,7 @@ static void ports_that_follow_the_client_need_one_port(void **state)
 	w.rule.port = (uint16_t)(t.port - 1); /* now 0 and 2 have one, and nobody listens there */
 	follow(&w);
 	eventually(w.states[0].down && w.states[2].down);
-	run_ms(60);
+	loop_run_ms(loop, 60);
 	assert_false(w.states[1].down); /* one further: somebody does */
 	assert_false(w.states[3].down || w.states[4].down || w.states[5].down);
 	unfollow(&w);
@@ -557,17 +543,17 @@ static void who_left_is_forgotten_and_who_stays_goes_on(void **state)
 	b.targets[0].state = &a.states[0];
 	follow(&a);
 	eventually(silent.accepted == 1); /* its check is in flight */
-	run_ms(90);
+	loop_run_ms(loop, 90);
 	a.states[1].down = true;
 	for (unsigned i = 0; i < 20; i++) { /* an apply every 20 ms does not start anew */
 		follow(i % 2 ? &a : &b);
-		run_ms(20);
+		loop_run_ms(loop, 20);
 	}
 	assert_int_equal(said.calls, 1);
 	assert_true(a.states[0].down);
 	follow(&b);
 	assert_false(a.states[1].down);
-	run_ms(50);
+	loop_run_ms(loop, 50);
 	assert_int_equal(said.calls, 1);
 	follow(&a);
 	unfollow(&a);
@@ -591,7 +577,7 @@ static void thousands_are_checked_and_spread(void **state)
 	for (unsigned i = 0; i < 2000; i++)
 		w.targets[i].port = i % 2 ? t.port : dead.port;
 	follow(&w);
-	run_ms(100);
+	loop_run_ms(loop, 100);
 	first = t.accepted + said.calls;
 	assert_in_range(first, 1, 1000); /* a twentieth of them is 100 */
 	eventually(said.calls == 1000 && t.accepted >= 1000);
@@ -631,7 +617,7 @@ static void so_many_run_at_a_time(void **state)
 		unsigned now = fds_open() - before;
 
 		most = now > most ? now : most;
-		run_ms(20);
+		loop_run_ms(loop, 20);
 	}
 	assert_in_range(most, HEALTH_RUNNING_MAX / 2, HEALTH_RUNNING_MAX);
 	assert_string_equal(said.why, "answer: timed out");

@@ -6,6 +6,7 @@
 #include "ctl/base/clock.h"
 #include "dataplane/lookup.h"
 #include "dataplane/names.h"
+#include "tests/unit/loop_fixture.h"
 
 #define PATIENCE_MS 10000
 
@@ -52,21 +53,6 @@ static void want(struct lookup_ask *a, const char *name)
 	lookup_ask(lookup, a);
 }
 
-static void enough(struct timer *t)
-{
-	(void)t;
-	loop_stop(loop);
-}
-
-static void turn_for(int ms)
-{
-	struct timer t = { 0 };
-
-	timer_set(loop, &t, loop_now_ms(loop) + ms, enough);
-	assert_int_equal(loop_run(loop), 0);
-	timer_cancel(loop, &t);
-}
-
 static void turn_until(unsigned n)
 {
 	int64_t end = clock_mono_ms() + PATIENCE_MS;
@@ -74,7 +60,7 @@ static void turn_until(unsigned n)
 	while (n_answered < n) {
 		if (clock_mono_ms() > end)
 			fail_msg("%u of %u answers", n_answered, n);
-		turn_for(5);
+		loop_run_ms(loop, 5);
 	}
 }
 
@@ -124,13 +110,13 @@ static void what_is_old_is_asked_again(void **state)
 	want(&a, "a.test");
 	turn_until(1);
 	zone_is("a.test A 10.0.0.2 60\n");
-	turn_for(100);
+	loop_run_ms(loop, 100);
 	want(&a, "a.test");
 	turn_until(2);
 	assert_string_equal(text_of(&a), "10.0.0.2");
 	/* Nobody can say: what was known holds. */
 	zone_is("a.test mode servfail\n");
-	turn_for(100);
+	loop_run_ms(loop, 100);
 	want(&a, "a.test");
 	turn_until(3);
 	assert_string_equal(text_of(&a), "10.0.0.2");
@@ -281,7 +267,7 @@ static void other_servers_are_asked_for_who_waits_too(void **state)
 	turn_until(1);
 	want(&a, "slow.test");
 	want(&b, "slow.test");
-	turn_for(20);
+	loop_run_ms(loop, 20);
 	lookup_forget(&b);
 	zone_is("slow.test A 10.0.0.2 300\nknown.test A 10.0.0.3 300\n");
 	assert_int_equal(lookup_configure(lookup, &c, &e), 0);

@@ -11,6 +11,7 @@
 #include "dataplane/dns.h"
 #include "dataplane/hosts.h"
 #include "dataplane/names.h"
+#include "tests/unit/loop_fixture.h"
 
 #define PATIENCE_MS 10000
 
@@ -101,21 +102,6 @@ static void follow(const char *name)
 	assert_int_equal(names_follow(names, &name, 1), 0);
 }
 
-static void due(struct timer *t)
-{
-	(void)t;
-	loop_stop(loop);
-}
-
-static void run_ms(int64_t ms)
-{
-	struct timer t = { 0 };
-
-	timer_set(loop, &t, clock_mono_ms() + ms, due);
-	assert_int_equal(loop_run(loop), 0);
-	timer_cancel(loop, &t);
-}
-
 static struct names_status look(unsigned i)
 {
 	struct names_status s = { 0 };
@@ -128,7 +114,7 @@ static struct names_status look(unsigned i)
 	do {                                                                  \
 		int64_t until_ms = clock_mono_ms() + PATIENCE_MS;             \
 		while (!(claim) && clock_mono_ms() < until_ms)                \
-			run_ms(5);                                            \
+			loop_run_ms(loop, 5);                                 \
 		if (!(claim))                                                 \
 			fail_msg("never: %s (%s; %s)", #claim, said.addrs,    \
 				 look(0).error ? look(0).error : "no error"); \
@@ -300,7 +286,7 @@ static void pauses_grow_up_to_their_bound(void **state)
 	names_start_with((struct names_config){ .retry_min_ms = 50, .retry_max_ms = 400 });
 	follow("web.test");
 	eventually(look(0).error);
-	run_ms(1000); /* asked at about 0, 50, 150, 350, 750 */
+	loop_run_ms(loop, 1000); /* asked at about 0, 50, 150, 350, 750 */
 	n = asked("web.test A udp");
 	assert_in_range(n, 2, 5);
 	assert_in_range(look(0).next_ms, 0, 400);
@@ -361,7 +347,7 @@ static void localhost_and_hosts_are_never_asked(void **state)
 	follow("own.test");
 	eventually(said_is("10.9.9.9 fd00::9"));
 	assert_int_equal(look(0).next_ms, -1);
-	run_ms(50);
+	loop_run_ms(loop, 50);
 	assert_int_equal(said.calls, 3);
 	assert_int_equal(asked(""), 0);
 }
@@ -457,11 +443,11 @@ static void names_that_leave_while_they_are_asked_are_not_told(void **state)
 	}
 	names_start();
 	assert_int_equal(names_follow(names, v, 500), 0);
-	run_ms(30);
+	loop_run_ms(loop, 30);
 	zone_is("n499.test A 10.0.0.1\nn1.test A 10.0.0.1\n");
 	assert_int_equal(names_follow(names, v + 499, 1), 0);
 	eventually(said.calls == 1);
-	run_ms(300);
+	loop_run_ms(loop, 300);
 	assert_string_equal(said.name, "n499.test");
 	assert_int_equal(said.calls, 1);
 }
@@ -518,7 +504,7 @@ static int resolve_sealed(void)
 	if (seccomp_load(filter) || names_follow(names, (const char *[]){ "web.test" }, 1))
 		return 2;
 	for (unsigned i = 0; i < 1000 && !said.calls; i++)
-		run_ms(5);
+		loop_run_ms(loop, 5);
 	return !said_is("10.0.0.1");
 }
 
@@ -619,7 +605,7 @@ static void other_sources_are_looked_at_anew(void **state)
 	zone_is("web.test mode silent\n");
 	names_start();
 	follow("web.test");
-	run_ms(20);
+	loop_run_ms(loop, 20);
 	zone_is("web.test A 10.0.0.1 300\n");
 	assert_int_equal(names_configure(names, &c, &e), 0);
 	eventually(said_is("10.0.0.1"));
@@ -633,7 +619,7 @@ static void other_sources_are_looked_at_anew(void **state)
 	assert_int_equal(look(0).next_ms, -1);
 	/* The same again is still not asked. */
 	assert_int_equal(names_configure(names, &c, &e), 0);
-	run_ms(20);
+	loop_run_ms(loop, 20);
 	assert_int_equal(look(0).next_ms, -1);
 	assert_string_equal(said.addrs, "10.0.0.9");
 

@@ -43,6 +43,21 @@ __attribute__((unused)) static void fx_end(void)
 	memset(&fx, 0, sizeof(fx));
 }
 
+/* Of a test that has the relay, and none of anybody's facts after it. */
+__attribute__((unused)) static int fx_begin_relay(void **state)
+{
+	(void)state;
+	fx.facts.have_relay = true;
+	return 0;
+}
+
+__attribute__((unused)) static int fx_finish(void **state)
+{
+	(void)state;
+	fx_end();
+	return 0;
+}
+
 /* With the facts of fx.facts, which are kept; NULL when there were errors. */
 __attribute__((unused)) static struct plan *fx_plan_text(const char *head, const char *routes)
 {

@@ -16,21 +16,6 @@
 #define NFT(name, match, nftables) FX_ROUTE(name, match, FX_A ", nftables: {" nftables "}")
 #define BEHIND			   "route \"api\" before it on tcp/443 needs the first bytes"
 
-static int begin(void **state)
-{
-	(void)state;
-	fx.facts.have_relay = true;
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	fx_end();
-	memset(&fx.facts, 0, sizeof(fx.facts));
-	return 0;
-}
-
 static void what_only_the_kernel_keeps_is_an_error_where_another_route_takes_it_away(void **state)
 {
 	static const struct {
@@ -251,7 +236,7 @@ static void clients_of_another_family_are_served_where_somebody_listens(void **s
 	assert_int_equal(tier, TIER_RELAY);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
+#define T(f) cmocka_unit_test_setup_teardown(f, fx_begin_relay, fx_finish)
 
 int main(void)
 {

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "ctl/service/dataplane_words.h"
+#include "tests/unit/loop_fixture.h"
 
 /* ---- what is written to standard error meanwhile ---- */
 
@@ -123,19 +124,9 @@ static void its_standard_error_is_escaped_and_kept_as_the_reason(void **state)
 	loop_free(loop);
 }
 
-static void stop(struct timer *t)
-{
-	struct loop **loop = (struct loop **)(t + 1);
-
-	loop_stop(*loop);
-}
-
 static void lines_without_an_end_are_cut_and_nobody_waits(void **state)
 {
-	struct {
-		struct timer t;
-		struct loop *loop;
-	} clock = { .loop = loop_new(NULL) };
+	struct loop *loop = loop_new(NULL);
 	char much[4096];
 	struct words w;
 	size_t sent = 0;
@@ -144,19 +135,18 @@ static void lines_without_an_end_are_cut_and_nobody_waits(void **state)
 
 	(void)state;
 	memset(much, 'x', sizeof(much));
-	words_init(&w, clock.loop);
+	words_init(&w, loop);
 	fd = words_open(&w);
 	while ((n = write(fd, much, sizeof(much))) > 0)
 		sent += (size_t)n;
 	assert_true(sent >= 4096); /* then it would wait, and does not */
 	listen_in();
-	timer_set(clock.loop, &clock.t, loop_now_ms(clock.loop) + 100, stop);
-	loop_run(clock.loop);
+	loop_run_ms(loop, 100);
 	close(fd);
 	words_close(&w);
 	assert_in_range(lines_heard(), sent / WORDS_LINE, sent / WORDS_LINE + 2);
 	words_fini(&w);
-	loop_free(clock.loop);
+	loop_free(loop);
 }
 
 int main(void)
