@@ -1,6 +1,7 @@
 #!/bin/bash
 # Targets by name: resolved once, by a process without privileges; what fails is said with its place.
 . "${0%/*}/lib.sh"
+. "${0%/*}/names_lib.bash"
 need_kernel nft_fib nft_nat nft_masq
 lab_up
 serve a A -t '*:7000'
@@ -8,13 +9,8 @@ serve b B -t '*:7000'
 gw ip addr add 10.99.0.1/32 dev lo
 
 # The resolver's files are ours in this mount namespace.
+names_files <<<'10.20.0.2 db.lan'
 hosts() { cat >"$T/hosts"; }
-hosts <<<'10.20.0.2 db.lan'
-echo 'hosts: files dns' >"$T/nsswitch"
-printf 'nameserver 10.99.0.1\noptions timeout:1 attempts:1\n' >"$T/resolv"
-mount --bind "$T/hosts" /etc/hosts
-mount --bind "$T/nsswitch" /etc/nsswitch.conf
-mount --bind "$T/resolv" /etc/resolv.conf
 config named <<'CONFIG'
 {"routes":[
  {"name":"web","match":{"ports":9000},"action":{"type":"forward","targets":[{"host":"db.lan","port":7000}]}}]}

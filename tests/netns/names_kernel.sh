@@ -2,6 +2,7 @@
 # Names of kernel routes are followed: the table has the new address within the TTL (and its floor of
 # five seconds), what was good last is kept, and no command asks DNS for what the service follows.
 . "${0%/*}/lib.sh"
+. "${0%/*}/names_lib.bash"
 . "${0%/*}/plane_lib.bash"
 need_kernel nft_fib nft_nat nft_masq nft_numgen
 lab_up
@@ -10,21 +11,9 @@ serve b B -t '*:7000' -u '*:7000'
 serve gw G -t '127.0.0.1:7000'
 gw ip addr add 10.99.0.1/32 dev lo
 
-echo '127.0.0.1 localhost' >"$T/hosts"
-echo 'hosts: files dns' >"$T/nsswitch"
-printf 'nameserver 10.99.0.1\noptions timeout:1 attempts:1\n' >"$T/resolv"
-mount --bind "$T/hosts" /etc/hosts
-mount --bind "$T/nsswitch" /etc/nsswitch.conf
-mount --bind "$T/resolv" /etc/resolv.conf
-# zone LINE...: what the name server says from now on.
-zone() { printf '%s\n' "$@" >"$T/zone.new" && mv "$T/zone.new" "$T/zone"; }
+names_files <<<'127.0.0.1 localhost'
 others=('four.lan A 10.20.0.2 1' 'quiet.lan A 10.20.0.3 1' 'bad.lan A 10.20.0.3 1')
 zone 'db.lan A 10.20.0.2 1' "${others[@]}"
-dns_start() {
-	lab_start gw "$T/dnsd.log" "$LAB_TOOLS/dnsd" 10.99.0.1:53 "$T/zone" "$T/asked"
-	dns=$lab_pid
-	eventually grep -q port "$T/dnsd.log"
-}
 dns_start
 
 config named <<'CONFIG'

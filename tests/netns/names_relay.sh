@@ -2,23 +2,16 @@
 # Names of relay routes: followed by their TTL; the last good answer stays, also with a service that
 # starts anew where DNS is dead.
 . "${0%/*}/lib.sh"
+. "${0%/*}/names_lib.bash"
 . "${0%/*}/plane_lib.bash"
 need_kernel nft_fib nft_nat nft_masq
 lab_up
 serve a A -t '*:7000'
 serve b B -t '*:7000'
 gw ip addr add 10.99.0.1/32 dev lo
-echo '127.0.0.1 localhost' >"$T/hosts"
-echo 'hosts: files dns' >"$T/nsswitch"
-printf 'nameserver 10.99.0.1\noptions timeout:1 attempts:1\n' >"$T/resolv"
-mount --bind "$T/hosts" /etc/hosts
-mount --bind "$T/nsswitch" /etc/nsswitch.conf
-mount --bind "$T/resolv" /etc/resolv.conf
-zone() { printf '%s\n' "$@" >"$T/zone.new" && mv "$T/zone.new" "$T/zone"; }
+names_files <<<'127.0.0.1 localhost'
 zone 'db.lan A 10.20.0.2 1'
-lab_start gw "$T/dnsd.log" "$LAB_TOOLS/dnsd" 10.99.0.1:53 "$T/zone" "$T/asked"
-dns=$lab_pid
-eventually grep -q port "$T/dnsd.log"
+dns_start
 
 config relay <<'CONFIG'
 {"connectionRateLimitPerMinute":0,"maxConnectionsPerIP":0,"routes":[

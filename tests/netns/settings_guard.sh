@@ -1,6 +1,7 @@
 #!/bin/bash
 # What spctl opened on the host stays guarded, whatever later applies need and others do.
 . "${0%/*}/lib.sh"
+. "${0%/*}/names_lib.bash"
 need_kernel nft_fib nft_nat nft_masq
 lab_up
 serve a A -t '*:7000'
@@ -47,12 +48,7 @@ expect_eq "$(v4_forwarding) $(localnet)" '0 0'
 
 # Forwarding was on before us, and somebody turns it off while an apply waits for a name: when it is
 # turned on again, it is guarded.
-echo '10.20.0.2 db.lan' >"$T/hosts"
-echo 'hosts: files dns' >"$T/nsswitch"
-printf 'nameserver 10.99.0.1\noptions timeout:9 attempts:1\n' >"$T/resolv"
-mount --bind "$T/hosts" /etc/hosts
-mount --bind "$T/nsswitch" /etc/nsswitch.conf
-mount --bind "$T/resolv" /etc/resolv.conf
+names_files 9 <<<'10.20.0.2 db.lan'
 config slow <<'EOF'
 {"routes":[{"name":"tcp","match":{"ports":9000},"action":{"type":"forward","targets":[{"host":"db.lan","port":7000}]}}]}
 EOF
