@@ -21,6 +21,8 @@
 
 #include <math.h>
 
+#include "dataplane/mix.h"
+
 /* Targets that compete, by a walk over all: at most a few of them are ever many. */
 struct group {
 	const struct balance_ask *ask;
@@ -213,15 +215,6 @@ static int choose_random(const struct group *g)
 	unsigned __int128 wide = (unsigned __int128)g->ask->random * g->weights;
 
 	return target_at(g, (uint64_t)(wide >> 64), 1);
-}
-
-static uint64_t mix(uint64_t h)
-{
-	h ^= h >> 30;
-	h *= 0xbf58476d1ce4e5b9u;
-	h ^= h >> 27;
-	h *= 0x94d049bb133111ebu;
-	return h ^ h >> 31;
 }
 
 static uint64_t hash_client(const struct addr *a)

@@ -20,6 +20,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "dataplane/mix.h"
+
 #define NONE		UINT32_MAX
 #define SHARD_MAX	(LIMIT_CLIENTS_MAX / LIMIT_SHARDS)
 #define SHARD_START	16
@@ -129,15 +131,6 @@ static struct client_key key_of(const struct addr *client, uint32_t route)
 static bool key_equal(const struct client_key *a, const struct client_key *b)
 {
 	return a->prefix == b->prefix && a->route == b->route && a->family == b->family;
-}
-
-static uint64_t mix(uint64_t h)
-{
-	h ^= h >> 30;
-	h *= 0xbf58476d1ce4e5b9u;
-	h ^= h >> 27;
-	h *= 0x94d049bb133111ebu;
-	return h ^ h >> 31;
 }
 
 /* Seeded: clients choose their addresses, and must not be able to choose a bucket. */
