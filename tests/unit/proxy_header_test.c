@@ -75,12 +75,29 @@ static size_t expect_decided(const void *bytes, size_t n, enum sniff answer, con
 	return decided;
 }
 
+struct good {
+	struct header_text v;
+	const char *text;
+};
+
+/* Each of the n alone, and before the connection's own bytes, which may look like more of the
+ * header. */
+static void expect_good(const struct good *good, size_t n, const char *own, size_t n_own)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint8_t more[256];
+		size_t len = good[i].v.n;
+
+		assert_int_equal(expect_decided(good[i].v.v, len, SNIFF_YES, good[i].text), len);
+		memcpy(more, good[i].v.v, len);
+		memcpy(more + len, own, n_own);
+		assert_int_equal(expect_decided(more, len + n_own, SNIFF_YES, good[i].text), len);
+	}
+}
+
 static void lines_of_version_1_are_read_with_their_last_byte(void **state)
 {
-	static const struct {
-		struct header_text v;
-		const char *text;
-	} good[] = {
+	static const struct good good[] = {
 		{ { TEXT("PROXY TCP4 10.0.0.1 10.0.0.2 12345 443\r\n") },
 		  "1 10.0.0.1:12345 > 10.0.0.2:443" },
 		{ { TEXT("PROXY TCP4 255.255.255.255 255.255.255.255 65535 0\r\n") },
@@ -104,16 +121,7 @@ static void lines_of_version_1_are_read_with_their_last_byte(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
-		uint8_t more[256];
-		size_t n = good[i].v.n;
-
-		assert_int_equal(expect_decided(good[i].v.v, n, SNIFF_YES, good[i].text), n);
-		/* The connection's own bytes, which may look like more of the header. */
-		memcpy(more, good[i].v.v, n);
-		memcpy(more + n, "\r\nPROXY \r\n", 10);
-		assert_int_equal(expect_decided(more, n + 10, SNIFF_YES, good[i].text), n);
-	}
+	expect_good(good, sizeof(good) / sizeof(*good), "\r\nPROXY \r\n", 10);
 }
 
 static void lines_of_another_form_are_refused(void **state)
@@ -188,10 +196,7 @@ static void a_line_has_107_bytes_at_most(void **state)
 
 static void headers_of_version_2_are_read_with_their_last_byte(void **state)
 {
-	static const struct {
-		struct header_text v;
-		const char *text;
-	} good[] = {
+	static const struct good good[] = {
 		{ { V2("\x21\x11", "\0\x0c" V4_BLOCK) }, "2 10.0.0.1:12345 > 10.0.0.2:443" },
 		{ { V2("\x21\x12", "\0\x0c" V4_BLOCK) }, "2 10.0.0.1:12345 > 10.0.0.2:443" },
 		{ { V2("\x21\x21",
@@ -218,15 +223,7 @@ static void headers_of_version_2_are_read_with_their_last_byte(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
-		uint8_t more[256];
-		size_t n = good[i].v.n;
-
-		assert_int_equal(expect_decided(good[i].v.v, n, SNIFF_YES, good[i].text), n);
-		memcpy(more, good[i].v.v, n);
-		memcpy(more + n, SIGNATURE, 12);
-		assert_int_equal(expect_decided(more, n + 12, SNIFF_YES, good[i].text), n);
-	}
+	expect_good(good, sizeof(good) / sizeof(*good), SIGNATURE, 12);
 }
 
 /* decided: by which byte. */
