@@ -2,6 +2,7 @@
 # apply --boot after a reboot: the generation that was live, with its number and the addresses that
 # its names had; as spctl.service runs it. (What the service file says: service_file.sh.)
 . "${0%/*}/lib.sh"
+. "${0%/*}/boot_lib.bash"
 need_kernel nft_fib nft_nat nft_masq
 lab_up
 serve a A -t '*:7000'
@@ -16,18 +17,7 @@ config one <<'CONFIG'
 CONFIG
 rules=$(gw nft -s list ruleset)
 sys=$(sysctls)
-boots=0
-reboot() {
-	rm -rf "$T/run"
-	gw nft flush ruleset
-	gw conntrack -F 2>/dev/null || :
-	# shellcheck disable=SC2016 # the inner shell's
-	gw sh -c 'for f in ipv4/ip_forward ipv4/conf/all/route_localnet ipv6/conf/all/forwarding; do echo 0 >/proc/sys/net/$f; done'
-	boots=$((boots + 1))
-	printf '%08d-0000-4000-8000-000000000000\n' "$boots" >"$T/boot_id.$boots"
-	mount --bind "$T/boot_id.$boots" /proc/sys/kernel/random/boot_id
-}
-reboot
+host_boots
 
 # Nothing was ever applied: no error, and nothing is made.
 expect_exit 0 spctl apply --boot
@@ -36,7 +26,7 @@ expect_match "$out" 'nothing is applied: nothing to bring back'
 
 apply one
 table=$(gw nft -s list table inet spctl)
-reboot
+host_boots
 cp /dev/null "$T/etc/hosts" # the name service is not there yet
 rm "$T/one.json"            # and the file is another, or gone
 expect_answer refused tcp 10.10.0.1:9000
@@ -65,7 +55,7 @@ expect_eq "$(gw nft -s list ruleset)" "$rules" 'ruleset after down'
 expect_eq "$(sysctls)" "$sys" 'sysctls after down'
 expect_exit 0 spctl apply --boot
 expect_match "$out" 'nothing is applied'
-reboot
+host_boots
 expect_exit 0 spctl apply --boot
 expect_match "$out" 'nothing is applied'
 expect_no_table
@@ -96,7 +86,7 @@ for damage in garbage lost; do
 		echo garbage >"$T/state/applied/$live.json"
 	fi
 	if [[ $damage == lost ]]; then
-		reboot
+		host_boots
 	fi
 	expect_exit 0 spctl apply --boot
 	expect_match "$err" "whether generation $live was confirmed cannot be read: generation 2, the newest that was"
@@ -123,7 +113,7 @@ caps=$(sed -n 's/^CapabilityBoundingSet=//p' "$unit" | tr 'A-Z ' 'a-z,' | sed 's
 [[ $caps == *+net_admin* ]] || fail "capabilities of the unit: $caps"
 read -ra line < <(sed -n 's/^ExecStart=//p' "$unit")
 line[0]=$T/bin/spctl
-reboot
+host_boots
 # Only its own directories can be written, as ProtectSystem=strict leaves it.
 # shellcheck disable=SC2016 # the inner shell's
 run lab_in gw unshare -m sh -c 'mount --rbind "$1" "$1" && mount --rbind "$2" "$2" && mount -o remount,ro,bind / && shift 2 &&

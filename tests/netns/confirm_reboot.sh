@@ -3,25 +3,17 @@
 # one that was confirmed last. The reboot is staged: RUN, table and flows are gone, settings are as
 # a kernel starts, and the boot id is another.
 . "${0%/*}/lib.sh"
+. "${0%/*}/boot_lib.bash"
 . "${0%/*}/confirm_lib.bash"
 rules=$(gw nft -s list ruleset)
 sys=$(sysctls)
 no_timer() { [[ ! $(timer) ]]; }
-boots=0
 reboot() {
 	local pid
 	pid=$(timer || :)
 	[[ ! $pid ]] || kill -KILL "$pid" 2>/dev/null || : # it may just have ended
 	eventually no_timer
-	rm -rf "$T/run"
-	gw nft flush ruleset
-	gw conntrack -F 2>/dev/null || :
-	# shellcheck disable=SC2016 # the inner shell's
-	gw sh -c 'for f in /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/route_localnet; do echo 0 >$f; done'
-	boots=$((boots + 1))
-	printf '%08d-0000-4000-8000-000000000000\n' "$boots" >"$T/boot_id.$boots"
-	mount --bind "$T/boot_id.$boots" /proc/sys/kernel/random/boot_id
-	expect_eq "$(cat /proc/sys/kernel/random/boot_id)" "$(cat "$T/boot_id.$boots")" 'the staged boot id'
+	host_boots
 }
 reboot # from here on the boot id is ours
 

@@ -3,6 +3,7 @@
 # what runs is nothing or what was confirmed, whole and guarded, and the next apply --boot brings back all
 # of it. Needs a build with FAILPOINTS=1 beside the plain one (SPCTL_FP, default $O-fp/spctl).
 . "${0%/*}/lib.sh"
+. "${0%/*}/boot_lib.bash"
 need_kernel nft_fib nft_nat nft_masq ipv6
 . "${0%/*}/failpoint_lib.bash"
 lab_up
@@ -21,7 +22,6 @@ config new <<'CONFIG'
 CONFIG
 rules=$(gw nft -s list ruleset)
 sys=$(sysctls)
-boots=0
 declare -A hit=()
 
 timer() { pgrep -f "confirm-timer --state-dir $T/state" || :; }
@@ -31,15 +31,7 @@ reboot() {
 	for pid in $(timer); do
 		kill -KILL "$pid"
 	done
-	rm -rf "$T/run"
-	gw nft flush ruleset
-	gw conntrack -F 2>/dev/null || :
-	# shellcheck disable=SC2016 # the inner shell's
-	gw sh -c 'for f in ipv4/ip_forward ipv4/conf/all/route_localnet ipv6/conf/all/forwarding; do echo 0 >/proc/sys/net/$f; done'
-	((boots == 0)) || umount /proc/sys/kernel/random/boot_id
-	boots=$((boots + 1))
-	printf '%08d-0000-4000-8000-000000000000\n' "$boots" >"$T/boot_id"
-	mount --bind "$T/boot_id" /proc/sys/kernel/random/boot_id
+	host_boots
 }
 die() { # POINT: exit 137 if that point is on the way of apply --boot, 0 if not
 	run lab_in gw env SPCTL_FAILPOINT="$1" "$fp" apply --boot
