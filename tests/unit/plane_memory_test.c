@@ -137,7 +137,8 @@ static unsigned gone(const int *client)
 
 	for (unsigned i = 0; i < NEW; i++) {
 		p.fd = client[i];
-		n += poll(&p, 1, 0) == 1;
+		/* A reset may be there before connect() has looked. */
+		n += p.fd < 0 || poll(&p, 1, 0) == 1;
 	}
 	return n;
 }
